@@ -1,0 +1,13 @@
+/* Everything of netmend's public interface. */
+#ifndef NETMEND_H
+#define NETMEND_H
+
+#include "netmend/base.h"
+#include "netmend/data.h"
+#include "netmend/eval.h"
+#include "netmend/net.h"
+#include "netmend/plan.h"
+#include "netmend/repair.h"
+#include "netmend/train.h"
+
+#endif

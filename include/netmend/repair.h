@@ -1,0 +1,149 @@
+/* Repair: the smallest change of the planned parameters that makes the repair set right. */
+#ifndef NETMEND_REPAIR_H
+#define NETMEND_REPAIR_H
+
+#include <math.h>
+
+#include "netmend/data.h"
+#include "netmend/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What is minimised, over the change v of the free parameters (P of them). */
+typedef enum nm_norm {
+    NM_NORM_LINF_L1N, /**< max |v| + sum |v| / P */
+    NM_NORM_LINF,     /**< max |v| */
+    NM_NORM_L1,       /**< sum |v| */
+    NM_NORM_L2        /**< sqrt(sum v^2) */
+} nm_norm;
+
+typedef enum nm_method {
+    NM_METHOD_POINTWISE, /**< pins as asked, further linearisations where needed */
+    NM_METHOD_APRNN      /**< all pins, one program (Tao et al., PLDI 2023) */
+} nm_method;
+
+/** Rows that hold a later activation on its present side. */
+typedef enum nm_pins {
+    NM_PINS_LAZY, /**< only where a flip spoilt a point */
+    NM_PINS_ALL,  /**< every one holds in the result (generated lazily all the same) */
+    NM_PINS_NONE
+} nm_pins;
+
+/** How sure a repaired point must be under float32 evaluation by another runtime. */
+typedef enum nm_safe {
+    NM_SAFE_ANY_ORDER, /**< margin above the bound that holds for any order of summation */
+    NM_SAFE_PROBABLE,  /**< margin above the probabilistic bound (Higham & Mary 2019, lambda = 6) */
+    NM_SAFE_NONE       /**< right in float64 evaluation of the written file */
+} nm_safe;
+
+typedef enum nm_solver { NM_SOLVER_AUTO, NM_SOLVER_CLP, NM_SOLVER_STRUCTURED } nm_solver;
+
+/** Options; start from NM_REPAIR_OPTS_INIT. */
+typedef struct nm_repair_opts {
+    size_t size;
+    nm_method method;
+    nm_norm norm;
+    bool norm_includes_outputs; /**< v also holds the output changes at the repair points */
+    bool norm_counts_marked;    /**< P counts marked parameters that cannot act, too */
+    double margin; /**< required y_label - y_other, output units, >= 0; NAN = the smallest that
+                        survives deployment */
+    nm_safe safe;
+    nm_pins pins;
+    nm_solver solver;
+    double gap;     /**< relative optimality gap asked of the solver, > 0 */
+    int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
+} nm_repair_opts;
+
+#define NM_REPAIR_OPTS_INIT                                                                        \
+    {                                                                                              \
+        .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20               \
+    }
+
+/** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
+typedef struct nm_repair_task {
+    const nm_points *repair;  /**< inputs that must become right */
+    const int64_t *targets;   /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;    /**< inputs that must stay right (those that are right before) */
+    const nm_points *test;    /**< drawdown is measured here */
+    const nm_points *similar; /**< generalization is measured here */
+} nm_repair_task;
+
+typedef enum nm_outcome {
+    NM_REPAIRED,   /**< every point right and as safe as asked, in the file as written */
+    NM_PARTLY,     /**< some points right (elastic repairs only) */
+    NM_INFEASIBLE, /**< proven: no such change of these parameters exists */
+    NM_LIMIT       /**< stopped by time, rounds or the user; nothing is claimed */
+} nm_outcome;
+
+/** Points of a set that are right, before and after. */
+typedef struct nm_set_report {
+    int64_t n, right_before, right_after;
+    int64_t safe_after;     /**< margin above the any-order float32 deviation bound */
+    int64_t probable_after; /**< margin above the probabilistic bound */
+    double min_margin_after;
+    double max_bound_after; /**< largest any-order deviation bound of a margin, output units */
+} nm_set_report;
+
+/** Accuracy on a held-out set, shares of 1; NAN without such a set. */
+typedef struct nm_accuracy_report {
+    int64_t n;
+    double before, after;
+} nm_accuracy_report;
+
+/** How the repair went. Free its arrays with nm_repair_report_free(). */
+typedef struct nm_repair_report {
+    nm_outcome outcome;
+    char reason[256]; /**< one sentence: why infeasible, which limit; "" if repaired */
+    int n_layers;     /**< layers whose parameters could change ... */
+    int *layers;      /**< ... and their indices */
+    double margin;    /**< largest margin asked of a point in the last program */
+    double objective, lower_bound, gap; /**< of the last program; NAN if none was solved */
+    nm_set_report repair, keep;
+    nm_accuracy_report test, similar;
+    double change_linf, change_l1, change_l2; /**< of the written float32 parameters */
+    int64_t n_changed, n_free, n_marked;
+    int64_t rows, rows_total; /**< rows the solver saw, rows the program has */
+    int solver_rounds;        /**< lazy row rounds, all programs together */
+    int linearisations;       /**< 1 if the original one was enough */
+    int judge_rounds;
+    const char *solver;      /**< name of the solver that found the result; static */
+    int64_t n_conflict;      /**< when infeasible: points that cannot be satisfied together ... */
+    int64_t *conflict;       /**< ... as indices into the repair set */
+    int64_t n_conflict_keep; /**< keep points that take part in the conflict ... */
+    int64_t *conflict_keep;  /**< ... as indices into the keep set */
+    double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
+} nm_repair_report;
+
+/** Repairs a network and writes it.
+ *
+ *  The result is rounded to float32, written beside `path`, read back, and judged from the file:
+ *  each repair point must be right with a margin above the chosen deviation bound, else its margin
+ *  is raised and the program solved again. Only a file that passed appears under `path`.
+ *
+ *  @param plan  made for this net
+ *  @param path  the repaired network; NULL = do not write (judged in memory)
+ *  @param fixed receives the repaired network if not NULL (NULL unless repaired)
+ *  @return NM_OK with the outcome in the report, also when infeasible or at a limit */
+NM_API nm_status nm_repair(nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
+                           const nm_repair_task *task, const nm_repair_opts *opts, const char *path,
+                           nm_net **fixed, nm_repair_report *report, nm_err *err);
+NM_API void nm_repair_report_free(nm_repair_report *report);
+
+/** Names as used on the command line ("linf+l1n", "repaired", ...). Static storage. */
+NM_API const char *nm_norm_name(nm_norm norm);
+NM_API const char *nm_outcome_name(nm_outcome outcome);
+
+/** The report as a JSON object with the keys of the command-line contract.
+ *  @return a string to free with nm_string_free(), NULL when memory ran out */
+NM_API char *nm_repair_report_json(const nm_repair_report *report);
+
+/** The report as readable text. @return as above */
+NM_API char *nm_repair_report_text(const nm_repair_report *report);
+NM_API void nm_string_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

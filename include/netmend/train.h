@@ -1,0 +1,50 @@
+/* Training small dense ReLU networks, and the two-moons data set: material for demos and tests. */
+#ifndef NETMEND_TRAIN_H
+#define NETMEND_TRAIN_H
+
+#include "netmend/data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Two interleaved half circles, as scikit-learn's make_moons(n, shuffle=True, noise, random_state
+ *  = seed) gives them, bit for bit before rounding to float32. Labels 0 (upper) and 1.
+ *  @param noise  standard deviation of the Gaussian noise, >= 0 */
+NM_API nm_status nm_moons(int64_t n, double noise, uint32_t seed, nm_points *out, nm_err *err);
+
+/** Splits points as scikit-learn's train_test_split(test_size, random_state = seed) does. */
+NM_API nm_status nm_split(const nm_points *all, double test_share, uint32_t seed, nm_points *train,
+                          nm_points *test, nm_err *err);
+
+typedef struct nm_train_opts {
+    size_t size;
+    const int64_t *hidden; /**< widths of the hidden layers */
+    int n_hidden;
+    int64_t n_classes;    /**< outputs; 0 = largest label + 1 */
+    int epochs;           /**< passes over the data */
+    int64_t batch;        /**< points per step; 0 = all (full batch) */
+    double learning_rate; /**< of Adam (beta 0.9, 0.999, epsilon 1e-8) */
+    uint64_t seed;        /**< initial weights and order of the points */
+} nm_train_opts;
+
+#define NM_TRAIN_OPTS_INIT                                                                         \
+    {                                                                                              \
+        .size = sizeof(nm_train_opts), .epochs = 100, .learning_rate = 1e-3                        \
+    }
+
+typedef struct nm_train_report {
+    double loss, accuracy; /**< on the training points, after the last step */
+    int64_t steps;
+    double seconds;
+} nm_train_report;
+
+/** Trains a dense ReLU network by Adam on the cross entropy. Same seed, same bits, any number of
+ *  threads. Free *out with nm_net_free(). */
+NM_API nm_status nm_train(nm_ctx *ctx, const nm_points *points, const nm_train_opts *opts,
+                          nm_net **out, nm_train_report *report, nm_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,20 @@
+/* Inside view of the context: logging, progress, and the question whether to stop. */
+#ifndef NM_BASE_CTX_H
+#define NM_BASE_CTX_H
+
+#include "base/err.h"
+
+void nm_log(const nm_ctx *ctx, nm_log_level level, const char *fmt, ...) NM_PRINTF(3, 4);
+void nm_progress(const nm_ctx *ctx, const char *what, int64_t done, int64_t total, double value);
+
+/** NM_OK while work may go on; NM_E_CANCELLED or NM_E_LIMIT (recorded in err) otherwise.
+ *  Cheap enough for every few milliseconds of work. */
+nm_status nm_ctx_check(const nm_ctx *ctx, nm_err *err);
+
+/** True when nm_ctx_check() would fail. */
+bool nm_ctx_must_stop(const nm_ctx *ctx);
+
+/** Monotonic wall clock, seconds. */
+double nm_now(void);
+
+#endif

@@ -1,0 +1,6 @@
+#include "netmend/base.h"
+
+const char *nm_version(void)
+{
+    return NM_VERSION;
+}

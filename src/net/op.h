@@ -1,0 +1,109 @@
+/* What an operator must know about itself: one table of facets per kind, one file per operator.
+ *
+ * Conventions for all facets
+ * - n points; the arrays of non-constant values are [n x size], row-major; constants are [size].
+ *   An absent optional input has a NULL array.
+ * - "pattern": piecewise linear operators are linear once the pieces are chosen (ReLU side, pool
+ *   winner). jvp and vjp take the pieces from the values they are given. A ReLU at exactly 0
+ *   counts as on (APRNN, PLDI 2023), a pool tie goes to the first element in window order.
+ * - Facets are pure: no allocation beyond scratch given by nm_scratch(), no shared state.
+ */
+#ifndef NM_NET_OP_H
+#define NM_NET_OP_H
+
+#include "net/graph.h"
+
+/** Where one evaluation works: the net, number of points, plain loops or BLAS, scratch. */
+typedef struct nm_exec {
+    const nm_net *net;
+    const nm_op *op;
+    int64_t n;  /* points */
+    bool plain; /* evaluate with plain loops only (independent checks), not through BLAS */
+    struct nm_scratch *scratch;
+} nm_exec;
+
+/** Scratch room of n elements of `size` bytes, 64-byte aligned, not zeroed, valid until the facet
+ *  returns; NULL when memory ran out (the facet then returns at once, the caller reports). */
+void *nm_scratch(const nm_exec *ex, size_t n, size_t size);
+
+/** One pin: a linear row on the operator's data input (input 0) of one point that keeps the piece:
+ *      sign * (z[plus] - z[minus]) >= rhs        (z[minus] left out when minus < 0) */
+typedef struct nm_pin {
+    int64_t plus, minus;
+    double sign, rhs;
+} nm_pin;
+
+struct nm_op_kind {
+    const char *name; /* as in messages, e.g. "Gemm" */
+
+    /** Checks inputs and attributes, gives the output's shape. */
+    nm_status (*infer)(const nm_net *net, const nm_op *op, nm_shape *out, nm_err *err);
+
+    /** out[n x size_out] from in[]. Both precisions come from one source (net/typed.h). */
+    void (*forward_f32)(const nm_exec *ex, const float *const *in, float *out);
+    void (*forward_f64)(const nm_exec *ex, const double *const *in, double *out);
+
+    /** Tangent: dout = J(in) din, with NULL din[i] meaning zero (constants are always NULL).
+     *  Overwrites dout. `out` holds the forward values. */
+    void (*jvp)(const nm_exec *ex, const double *const *in, const double *out,
+                const double *const *din, double *dout);
+
+    /** Adjoint: din[i] += J_i(in)' dout for every non-NULL din[i] (constants are NULL). */
+    void (*vjp)(const nm_exec *ex, const double *const *in, const double *out, const double *dout,
+                double *const *din);
+
+    /* -- affine layers only ------------------------------------------------------------------- */
+
+    /** Which inputs hold weights and bias (1 and 2, say); weight_in = 0 means: not a layer. */
+    int weight_in, bias_in;
+
+    /** Adjoint w.r.t. the parameters, summed over the n points: gw[n_weights] += ...,
+     *  gb[n_biases] += ...; either may be NULL. x is input 0. */
+    void (*param_vjp)(const nm_exec *ex, const double *x, const double *dout, double *gw,
+                      double *gb);
+
+    /** Tangent w.r.t. the parameters: dout += J_w dw + J_b db; either may be NULL. */
+    void (*param_jvp)(const nm_exec *ex, const double *x, const double *dw, const double *db,
+                      double *dout);
+
+    /* -- piecewise linear operators only ------------------------------------------------------ */
+
+    /** Number of pins per point, and the k-th one for the pieces that z (input 0 of ONE point)
+     *  lies on. NULL for operators that are linear everywhere; `smooth` operators have none. */
+    int64_t (*n_pins)(const nm_net *net, const nm_op *op);
+    nm_pin (*pin)(const nm_net *net, const nm_op *op, const double *z, int64_t k);
+
+    /** True if the operator is neither linear nor piecewise linear in its data inputs. */
+    bool smooth;
+
+    /* -- float32 deviation (verify/deploy.c, design section 8) --------------------------------- */
+
+    /** e[n x size_out]: bound on |computed - exact| of one float32 evaluation of this operator, in
+     *  any order of summation, with or without FMA, on inputs whose magnitude is at most
+     *  |in| + r (r[i] NULL = 0). NULL facet: evaluation is exact (moves, max, ReLU). */
+    void (*local_error)(const nm_exec *ex, const double *const *in, const double *out,
+                        const double *const *r, double *e);
+
+    /** s[n x size_out]: bound on |f(in + d) - f(in)| over all |d[i]| <= r[i]. */
+    void (*spread)(const nm_exec *ex, const double *const *in, const double *out,
+                   const double *const *r, double *s);
+
+    /** q[n x size_out]: bound on |f(in + d) - f(in) - J(in) d| over all |d[i]| <= r[i].
+     *  NULL facet: the operator is linear, q = 0. */
+    void (*residual)(const nm_exec *ex, const double *const *in, const double *out,
+                     const double *const *r, double *q);
+
+    /** The operator only renames or reshapes: out may share the memory of input 0. */
+    bool is_view;
+};
+
+/** gamma_n = n u / (1 - n u), u = 2^-24 (Higham, Accuracy and Stability, ch. 3). */
+double nm_gamma_f32(int64_t n);
+
+/** Largest absolute error of one float32 operation that underflows (also when flushed to 0). */
+#define NM_F32_UNDERFLOW 0x1p-126
+
+/* One line per operator; see op/<name>.c. */
+extern const nm_op_kind nm_op_dense, nm_op_conv, nm_op_relu;
+
+#endif

@@ -1,0 +1,100 @@
+/* The working problem of a repair, and the solvers for it.
+ *
+ *     minimise   norm(v),  v = (d, C d + c0)
+ *     subject to A d >= h,   lo <= d <= hi
+ *
+ * d: changes of the free parameters; C d + c0: output changes, present only when the norm
+ * includes outputs. Rows A are added round by round by the caller (lazy rows), most of the
+ * program's rows never arrive here. A row that arrives is materialised (dense): working sets are
+ * small. Every solver returns a primal point, a dual bound and so a gap. */
+#ifndef NM_SOLVE_MASTER_H
+#define NM_SOLVE_MASTER_H
+
+#include "base/ctx.h"
+#include "netmend/repair.h"
+
+/** What stays the same over the rounds. All arrays are lent and must outlive the master. */
+typedef struct nm_master_spec {
+    nm_norm norm;
+    double l1_weight;     /* weight of sum |v| in NM_NORM_LINF_L1N, i.e. 1 / P */
+    int64_t n;            /* unknowns */
+    const double *lo;     /* [n], <= 0, NULL = all -infinity */
+    const double *hi;     /* [n], >= 0, NULL = all infinity */
+    int64_t n_terms;      /* rows of C: output changes that enter the norm; 0 = none */
+    const double *terms;  /* C [n_terms x n] */
+    const double *offset; /* c0 [n_terms] */
+    double gap;           /* relative optimality gap wanted */
+} nm_master_spec;
+
+typedef enum nm_master_outcome {
+    NM_MASTER_SOLVED,
+    NM_MASTER_INFEASIBLE, /* y is a checked proof (nm_farkas_excess > 0) */
+    NM_MASTER_FAILED      /* numerical trouble: no answer; another solver may have one */
+} nm_master_outcome;
+
+typedef struct nm_master_result {
+    nm_master_outcome outcome;
+    const double *d; /* [n], lent until the next call; meets all rows and bounds to 1e-9 relative */
+    const double
+        *y; /* [m] multipliers >= 0 of the rows: dual solution, or proof of infeasibility */
+    double objective;   /* norm(v) at d, recomputed from d */
+    double lower_bound; /* of the optimum over the rows so far, from a dual point */
+    int64_t iterations;
+} nm_master_result;
+
+typedef struct nm_master nm_master;
+
+/** One way to solve. */
+typedef struct nm_master_kind {
+    const char *name;
+    bool (*can)(const nm_master_spec *spec);
+    nm_status (*open)(const nm_ctx *ctx, const nm_master_spec *spec, void **state, nm_err *err);
+    nm_status (*add_rows)(void *state, int64_t m, const double *a, const double *h, nm_err *err);
+    nm_status (*solve)(void *state, nm_master_result *out, nm_err *err);
+    void (*close)(void *state);
+} nm_master_kind;
+
+extern const nm_master_kind nm_master_clp;        /* l1, linf, linf+l1n; any bounds and terms */
+extern const nm_master_kind nm_master_active_set; /* l2 (dual least-distance active set) */
+extern const nm_master_kind nm_master_ipm;        /* linf, linf+l1n, l1: dense interior point */
+
+/** Opens the solver asked for (AUTO: the best that can). NM_E_ARG if it cannot solve the spec. */
+nm_status nm_master_open(const nm_ctx *ctx, const nm_master_spec *spec, nm_solver solver,
+                         nm_master **out, nm_err *err);
+void nm_master_close(nm_master *master);
+
+/** Appends m rows; a [m x n] and h [m] are copied. */
+nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, const double *h,
+                             nm_err *err);
+
+/** Solves over the rows so far, warm where the solver can. Falls back to CLP (AUTO only, noted in
+ *  the log) when the solver fails numerically. */
+nm_status nm_master_solve(nm_master *master, nm_master_result *out, nm_err *err);
+
+/** Name of the solver that gave the last result. Static storage. */
+const char *nm_master_solver(const nm_master *master);
+int64_t nm_master_n_rows(const nm_master *master);
+
+/* -- proofs ------------------------------------------------------------------------------- */
+
+/** norm(v) at d, in plain loops. */
+double nm_master_norm(const nm_master_spec *spec, const double *d);
+
+/** h'y - max over the box of y'A d, with an allowance for rounding taken off. > 0 proves that
+ *  A d >= h has no solution in the box (unbounded sides count as +-NM_PROOF_BOX).
+ *  @param y  [m], negative entries count as 0 */
+double nm_farkas_excess(const nm_master_spec *spec, int64_t m, const double *a, const double *h,
+                        const double *y);
+#define NM_PROOF_BOX 1e9
+
+/** A small subset of groups of rows that is infeasible by itself (deletion filter over groups,
+ *  each test an elastic LP; starts from the support of y).
+ *  @param group   [m] group of each row, 0 .. n_groups-1 (a group = all rows of one point)
+ *  @param y       [m] proof of infeasibility
+ *  @param member  out, [n_groups], caller's buffer: group belongs to the subset
+ *  The subset is irreducible unless time runs out, and infeasible in any case (checked). */
+nm_status nm_conflict_groups(const nm_ctx *ctx, const nm_master_spec *spec, int64_t m,
+                             const double *a, const double *h, const int64_t *group,
+                             int64_t n_groups, const double *y, bool *member, nm_err *err);
+
+#endif
