@@ -33,8 +33,67 @@ typedef struct nm_pin {
     double sign, rhs;
 } nm_pin;
 
+/** One attribute of an ONNX node, decoded; arrays are lent for the call. */
+typedef struct nm_attr_value {
+    const char *name;
+    enum {
+        NM_ATTR_INT,
+        NM_ATTR_FLOAT,
+        NM_ATTR_INTS,
+        NM_ATTR_FLOATS,
+        NM_ATTR_STRING,
+        NM_ATTR_OTHER
+    } type;
+    int64_t i;
+    double f;
+    const char *s;
+    const int64_t *ints;  /* [n] */
+    const double *floats; /* [n] */
+    size_t n;
+} nm_attr_value;
+
+/** An ONNX node as the operators see it. */
+typedef struct nm_node_view {
+    const char *op_type;
+    int64_t opset;
+    const nm_attr_value *attrs;
+    size_t n_attrs;
+} nm_node_view;
+
+/** Looks an attribute up; NULL if absent. */
+const nm_attr_value *nm_node_attr(const nm_node_view *node, const char *name);
+
+/** Reads an attribute with a default; NM_E_FORMAT if it has another type. */
+nm_status nm_node_int(const nm_node_view *node, const char *name, int64_t fallback, int64_t *out,
+                      nm_err *err);
+nm_status nm_node_float(const nm_node_view *node, const char *name, double fallback, double *out,
+                        nm_err *err);
+/** At most `room` integers; *n = 0 if absent. */
+nm_status nm_node_ints(const nm_node_view *node, const char *name, int64_t *out, size_t room,
+                       size_t *n, nm_err *err);
+
 struct nm_op_kind {
     const char *name; /* as in messages, e.g. "Gemm" */
+
+    /* -- ONNX mapping ---------------------------------------------------------------------------
+     */
+
+    /** ONNX operators (default domain) that this kind implements, NULL-terminated; e.g. Dropout and
+     *  Identity share one kind. */
+    const char *const *onnx_names;
+
+    /** Number of inputs that an ONNX node may give. */
+    int min_in, max_in;
+
+    /** Bytes of the kind's attribute struct; 0 if it has none. */
+    size_t attr_bytes;
+
+    /** Fills the (zeroed) attribute struct; refuses values that make no sense or are unsupported
+     *  (auto_pad, training mode, ...) with a message. NULL if the node needs no attributes. */
+    nm_status (*parse)(const nm_node_view *node, void *attr, nm_err *err);
+
+    /* -- shape and values -----------------------------------------------------------------------
+     */
 
     /** Checks inputs and attributes, gives the output's shape. */
     nm_status (*infer)(const nm_net *net, const nm_op *op, nm_shape *out, nm_err *err);
@@ -103,7 +162,14 @@ double nm_gamma_f32(int64_t n);
 /** Largest absolute error of one float32 operation that underflows (also when flushed to 0). */
 #define NM_F32_UNDERFLOW 0x1p-126
 
-/* One line per operator; see op/<name>.c. */
-extern const nm_op_kind nm_op_dense, nm_op_conv, nm_op_relu;
+/** Kind that implements an ONNX operator of the default domain; NULL if none (op/registry.c). */
+const nm_op_kind *nm_op_find(const char *onnx_name);
+
+/** Comma-separated ONNX names of everything supported, for messages. Static storage. */
+const char *nm_op_list(void);
+
+/* One line per operator with its file op/<name>.c; the registry's table lists them again. */
+extern const nm_op_kind nm_op_dense; /* Gemm, and MatMul with constant right side */
+extern const nm_op_kind nm_op_relu;
 
 #endif
