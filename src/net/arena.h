@@ -6,8 +6,8 @@
 
 typedef struct nm_arena {
     struct nm_arena_block *blocks; /* newest first */
-    size_t used;                     /* bytes of the newest block */
-    bool failed;                     /* an allocation failed since the last reset */
+    size_t used;                   /* bytes of the newest block */
+    bool failed;                   /* an allocation failed since the last reset */
 } nm_arena;
 
 /** Room of n elements of `size` bytes, 64-byte aligned, not zeroed; NULL when memory ran out. */
