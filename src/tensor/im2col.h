@@ -36,8 +36,8 @@ void nm_im2col_f64(const nm_window *w, int64_t channels, const double *image, in
                    int64_t n, double *col, int64_t ld);
 
 /** The adjoint: adds each column entry to the image element it was read from. */
-void nm_col2im_f32(const nm_window *w, int64_t channels, const float *col, int64_t ld,
-                   int64_t from, int64_t n, float *image);
+void nm_col2im_f32(const nm_window *w, int64_t channels, const float *col, int64_t ld, int64_t from,
+                   int64_t n, float *image);
 void nm_col2im_f64(const nm_window *w, int64_t channels, const double *col, int64_t ld,
                    int64_t from, int64_t n, double *image);
 
