@@ -89,7 +89,8 @@ static nm_status check_pinnable(const struct job *j, nm_err *err)
     const nm_tail *tail = j->search->active;
 
     for (int i = 0; j->opts.pins == NM_PINS_ALL && i < j->net->n_ops; i++)
-        if (tail->op_mask[i] && j->net->ops[i].kind->smooth && tail->behind[j->net->ops[i].in[0]])
+        if (tail->op_mask[i] && nm_op_is_smooth(j->net, &j->net->ops[i]) &&
+            tail->behind[j->net->ops[i].in[0]])
             return nm_fail(err, NM_E_ARG,
                            "pins need linear pieces, and %s '%s' behind the edited layer has none; "
                            "expected pins lazy or none (method pointwise)",
