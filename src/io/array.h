@@ -106,12 +106,14 @@ typedef struct nm_npz {
 } nm_npz;
 
 /** Reads all arrays of an archive as numpy.savez and savez_compressed write it; members that are
- *  not called *.npy are passed over. Messages name file and array. */
-nm_status nm_npz_load_all(const char *path, nm_npz *out, nm_err *err);
+ *  not called *.npy are passed over. Messages name file and array.
+ *  @param max_unpacked  bytes that all arrays together may have in the archive, inflated: an
+ * archive can promise anything, so the caller says what makes sense */
+nm_status nm_npz_load_all(const char *path, size_t max_unpacked, nm_npz *out, nm_err *err);
 
 /** The same from memory. @param path  what messages call it */
-nm_status nm_npz_parse_all(const char *path, const unsigned char *data, size_t n_bytes, nm_npz *out,
-                           nm_err *err);
+nm_status nm_npz_parse_all(const char *path, const unsigned char *data, size_t n_bytes,
+                           size_t max_unpacked, nm_npz *out, nm_err *err);
 void nm_npz_free(nm_npz *npz);
 
 /** @return the array of that name, NULL if there is none. Lent by `npz`. */

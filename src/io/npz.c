@@ -16,13 +16,13 @@ typedef struct archive {
 } archive;
 
 static nm_status open_archive(const char *path, const unsigned char *data, size_t n_bytes,
-                              archive *out, nm_err *err)
+                              size_t max_unpacked, archive *out, nm_err *err)
 {
     nm_status rc = NM_OK;
     zip_error_t why;
     zip_source_t *source;
 
-    *out = (archive){.path = path, .left = nm_inflate_bound(n_bytes)};
+    *out = (archive){.path = path, .left = max_unpacked};
     zip_error_init(&why);
     source = zip_source_buffer_create(data, n_bytes, 0, &why);
     if (source)
@@ -76,7 +76,7 @@ static nm_status inflate_member(archive *a, int64_t member, nm_buffer *out, nm_e
         !(info.valid & ZIP_STAT_SIZE))
         NM_THROW(err, NM_E_FORMAT, "its size is missing");
     if (info.size > a->left)
-        NM_THROW(err, NM_E_FORMAT, "%llu bytes, expected at most %zu from an archive of this size",
+        NM_THROW(err, NM_E_FORMAT, "inflates to %llu bytes, expected at most %zu",
                  (unsigned long long)info.size, a->left);
     a->left -= info.size;
     file = zip_fopen_index(a->zip, (zip_uint64_t)member, 0);
@@ -110,15 +110,15 @@ done:
     return rc;
 }
 
-nm_status nm_npz_parse_all(const char *path, const unsigned char *data, size_t n_bytes, nm_npz *out,
-                           nm_err *err)
+nm_status nm_npz_parse_all(const char *path, const unsigned char *data, size_t n_bytes,
+                           size_t max_unpacked, nm_npz *out, nm_err *err)
 {
     nm_status rc = NM_OK;
     archive a = {0};
     int64_t n_members;
 
     memset(out, 0, sizeof *out);
-    NM_TRY(open_archive(path, data, n_bytes, &a, err));
+    NM_TRY(open_archive(path, data, n_bytes, max_unpacked, &a, err));
     n_members = zip_get_num_entries(a.zip, 0);
     NM_TRY(nm_alloc(&out->arrays, (size_t)n_members, sizeof *out->arrays, err));
     for (int64_t i = 0; i < n_members; i++) {
@@ -134,7 +134,7 @@ done:
     return rc;
 }
 
-nm_status nm_npz_load_all(const char *path, nm_npz *out, nm_err *err)
+nm_status nm_npz_load_all(const char *path, size_t max_unpacked, nm_npz *out, nm_err *err)
 {
     nm_buffer file;
     nm_status rc = nm_file_read(path, NM_DATA_MAX_BYTES, &file, err);
@@ -142,7 +142,7 @@ nm_status nm_npz_load_all(const char *path, nm_npz *out, nm_err *err)
     memset(out, 0, sizeof *out);
     if (rc != NM_OK)
         return rc;
-    rc = nm_npz_parse_all(path, file.data, file.n_bytes, out, err);
+    rc = nm_npz_parse_all(path, file.data, file.n_bytes, max_unpacked, out, err);
     nm_buffer_free(&file);
     return rc;
 }
@@ -221,7 +221,7 @@ static nm_status read_npz(const nm_data_query *query, const unsigned char *data,
     archive a = {0};
     int64_t inputs, labels;
 
-    NM_TRY(open_archive(query->path, data, n_bytes, &a, err));
+    NM_TRY(open_archive(query->path, data, n_bytes, nm_inflate_bound(n_bytes), &a, err));
     labels = find_array(&a, "y");
     inputs = find_inputs(&a, labels);
     if (inputs < 0 && labels < 0)
