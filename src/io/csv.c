@@ -64,19 +64,18 @@ static bool take_line(csv *c, span *line)
     return true;
 }
 
-/* "x0", "label"; but not "nan" or "inf", which are bad numbers rather than names. */
+/* "x0", "label"; but not "nan" or "inf", which are bad numbers rather than names, nor anything that
+   begins like a number. */
 static bool is_name(span field)
 {
     static const char *const numbers[] = {"nan", "inf", "infinity"};
     span s = trim(field);
-    double value;
+    size_t n = (size_t)(s.end - s.begin);
 
-    if (s.begin == s.end || nm_parse_double(s.begin, s.end, &value))
+    if (n == 0 || strchr("+-.0123456789", *s.begin))
         return false;
-    s.begin += *s.begin == '-' || *s.begin == '+';
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if ((size_t)(s.end - s.begin) == strlen(numbers[i]) &&
-            strncasecmp(s.begin, numbers[i], strlen(numbers[i])) == 0)
+        if (n == strlen(numbers[i]) && strncasecmp(s.begin, numbers[i], n) == 0)
             return false;
     return true;
 }
