@@ -8,12 +8,16 @@
 extern "C" {
 #endif
 
-/** Two interleaved half circles, as scikit-learn's make_moons(n, shuffle=True, noise, random_state
- *  = seed) gives them, bit for bit before rounding to float32. Labels 0 (upper) and 1.
+/** Two interleaved half circles: scikit-learn's make_moons(n, shuffle=True, noise,
+ *  random_state=seed), draw for draw, rounded to float32. Labels 0 (upper moon) and 1.
+ *  @param n      1 .. 100,000,000
  *  @param noise  standard deviation of the Gaussian noise, >= 0 */
 NM_API nm_status nm_moons(int64_t n, double noise, uint32_t seed, nm_points *out, nm_err *err);
 
-/** Splits points as scikit-learn's train_test_split(test_size, random_state = seed) does. */
+/** Splits points as scikit-learn's train_test_split(test_size=test_share, random_state=seed) does:
+ *  shuffled, the first ceil(test_share n) become the test points. `rows` of both tell where a point
+ *  came from.
+ *  @param test_share  between 0 and 1, both parts must get points */
 NM_API nm_status nm_split(const nm_points *all, double test_share, uint32_t seed, nm_points *train,
                           nm_points *test, nm_err *err);
 
