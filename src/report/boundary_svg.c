@@ -10,6 +10,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "netmend/eval.h"
 #include "netmend/report.h"
 #include "report/axis.h"
@@ -28,7 +29,7 @@ enum {
     LEGEND_LINE = 280,
     MAX_ON_ONE_LINE = 5, /* classes; the signs go below more of them */
     MAX_CLASSES = 10,
-    MAX_DRAWN = 2000 /* points of a set */
+    MAX_DRAWN = 2000 /* points of a set, about */
 };
 
 /* How a class looks: colour of its points, tint of its region, outline of its marker. */
@@ -373,30 +374,32 @@ static void draw_y_axis(const scene *s, const panel *p)
                   name_x, name_y);
 }
 
-/* Of many points only every second, third, ... is drawn. */
-static int64_t drawing_step(const nm_points *points)
+/* Of very many points a random share is drawn: every second one, say, could leave out a class. */
+static bool is_drawn(const nm_points *points, int64_t i)
 {
-    return (points->n + MAX_DRAWN - 1) / MAX_DRAWN;
+    nm_rng rng = {.index = (uint64_t)i};
+
+    return nm_rng_uniform(&rng) * (double)points->n < MAX_DRAWN;
 }
 
 /* Markers of a set of points, then crosses over those that are wrong. */
 static void draw_points(const scene *s, const panel *p, const nm_points *points,
                         const int64_t *classes, bool ringed)
 {
-    int64_t step = drawing_step(points);
-
-    for (int64_t i = 0; i < points->n; i += step)
-        draw_marker(s, points->labels[i], to_screen_x(s, p, (double)points->x[2 * i]),
-                    to_screen_y(s, (double)points->x[2 * i + 1]));
+    for (int64_t i = 0; i < points->n; i++)
+        if (is_drawn(points, i))
+            draw_marker(s, points->labels[i], to_screen_x(s, p, (double)points->x[2 * i]),
+                        to_screen_y(s, (double)points->x[2 * i + 1]));
     (void)fprintf(s->to, "<g class=\"cross\">\n");
-    for (int64_t i = 0; i < points->n; i += step)
-        if (classes[i] != points->labels[i])
+    for (int64_t i = 0; i < points->n; i++)
+        if (classes[i] != points->labels[i] && is_drawn(points, i))
             draw_use(s, "cross", to_screen_x(s, p, (double)points->x[2 * i]),
                      to_screen_y(s, (double)points->x[2 * i + 1]));
     (void)fprintf(s->to, "</g>\n<g class=\"ring\">\n");
-    for (int64_t i = 0; ringed && i < points->n; i += step)
-        draw_use(s, "ring", to_screen_x(s, p, (double)points->x[2 * i]),
-                 to_screen_y(s, (double)points->x[2 * i + 1]));
+    for (int64_t i = 0; ringed && i < points->n; i++)
+        if (is_drawn(points, i))
+            draw_use(s, "ring", to_screen_x(s, p, (double)points->x[2 * i]),
+                     to_screen_y(s, (double)points->x[2 * i + 1]));
     (void)fprintf(s->to, "</g>\n");
 }
 
@@ -442,7 +445,6 @@ static void draw_legend(const scene *s)
     int word_width = (s->repair_set ? 2 : 1) * WORD_ENTRY;
     int x = (WIDTH - class_width - (one_line ? word_width : 0)) / 2;
     int y = PLOT_TOP + s->view.height + BELOW_PLOT;
-    int64_t step = drawing_step(s->points);
 
     for (int64_t c = 0; c < s->n_classes; c++, x += CLASS_ENTRY)
         draw_class_entry(s, c, x, y);
@@ -453,11 +455,11 @@ static void draw_legend(const scene *s)
     draw_word_entry(s, "cross", "classified wrong", x, y);
     if (s->repair_set)
         draw_word_entry(s, "ring", "in the repair set", x + WORD_ENTRY, y);
-    if (step > 1)
+    if (s->points->n > MAX_DRAWN)
         (void)fprintf(s->to,
-                      "<text class=\"tick end\" x=\"%d\" y=\"%d\">one point of %" PRId64
-                      " is drawn</text>\n",
-                      SECOND_LEFT + PLOT_WIDTH, y + 45, step);
+                      "<text class=\"tick end\" x=\"%d\" y=\"%d\">about %d of %" PRId64
+                      " points are drawn</text>\n",
+                      SECOND_LEFT + PLOT_WIDTH, y + 45, MAX_DRAWN, s->points->n);
 }
 
 /* -- all together -- */
