@@ -50,7 +50,7 @@ bool nm_op_is_smooth(const nm_net *net, const nm_op *op)
 
 double nm_gamma(const nm_exec *ex, int64_t n)
 {
-    const double u = NM_F32_UNIT, lambda = 6;
+    const double u = 0x1p-24, lambda = 6;
     double count = (double)n;
 
     if (count * u >= 1)
