@@ -19,7 +19,7 @@ typedef struct nm_exec {
     const nm_op *op;
     int64_t n;  /* points */
     bool plain; /* evaluate with plain loops only (independent checks), not through BLAS */
-    struct nm_scratch *scratch;
+    struct nm_arena *arena;
 } nm_exec;
 
 /** Scratch room of n elements of `size` bytes, 64-byte aligned, not zeroed, valid until the facet
