@@ -27,8 +27,8 @@ declared_in() {
 }
 
 declared_in "$@" >"$work/declared"
-# A leading underscore is the toolchain's own.
-nm -D --defined-only "$library" | awk '{ print $NF }' | grep -v '^_' | sort -u >"$work/exported"
+# A leading underscore or dot is the toolchain's own (.gomp_critical_user_NAME: a named critical region).
+nm -D --defined-only "$library" | awk '{ print $NF }' | grep -v '^[_.]' | sort -u >"$work/exported"
 
 [ -s "$work/declared" ] || { echo "no NM_API declaration found in: $*" >&2; exit 1; }
 status=0
