@@ -43,7 +43,8 @@ flags=$(PKG_CONFIG_PATH=$pkgconfig pkg-config --cflags --libs netmend)
 LD_LIBRARY_PATH=$(dirname "$pkgconfig") expect_version "$work/by_pkg_config"
 
 echo "find_package"
-quietly cmake -S "$here" -B "$work/consumer" -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix"
+quietly cmake -G Ninja -S "$here" -B "$work/consumer" -DCMAKE_C_COMPILER="$cc" \
+    -DCMAKE_PREFIX_PATH="$prefix"
 quietly cmake --build "$work/consumer"
 expect_version "$work/consumer/consumer"
 
