@@ -170,7 +170,7 @@ static void judge_pair(const struct pair *pair, nm_deploy *out, int64_t p)
 {
     bool safe = pair->gap > pair->bound[ANY_ORDER];
 
-    if (pair->gap < out->margin[p])
+    if (pair->gap < out->margin[p] || isnan(pair->gap))
         out->margin[p] = pair->gap;
     if (pair->bound[ANY_ORDER] > out->any_order[p])
         out->any_order[p] = pair->bound[ANY_ORDER];
