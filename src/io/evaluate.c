@@ -5,10 +5,10 @@
  * log-sum-exp. Points go through the net in chunks, so that memory does not grow with their
  * number. */
 #include <math.h>
-#include <string.h>
 
 #include "base/ctx.h"
 #include "base/mem.h"
+#include "net/classify.h"
 #include "net/graph.h"
 #include "netmend/eval.h"
 
@@ -79,31 +79,13 @@ static nm_status chunk_run(nm_ctx *ctx, chunk *c, const float *x, int64_t n, nm_
     return rc;
 }
 
-/* Index of the largest of n scores, the first of equals; -1 if one is not a number. */
-static int64_t largest(const double *scores, int64_t n)
+/* Predicted class; -1 if a score is not a number. */
+static int64_t decide(const double *scores, int64_t n)
 {
-    int64_t best = 0;
-
-    for (int64_t j = 0; j < n; j++) {
+    for (int64_t j = 0; j < n; j++)
         if (isnan(scores[j]))
             return -1;
-        if (scores[j] > scores[best])
-            best = j;
-    }
-    return best;
-}
-
-/* -log softmax(scores)[label] = log(sum_j exp(s_j - s_max)) + s_max - s_label. */
-static double cross_entropy(const double *scores, int64_t n, int64_t label)
-{
-    double top = scores[0], sum = 0;
-
-    for (int64_t j = 1; j < n; j++)
-        if (scores[j] > top)
-            top = scores[j];
-    for (int64_t j = 0; j < n; j++)
-        sum += exp(scores[j] - top);
-    return log(sum) + (top - scores[label]);
+    return nm_argmax(scores, n);
 }
 
 static nm_status check_points(const nm_net *net, const nm_points *points, nm_err *err)
@@ -132,12 +114,12 @@ static void count(const chunk *c, const nm_points *points, int64_t first, int64_
     for (int64_t i = 0; points->labels && i < n; i++) {
         const double *scores = c->scores + i * c->n_out;
         int64_t label = points->labels[first + i];
-        bool right = largest(scores, c->n_out) == label;
+        bool right = decide(scores, c->n_out) == label;
 
         out->class_n[label]++;
         out->class_right[label] += right;
         out->n_right += right;
-        out->loss += cross_entropy(scores, c->n_out, label);
+        out->loss += nm_cross_entropy(scores, c->n_out, label, NULL);
     }
 }
 
@@ -224,7 +206,7 @@ nm_status nm_predict(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, 
 
         NM_TRY(chunk_run(ctx, &c, x + first * nm_net_n_in(net), left, err));
         for (int64_t i = 0; i < left; i++)
-            classes[first + i] = largest(c.scores + i * c.n_out, c.n_out);
+            classes[first + i] = decide(c.scores + i * c.n_out, c.n_out);
     }
 done:
     chunk_clear(&c);
