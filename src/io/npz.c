@@ -107,6 +107,8 @@ static nm_status load_array(archive *a, int64_t member, nm_array *out, nm_err *e
 done:
     nm_err_prefix(err, "%s: array '%s': ", a->path, member_name(a, member));
     nm_buffer_free(&bytes);
+    if (rc != NM_OK)
+        nm_array_free(out);
     return rc;
 }
 
