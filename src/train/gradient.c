@@ -132,7 +132,7 @@ static nm_status add_chunk(const nm_ctx *ctx, nm_gradient *g, double *values, do
 
     if (rc == NM_OK) {
         *loss += differentiate_loss(g);
-        rc = nm_tape_vjp(ctx, g->at, g->adjoint, NULL, err);
+        rc = nm_tape_vjp(ctx, g->at, g->adjoint, NULL, false, err);
     }
     if (rc == NM_OK) {
         memset(g->parts, 0, (size_t)(n_parts * g->size) * sizeof *g->parts);
