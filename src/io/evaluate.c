@@ -5,10 +5,11 @@
  * log-sum-exp. Points go through the net in chunks, so that memory does not grow with their
  * number. */
 #include <math.h>
+#include <string.h>
 
 #include "base/ctx.h"
 #include "base/mem.h"
-#include "net/classify.h"
+#include "net/cross_entropy.h"
 #include "net/graph.h"
 #include "netmend/eval.h"
 
@@ -79,13 +80,18 @@ static nm_status chunk_run(nm_ctx *ctx, chunk *c, const float *x, int64_t n, nm_
     return rc;
 }
 
-/* Predicted class; -1 if a score is not a number. */
-static int64_t decide(const double *scores, int64_t n)
+/* Index of the largest of n scores, the first of equals; -1 if one is not a number. */
+static int64_t largest(const double *scores, int64_t n)
 {
-    for (int64_t j = 0; j < n; j++)
+    int64_t best = 0;
+
+    for (int64_t j = 0; j < n; j++) {
         if (isnan(scores[j]))
             return -1;
-    return nm_argmax(scores, n);
+        if (scores[j] > scores[best])
+            best = j;
+    }
+    return best;
 }
 
 static nm_status check_points(const nm_net *net, const nm_points *points, nm_err *err)
@@ -114,7 +120,7 @@ static void count(const chunk *c, const nm_points *points, int64_t first, int64_
     for (int64_t i = 0; points->labels && i < n; i++) {
         const double *scores = c->scores + i * c->n_out;
         int64_t label = points->labels[first + i];
-        bool right = decide(scores, c->n_out) == label;
+        bool right = largest(scores, c->n_out) == label;
 
         out->class_n[label]++;
         out->class_right[label] += right;
@@ -206,7 +212,7 @@ nm_status nm_predict(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, 
 
         NM_TRY(chunk_run(ctx, &c, x + first * nm_net_n_in(net), left, err));
         for (int64_t i = 0; i < left; i++)
-            classes[first + i] = decide(c.scores + i * c.n_out, c.n_out);
+            classes[first + i] = largest(c.scores + i * c.n_out, c.n_out);
     }
 done:
     chunk_clear(&c);
