@@ -26,9 +26,9 @@ static const nm_opt_group groups[] = {{"Output", rows, 0}, NM_COMMON_GROUP, {0}}
 /* The task: moons that a network of this shape could learn, and too little training. */
 static const nm_moons_opts moons_opts = {.n = 1500, .noise = 0.1, .test_share = 0.2};
 static const int64_t hidden[] = {32, 64, 32};
-enum { N_FRESH = 3000, EPOCHS = 12, BATCH = 64 };
+enum { N_FRESH = 3000, EPOCHS = 5, BATCH = 64 };
 #define LEARNING_RATE 0.001
-#define LAYER "1"
+#define LAYER "2"
 
 /* Everything the demo makes. */
 typedef struct demo {
