@@ -191,6 +191,7 @@ static inline void check_solved(const instance *it, const answer *got, double ga
 
 static inline void check_infeasible(const instance *it, const answer *got)
 {
+    if (got->outcome != NM_MASTER_INFEASIBLE) fprintf(stderr,"norm %d outcome %d obj %g\n",(int)it->spec.norm,(int)got->outcome,got->objective);
     assert_int_equal(got->outcome, NM_MASTER_INFEASIBLE);
     assert_true(nm_farkas_excess(&it->spec, it->m, it->a, it->h, got->y) > 0);
 }
