@@ -9,6 +9,7 @@
 
 #include "base/ctx.h"
 #include "base/mem.h"
+#include "net/cross_entropy.h"
 #include "net/graph.h"
 #include "netmend/eval.h"
 
@@ -93,19 +94,6 @@ static int64_t largest(const double *scores, int64_t n)
     return best;
 }
 
-/* -log softmax(scores)[label] = log(sum_j exp(s_j - s_max)) + s_max - s_label. */
-static double cross_entropy(const double *scores, int64_t n, int64_t label)
-{
-    double top = scores[0], sum = 0;
-
-    for (int64_t j = 1; j < n; j++)
-        if (scores[j] > top)
-            top = scores[j];
-    for (int64_t j = 0; j < n; j++)
-        sum += exp(scores[j] - top);
-    return log(sum) + (top - scores[label]);
-}
-
 static nm_status check_points(const nm_net *net, const nm_points *points, nm_err *err)
 {
     int64_t n_out = net->values[net->scores].size;
@@ -137,7 +125,7 @@ static void count(const chunk *c, const nm_points *points, int64_t first, int64_
         out->class_n[label]++;
         out->class_right[label] += right;
         out->n_right += right;
-        out->loss += cross_entropy(scores, c->n_out, label);
+        out->loss += nm_cross_entropy(scores, c->n_out, label, NULL);
     }
 }
 

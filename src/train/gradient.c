@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "net/classify.h"
+#include "net/cross_entropy.h"
 #include "net/tape.h"
 
 enum {

@@ -7,12 +7,12 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "net/chain.h"
-#include "net/classify.h"
+#include "netmend/eval.h"
 #include "netmend/train.h"
 #include "train/adam.h"
 #include "train/gradient.h"
 
-enum { MAX_HIDDEN = 100, MAX_WIDTH = 1000000, EVAL_BLOCK = 4096 };
+enum { MAX_HIDDEN = 100, MAX_WIDTH = 1000000 };
 
 /* Streams of random numbers: one per layer for its weights, one per epoch for the order. */
 #define ORDER_STREAM ((uint64_t)1 << 32)
@@ -214,44 +214,18 @@ static nm_status round_parameters(trainer *t, nm_err *err)
     return store_parameters(t, err);
 }
 
-/* Sums of losses and of right answers of n points, from their float32 scores. */
-static void count_block(const float *scores, const int64_t *labels, int64_t n, int64_t n_classes,
-                        double *row, double *loss, int64_t *n_right)
-{
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t c = 0; c < n_classes; c++)
-            row[c] = (double)scores[i * n_classes + c];
-        *n_right += nm_argmax(row, n_classes) == labels[i];
-        *loss += nm_cross_entropy(row, n_classes, labels[i], NULL);
-    }
-}
-
 static nm_status measure(trainer *t, nm_train_report *report, nm_err *err)
 {
-    const nm_points *points = t->points;
-    int64_t n_classes = nm_net_n_out(t->net), n_right = 0;
-    int64_t block = points->n < EVAL_BLOCK ? points->n : EVAL_BLOCK;
-    nm_status rc = NM_OK;
-    float *scores = NULL;
-    double *row = NULL, loss = 0.0;
+    nm_eval_report result;
+    nm_status rc = nm_evaluate(t->ctx, t->net, t->points, false, NULL, &result, err);
 
-    NM_TRY(nm_alloc(&scores, (size_t)(block * n_classes), sizeof *scores, err));
-    NM_TRY(nm_alloc(&row, (size_t)n_classes, sizeof *row, err));
-    for (int64_t first = 0; first < points->n; first += block) {
-        int64_t n = points->n - first < block ? points->n - first : block;
-
-        NM_TRY(
-            nm_net_forward_f32(t->ctx, t->net, points->x + first * points->n_in, n, scores, err));
-        count_block(scores, points->labels + first, n, n_classes, row, &loss, &n_right);
-    }
-    report->loss = loss / (double)points->n;
-    report->accuracy = (double)n_right / (double)points->n;
+    if (rc != NM_OK)
+        return rc;
+    report->loss = result.loss;
+    report->accuracy = result.accuracy;
     report->steps = t->n_steps;
-    NM_TRY(check_loss(t, report->loss, err));
-done:
-    nm_free(scores);
-    nm_free(row);
-    return rc;
+    nm_eval_report_free(&result);
+    return check_loss(t, report->loss, err);
 }
 
 /* -- all together -- */
