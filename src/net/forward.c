@@ -1,5 +1,5 @@
 /* Plain evaluation of many points: each block of points runs through the net in a few buffers that
-   are reused as soon as their last reader is done. Compiled once per precision (net/typed.h). */
+   are reused as soon as their last reader is done. Compiled once per precision (tensor/typed.h). */
 #ifdef NM_REAL
 
 typedef struct NM_TYPED(job) {
@@ -170,6 +170,6 @@ done:
 }
 
 #define NM_SELF "net/forward.c"
-#include "net/typed.h"
+#include "tensor/typed.h"
 
 #endif
