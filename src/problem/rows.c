@@ -9,7 +9,7 @@
 
 struct batch {
     const nm_tail *tail;
-    const nm_row *rows;
+    const nm_row_id *rows;
     int64_t n_rows;
     double *a;
     int64_t *points; /* [n_rows] scratch */
@@ -21,7 +21,7 @@ struct batch {
 static double seed(const struct batch *b, int64_t r, const nm_demand *demand)
 {
     const nm_net *net = b->tail->net;
-    const nm_row *row = &b->rows[r];
+    const nm_row_id *row = &b->rows[r];
 
     if (row->kind == NM_ROW_PIN) {
         const nm_op *op = &net->ops[row->op];
@@ -104,7 +104,7 @@ static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand 
 }
 
 nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
-                       const nm_row *rows, int64_t n_rows, double *a, double *value, nm_err *err)
+                       const nm_row_id *rows, int64_t n_rows, double *a, double *value, nm_err *err)
 {
     nm_status rc = NM_OK;
     int64_t chunk = nm_pass_block(tail->net) * nm_ctx_threads(ctx);

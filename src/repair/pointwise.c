@@ -238,7 +238,7 @@ static nm_status pin_flips(nm_search *s, nm_program *program, const struct misse
     nm_status rc = NM_OK;
     nm_tail *moved = NULL;
     nm_violations flips = {0};
-    nm_row *rows = NULL;
+    nm_row_id *rows = NULL;
     int64_t n = 0;
 
     *added = 0;
@@ -262,7 +262,7 @@ done:
 static nm_status keep_seed_rows(nm_search *s, const nm_program *program, nm_err *err)
 {
     int64_t n;
-    const nm_row *rows = nm_program_rows(program, &n);
+    const nm_row_id *rows = nm_program_rows(program, &n);
 
     nm_free(s->seed_rows);
     s->seed_rows = NULL;

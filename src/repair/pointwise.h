@@ -36,7 +36,7 @@ typedef struct nm_search {
     double *keep_margin;        /* [n_keep] what each must keep; -INFINITY: wrong before, free */
     int64_t *keep_slot;         /* [n_keep] index among the active points, -1 if not there */
     double *original_scores;    /* [n_repair x n_scores] */
-    nm_row *seed_rows;          /* rows of the last program at the original network */
+    nm_row_id *seed_rows;       /* rows of the last program at the original network */
     int64_t n_seed_rows;
     /* result */
     double *delta; /* [params->n] */

@@ -28,10 +28,10 @@ struct nm_program {
     double *delta;                    /* [n] base + solution */
     double *step;                     /* [n] delta - tail->delta, scratch */
     nm_tape *tangent;                 /* made anew when points were appended */
-    nm_row *rows;                     /* those the master has, in its order */
+    nm_row_id *rows;                  /* those the master has, in its order */
     int64_t n_rows, room;
-    nm_row *sorted; /* the same, sorted, to look names up */
-    double *y;      /* [n_rows] multipliers of the last solve */
+    nm_row_id *sorted; /* the same, sorted, to look names up */
+    double *y;         /* [n_rows] multipliers of the last solve */
     nm_program_figures figures;
 };
 
@@ -39,7 +39,7 @@ struct nm_program {
 
 static int compare_rows(const void *a, const void *b)
 {
-    const nm_row *ra = a, *rb = b;
+    const nm_row_id *ra = a, *rb = b;
 
     if (ra->point != rb->point)
         return ra->point < rb->point ? -1 : 1;
@@ -50,13 +50,13 @@ static int compare_rows(const void *a, const void *b)
     return ra->k < rb->k ? -1 : ra->k > rb->k;
 }
 
-static bool is_known(const nm_program *p, const nm_row *row)
+static bool is_known(const nm_program *p, const nm_row_id *row)
 {
     return p->n_rows > 0 &&
            bsearch(row, p->sorted, (size_t)p->n_rows, sizeof *row, compare_rows) != NULL;
 }
 
-static nm_status remember(nm_program *p, const nm_row *rows, int64_t n, nm_err *err)
+static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
 {
     nm_status rc = NM_OK;
 
@@ -122,7 +122,7 @@ static nm_status set_terms(nm_program *p, nm_err *err)
     const nm_net *net = p->tail->net;
     int64_t n_scores = net->values[net->scores].size;
     int64_t n = p->demand->n_pinned * n_scores;
-    nm_row *rows = NULL;
+    nm_row_id *rows = NULL;
     nm_status rc = NM_OK;
 
     if (!p->opts.repair->norm_includes_outputs)
@@ -131,7 +131,7 @@ static nm_status set_terms(nm_program *p, nm_err *err)
     NM_TRY(nm_alloc(&p->terms, (size_t)n, (size_t)p->spec.n * sizeof *p->terms, err));
     NM_TRY(nm_alloc(&p->offset, (size_t)n, sizeof *p->offset, err));
     for (int64_t i = 0; i < n; i++)
-        rows[i] = (nm_row){.kind = NM_ROW_OUTPUT, .point = i / n_scores, .k = i % n_scores};
+        rows[i] = (nm_row_id){.kind = NM_ROW_OUTPUT, .point = i / n_scores, .k = i % n_scores};
     NM_TRY(nm_rows_make(p->ctx, p->tail, p->demand, rows, n, p->terms, p->offset, err));
     for (int64_t i = 0; i < n; i++)
         p->offset[i] += shift_to_base(p, p->terms + i * p->spec.n) - p->opts.original_scores[i];
@@ -206,7 +206,7 @@ void nm_program_close(nm_program *p)
 /* -- rows ------------------------------------------------------------------------------------- */
 
 /* Coefficients and right sides of named rows, in terms of the step from the base. */
-static nm_status make_rows(nm_program *p, const nm_row *rows, int64_t n, double *a, double *h,
+static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
                            nm_err *err)
 {
     nm_status rc = nm_rows_make(p->ctx, p->tail, p->demand, rows, n, a, h, err);
@@ -219,7 +219,7 @@ static nm_status make_rows(nm_program *p, const nm_row *rows, int64_t n, double 
     return rc;
 }
 
-static nm_status add_new(nm_program *p, const nm_row *rows, int64_t n, nm_err *err)
+static nm_status add_new(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
 {
     nm_status rc = NM_OK;
     double *a = NULL, *h = NULL;
@@ -235,9 +235,10 @@ done:
     return rc;
 }
 
-nm_status nm_program_add(nm_program *p, const nm_row *rows, int64_t n, int64_t *added, nm_err *err)
+nm_status nm_program_add(nm_program *p, const nm_row_id *rows, int64_t n, int64_t *added,
+                         nm_err *err)
 {
-    nm_row *new_rows;
+    nm_row_id *new_rows;
     nm_status rc = nm_alloc(&new_rows, (size_t)n, sizeof *new_rows, err);
 
     *added = 0;
@@ -276,7 +277,7 @@ static nm_status add_broken(nm_program *p, int64_t *added, nm_err *err)
                          .pins_a_point = PINS_A_POINT,
                          .tolerance = row_tolerance};
     nm_violations found = {0};
-    nm_row *rows = NULL;
+    nm_row_id *rows = NULL;
     int64_t n;
     nm_status rc = NM_OK;
 
@@ -353,7 +354,7 @@ nm_program_figures nm_program_report(const nm_program *p)
     return f;
 }
 
-const nm_row *nm_program_rows(const nm_program *p, int64_t *n)
+const nm_row_id *nm_program_rows(const nm_program *p, int64_t *n)
 {
     *n = p->n_rows;
     return p->rows;
@@ -364,7 +365,7 @@ nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
     nm_status rc = NM_OK;
     double *a = NULL, *h = NULL, *y = NULL;
     int64_t *group = NULL;
-    nm_row *rows = NULL;
+    nm_row_id *rows = NULL;
     int64_t n = 0;
 
     /* Only rows with a positive multiplier take part in the proof. */

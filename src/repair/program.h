@@ -23,7 +23,7 @@ nm_status nm_program_open(const nm_ctx *ctx, const nm_tail *tail, const nm_deman
 void nm_program_close(nm_program *program);
 
 /** Adds rows by name; known ones are ignored. @param added  receives how many were new */
-nm_status nm_program_add(nm_program *program, const nm_row *rows, int64_t n, int64_t *added,
+nm_status nm_program_add(nm_program *program, const nm_row_id *rows, int64_t n, int64_t *added,
                          nm_err *err);
 
 /** Solves until no row is broken. The outcome is SOLVED, INFEASIBLE or FAILED (numerics). */
@@ -43,7 +43,7 @@ typedef struct nm_program_figures {
 nm_program_figures nm_program_report(const nm_program *program);
 
 /** Names of the rows so far, lent; a later program may start from them. */
-const nm_row *nm_program_rows(const nm_program *program, int64_t *n);
+const nm_row_id *nm_program_rows(const nm_program *program, int64_t *n);
 
 /** After INFEASIBLE: points (of the tail) that cannot be satisfied together.
  *  @param member  out, [n points of the tail], caller's buffer */

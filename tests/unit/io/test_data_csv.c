@@ -18,8 +18,7 @@ static void spellings_of_the_same_points_agree(void **state)
         "x0,x1\n1,2\n3,-4.5\n",
         "\"x 0\";\"x 1\"\r\n1;2\r\n3;-4.5\r\n",
         "# made by hand; no units\n1,2\n3,-4.5\n",
-        "\xef\xbb\xbf"
-        "1,2\n3,-4.5\n\n \n\n",
+        "\xef\xbb\xbf 1,2\n3,-4.5\n\n \n\n",
     };
 
     (void)state;
