@@ -179,10 +179,10 @@ static nm_status find_output(nm_onnx_graph *graph, nm_err *err)
 /* Depth-first search with its own stack: a chain of a million nodes must not use ours. */
 typedef struct search {
     nm_onnx_graph *graph;
-    enum { NEW, OPEN, DONE } *state; /* [n_nodes] */
+    enum { NEW, OPEN, DONE } * state; /* [n_nodes] */
     struct frame {
         size_t node, next_in;
-    } *stack;
+    } * stack;
     size_t depth, n_ordered;
 } search;
 

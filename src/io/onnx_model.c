@@ -122,12 +122,11 @@ done:
    tells. */
 static void set_type(nm_attr_value *attr, int64_t declared, uint32_t seen)
 {
-    static const int of_declared[] = {NM_ATTR_OTHER,  NM_ATTR_FLOAT, NM_ATTR_INT,
-                                      NM_ATTR_STRING, NM_ATTR_OTHER, NM_ATTR_OTHER,
-                                      NM_ATTR_FLOATS, NM_ATTR_INTS};
-    static const int of_seen[] = {NM_ATTR_OTHER,  NM_ATTR_OTHER, NM_ATTR_FLOAT, NM_ATTR_INT,
-                                  NM_ATTR_STRING, NM_ATTR_OTHER, NM_ATTR_OTHER, NM_ATTR_FLOATS,
-                                  NM_ATTR_INTS};
+    static const int of_declared[] = {NM_ATTR_OTHER, NM_ATTR_FLOAT, NM_ATTR_INT,    NM_ATTR_STRING,
+                                      NM_ATTR_OTHER, NM_ATTR_OTHER, NM_ATTR_FLOATS, NM_ATTR_INTS};
+    static const int of_seen[] = {NM_ATTR_OTHER, NM_ATTR_OTHER,  NM_ATTR_FLOAT,
+                                  NM_ATTR_INT,   NM_ATTR_STRING, NM_ATTR_OTHER,
+                                  NM_ATTR_OTHER, NM_ATTR_FLOATS, NM_ATTR_INTS};
 
     attr->type = NM_ATTR_OTHER;
     if (declared > 0 && declared <= 7)
@@ -376,8 +375,8 @@ static nm_status decode_graph_field(decoder *d, const nm_wire *wire, const nm_fi
     if (field->number == G_OUTPUT)
         return decode_value(d, wire, field, &m->outputs[m->n_outputs++]);
     if (field->number == G_SPARSE)
-        return nm_fail(d->err, NM_E_UNSUPPORTED,
-                       "byte %zu: sparse initializers are not supported", field->at);
+        return nm_fail(d->err, NM_E_UNSUPPORTED, "byte %zu: sparse initializers are not supported",
+                       field->at);
     if (field->number != G_NODE && field->number != G_INITIALIZER)
         return NM_OK;
     rc = nm_field_message(wire, field, &message, d->err);
@@ -395,8 +394,8 @@ static nm_status decode_graph(decoder *d, nm_wire wire, nm_onnx_model *m)
 
     NM_TRY(nm_wire_count(wire, counts, d->err));
     NM_TRY(nm_pool_alloc(d->pool, &m->nodes, counts[G_NODE], sizeof *m->nodes, d->err));
-    NM_TRY(nm_pool_alloc(d->pool, &m->initializers, counts[G_INITIALIZER],
-                         sizeof *m->initializers, d->err));
+    NM_TRY(nm_pool_alloc(d->pool, &m->initializers, counts[G_INITIALIZER], sizeof *m->initializers,
+                         d->err));
     NM_TRY(nm_pool_alloc(d->pool, &m->inputs, counts[G_INPUT], sizeof *m->inputs, d->err));
     NM_TRY(nm_pool_alloc(d->pool, &m->outputs, counts[G_OUTPUT], sizeof *m->outputs, d->err));
     while (nm_wire_more(&wire)) {

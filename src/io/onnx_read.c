@@ -151,8 +151,7 @@ static nm_status find_inputs(reader *r, operation *op)
                        op->node->op_type, n, op->kind->min_in, max_in);
     op->n_in = (int)n;
     for (size_t i = 0; i < n; i++) {
-        const nm_def *def =
-            *op->node->in[i] ? nm_onnx_find_def(&r->graph, op->node->in[i]) : NULL;
+        const nm_def *def = *op->node->in[i] ? nm_onnx_find_def(&r->graph, op->node->in[i]) : NULL;
 
         op->in[i] = def ? def->value : -1;
     }

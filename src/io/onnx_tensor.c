@@ -180,10 +180,10 @@ static const type_info *find_type(int64_t data_type)
 
 static nm_status refuse_type(int64_t data_type, nm_err *err)
 {
-    static const char *const names[] = {
-        "undefined", "float32", "uint8",   "int8",    "uint16", "int16",     "int32",      "int64",
-        "string",    "bool",    "float16", "float64", "uint32", "uint64",    "complex64",  "complex128",
-        "bfloat16"};
+    static const char *const names[] = {"undefined",  "float32", "uint8",  "int8",   "uint16",
+                                        "int16",      "int32",   "int64",  "string", "bool",
+                                        "float16",    "float64", "uint32", "uint64", "complex64",
+                                        "complex128", "bfloat16"};
     const char *name = data_type >= 0 && data_type < (int64_t)(sizeof names / sizeof *names)
                            ? names[data_type]
                            : "unknown";
@@ -300,9 +300,9 @@ static nm_status load_inside(const nm_onnx_tensor *tensor, const type_info *type
     nm_field run;
 
     while (rc == NM_OK && nm_onnx_next_run(&rest, tensor->data_field, &run))
-        rc = width == 0 ? store_varints(sink, rest.file, &run)
-                        : store_fixed(sink, type, rest.file + run.start, run.n_bytes, width,
-                                      run.start);
+        rc = width == 0
+                 ? store_varints(sink, rest.file, &run)
+                 : store_fixed(sink, type, rest.file + run.start, run.n_bytes, width, run.start);
     return rc;
 }
 
