@@ -187,6 +187,9 @@ const char *nm_op_list(void);
 
 /* The kinds; the registry's table lists them again. */
 extern const nm_op_kind nm_op_dense; /* Gemm, and MatMul with constant right side */
+extern const nm_op_kind nm_op_conv;
+extern const nm_op_kind nm_op_conv_transpose;
+extern const nm_op_kind nm_op_batch_norm;
 extern const nm_op_kind nm_op_relu;
 extern const nm_op_kind nm_op_leaky_relu;
 extern const nm_op_kind nm_op_prelu;
@@ -194,5 +197,26 @@ extern const nm_op_kind nm_op_clip;
 extern const nm_op_kind nm_op_abs;
 extern const nm_op_kind nm_op_neg;
 extern const nm_op_kind nm_op_hard_sigmoid;
+extern const nm_op_kind nm_op_sigmoid;
+extern const nm_op_kind nm_op_tanh;
+extern const nm_op_kind nm_op_hard_swish;
+extern const nm_op_kind nm_op_elu;
+extern const nm_op_kind nm_op_gelu;
+extern const nm_op_kind nm_op_erf;
+extern const nm_op_kind nm_op_exp;
+extern const nm_op_kind nm_op_log;
+extern const nm_op_kind nm_op_sqrt;
+extern const nm_op_kind nm_op_pow;
+extern const nm_op_kind nm_op_add;
+extern const nm_op_kind nm_op_sub;
+extern const nm_op_kind nm_op_mul;
+extern const nm_op_kind nm_op_div;
+extern const nm_op_kind nm_op_max_pool;     /* MaxPool and GlobalMaxPool */
+extern const nm_op_kind nm_op_average_pool; /* AveragePool and GlobalAveragePool */
+extern const nm_op_kind nm_op_identity;     /* Identity and Dropout */
+extern const nm_op_kind nm_op_flatten;
+extern const nm_op_kind nm_op_reshape;
+extern const nm_op_kind nm_op_squeeze;
+extern const nm_op_kind nm_op_unsqueeze;
 
 #endif
