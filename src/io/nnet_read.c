@@ -82,7 +82,7 @@ static nm_status read_row(reader *r, double *out, size_t n, const char *what)
         begin = comma ? comma + 1 : end;
     }
     if (rc == NM_OK && n_found != n)
-        rc = nm_fail(r->err, NM_E_FORMAT, "line %zu: %zu numbers, expected %zu (%s)", r->line,
+        rc = nm_fail(r->err, NM_E_FORMAT, "line %zu: found %zu of %zu numbers (%s)", r->line,
                      n_found, n, what);
     return rc;
 }

@@ -147,7 +147,8 @@ static nm_status find_inputs(reader *r, operation *op)
     while (n > 0 && !*op->node->in[n - 1])
         n--;
     if (n < (size_t)op->kind->min_in || n > max_in || n > NM_OP_MAX_IN)
-        return nm_fail(r->err, NM_E_FORMAT, "%.40s has %zu inputs, expected %d to %zu",
+        return nm_fail(r->err, NM_E_FORMAT,
+                       "%.40s with %zu inputs, expected at least %d and at most %zu",
                        op->node->op_type, n, op->kind->min_in, max_in);
     op->n_in = (int)n;
     for (size_t i = 0; i < n; i++) {

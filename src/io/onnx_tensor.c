@@ -106,8 +106,6 @@ static nm_status decode_field(const nm_wire *wire, const nm_field *field, nm_poo
         return add_dims(wire, field, &out->shape, err);
     case T_DATA_TYPE:
         return nm_field_int(field, &out->data_type, err);
-    case T_NAME:
-        return nm_onnx_text(wire, field, pool, &out->name, err);
     case T_EXTERNAL:
         rc = nm_field_message(wire, field, &entry, err);
         return rc == NM_OK ? decode_external(entry, pool, out, err) : rc;
@@ -128,6 +126,7 @@ nm_status nm_onnx_decode_tensor(nm_wire message, nm_pool *pool, nm_onnx_tensor *
     out->name = "";
     out->at = message.pos;
     out->message = message;
+    NM_TRY(nm_onnx_find_text(message, T_NAME, pool, &out->name, err));
     while (nm_wire_more(&wire)) {
         nm_field field;
 

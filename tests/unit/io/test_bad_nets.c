@@ -89,7 +89,7 @@ static void our_own_malformed_networks_give_their_message(void **state)
         {"bad/negative_range.nnet", "line 7: range -1, expected a positive number"},
         {"bad/hex_weight.nnet", "line 8: '0x10', expected a finite float32 number"},
         {"bad/too_large_for_float.nnet", "line 8: '1e39', expected a finite float32 number"},
-        {"bad/two_biases.nnet", "line 11: 2 numbers, expected 1 (bias of layer 0, neuron 0)"},
+        {"bad/two_biases.nnet", "line 11: found 2 of 1 numbers (bias of layer 0, neuron 0)"},
         {"bad/empty.nnet", "the file ends after line 0, expected numbers of layers"},
         {"bad/text.onnx", "byte "},
         {"bad/no_such_file.onnx", "cannot open"},
