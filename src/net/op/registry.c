@@ -78,9 +78,14 @@ bool nm_op_is_smooth(const nm_net *net, const nm_op *op)
     return op->kind->smooth && !(op->kind->is_linear && op->kind->is_linear(net, op));
 }
 
-double nm_gamma_f32(int64_t n)
+double nm_gamma(const nm_exec *ex, int64_t n)
 {
-    double nu = (double)n * 0x1p-24;
+    const double u = 0x1p-24, lambda = 6;
+    double count = (double)n;
 
-    return nu < 1 ? nu / (1 - nu) : (double)INFINITY;
+    if (count * u >= 1)
+        return (double)INFINITY;
+    if (ex->probable)
+        return expm1((lambda * sqrt(count) * u + count * u * u) / (1 - u));
+    return count * u / (1 - count * u);
 }
