@@ -6,14 +6,14 @@
 
 #include "base/mem.h"
 
-size_t nm_dtype_size(nm_dtype dtype)
+size_t nm_array_dtype_size(nm_array_dtype dtype)
 {
     static const size_t sizes[] = {2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1};
 
     return sizes[dtype];
 }
 
-bool nm_shape_count(const nm_shape *shape, int64_t *count)
+bool nm_array_shape_count(const nm_array_shape *shape, int64_t *count)
 {
     *count = 1;
     for (int i = 0; i < shape->rank; i++)
@@ -22,7 +22,7 @@ bool nm_shape_count(const nm_shape *shape, int64_t *count)
     return true;
 }
 
-const char *nm_shape_text(const nm_shape *shape, char *text, size_t n_bytes)
+const char *nm_array_shape_text(const nm_array_shape *shape, char *text, size_t n_bytes)
 {
     size_t used = (size_t)snprintf(text, n_bytes, "[");
 
@@ -76,7 +76,7 @@ static double bool_to_double(uint8_t byte)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "byte order of this machine");
 
-void nm_rows_decode(const nm_rows *rows, int64_t row, double *out)
+void nm_array_rows_decode(const nm_array_rows *rows, int64_t row, double *out)
 {
     const unsigned char *p = rows->data + (size_t)row * rows->stride;
     const size_t n = (size_t)rows->n_cols;
@@ -126,20 +126,20 @@ nm_status nm_array_view_check(nm_array_view *view, size_t n_bytes, nm_err *err)
     size_t wanted;
     char shape[128];
 
-    if (!nm_shape_count(&view->shape, &view->n_values) ||
-        !nm_mul_size((size_t)view->n_values, nm_dtype_size(view->dtype), &wanted))
+    if (!nm_array_shape_count(&view->shape, &view->n_values) ||
+        !nm_mul_size((size_t)view->n_values, nm_array_dtype_size(view->dtype), &wanted))
         return nm_fail(err, NM_E_FORMAT, "shape %s is more than any memory holds",
-                       nm_shape_text(&view->shape, shape, sizeof shape));
+                       nm_array_shape_text(&view->shape, shape, sizeof shape));
     if (n_bytes != wanted)
         return nm_fail(err, NM_E_FORMAT, "%zu bytes of data, expected %zu for shape %s", n_bytes,
-                       wanted, nm_shape_text(&view->shape, shape, sizeof shape));
+                       wanted, nm_array_shape_text(&view->shape, shape, sizeof shape));
     return NM_OK;
 }
 
 /* Copies the elements of an array in Fortran order (first index fastest) in C order. */
 static nm_status copy_c_order(const nm_array_view *view, unsigned char **out, nm_err *err)
 {
-    size_t size = nm_dtype_size(view->dtype), n = (size_t)view->n_values, from = 0;
+    size_t size = nm_array_dtype_size(view->dtype), n = (size_t)view->n_values, from = 0;
     size_t stride[NM_ARRAY_MAX_RANK] = {0}, index[NM_ARRAY_MAX_RANK] = {0};
     nm_status rc = nm_alloc(out, n, size, err);
 
@@ -161,10 +161,10 @@ static nm_status copy_c_order(const nm_array_view *view, unsigned char **out, nm
     return NM_OK;
 }
 
-nm_status nm_array_view_rows(const nm_array_view *view, unsigned char **copy, nm_rows *out,
+nm_status nm_array_view_rows(const nm_array_view *view, unsigned char **copy, nm_array_rows *out,
                              nm_err *err)
 {
-    const nm_shape *shape = &view->shape;
+    const nm_array_shape *shape = &view->shape;
 
     *copy = NULL;
     memset(out, 0, sizeof *out);
@@ -175,12 +175,12 @@ nm_status nm_array_view_rows(const nm_array_view *view, unsigned char **copy, nm
     out->shape.rank = shape->rank - 1;
     memcpy(out->shape.dims, shape->dims + 1, sizeof shape->dims - sizeof *shape->dims);
     /* No bytes of data stand behind rows of no numbers, so their count could be anything. */
-    if (!nm_shape_count(&out->shape, &out->n_cols) || out->n_cols == 0)
+    if (!nm_array_shape_count(&out->shape, &out->n_cols) || out->n_cols == 0)
         return nm_fail(err, NM_E_SHAPE, "0 numbers per point");
     out->dtype = view->dtype;
     out->big_endian = view->big_endian;
     out->data = view->values;
-    out->stride = (size_t)out->n_cols * nm_dtype_size(view->dtype);
+    out->stride = (size_t)out->n_cols * nm_array_dtype_size(view->dtype);
     if (view->fortran_order) {
         nm_status rc = copy_c_order(view, copy, err);
         if (rc != NM_OK)
@@ -201,12 +201,12 @@ nm_status nm_array_convert(const nm_array_view *view, nm_array *out, nm_err *err
     NM_TRY(nm_alloc(&out->values, (size_t)view->n_values, sizeof *out->values, err));
     if (view->fortran_order)
         NM_TRY(copy_c_order(view, &ordered, err));
-    nm_rows_decode(&(nm_rows){.n = 1,
-                              .n_cols = view->n_values,
-                              .data = ordered ? ordered : view->values,
-                              .dtype = view->dtype,
-                              .big_endian = view->big_endian},
-                   0, out->values);
+    nm_array_rows_decode(&(nm_array_rows){.n = 1,
+                                          .n_cols = view->n_values,
+                                          .data = ordered ? ordered : view->values,
+                                          .dtype = view->dtype,
+                                          .big_endian = view->big_endian},
+                         0, out->values);
 done:
     nm_free(ordered);
     return rc;

@@ -7,7 +7,7 @@
 
 enum { NM_ARRAY_MAX_RANK = 8 };
 
-typedef enum nm_dtype {
+typedef enum nm_array_dtype {
     NM_DTYPE_F16,
     NM_DTYPE_F32,
     NM_DTYPE_F64,
@@ -20,45 +20,45 @@ typedef enum nm_dtype {
     NM_DTYPE_U32,
     NM_DTYPE_U64,
     NM_DTYPE_BOOL
-} nm_dtype;
+} nm_array_dtype;
 
 /** Bytes of one element. */
-size_t nm_dtype_size(nm_dtype dtype);
+size_t nm_array_dtype_size(nm_array_dtype dtype);
 
 /** Sizes of an array. rank 0 is a single number. */
-typedef struct nm_shape {
+typedef struct nm_array_shape {
     int rank;
     int64_t dims[NM_ARRAY_MAX_RANK];
-} nm_shape;
+} nm_array_shape;
 
 /** Product of the sizes, 1 for rank 0. @return false if the product, or a part of it, overflows
  *  int64_t, or a size is negative. */
-bool nm_shape_count(const nm_shape *shape, int64_t *count);
+bool nm_array_shape_count(const nm_array_shape *shape, int64_t *count);
 
 /** Writes "[3, 32, 32]" into a caller's buffer, cut off where it ends. @return `text` */
-const char *nm_shape_text(const nm_shape *shape, char *text, size_t n_bytes);
+const char *nm_array_shape_text(const nm_array_shape *shape, char *text, size_t n_bytes);
 
 /** Rows of equal length in memory that somebody else owns. data = NULL: there are none. */
-typedef struct nm_rows {
+typedef struct nm_array_rows {
     int64_t n;
-    nm_shape shape; /* of one row */
-    int64_t n_cols; /* numbers in one row: the product of shape */
+    nm_array_shape shape; /* of one row */
+    int64_t n_cols;       /* numbers in one row: the product of shape */
     const unsigned char *data;
     size_t stride; /* bytes from a row to the next */
-    nm_dtype dtype;
+    nm_array_dtype dtype;
     bool big_endian;
-} nm_rows;
+} nm_array_rows;
 
 /** Converts one row. Integers beyond 2^53 are rounded; any non-zero bool is 1.
  *  @param out  [n_cols] */
-void nm_rows_decode(const nm_rows *rows, int64_t row, double *out);
+void nm_array_rows_decode(const nm_array_rows *rows, int64_t row, double *out);
 
 /** An array in memory that somebody else owns, as its file describes it. */
 typedef struct nm_array_view {
-    nm_dtype dtype;
+    nm_array_dtype dtype;
     bool big_endian;
     bool fortran_order; /* first index runs fastest; else the last (C order) */
-    nm_shape shape;
+    nm_array_shape shape;
     int64_t n_values;
     const unsigned char *values; /* n_values elements, at any address */
 } nm_array_view;
@@ -73,14 +73,14 @@ nm_status nm_array_view_check(nm_array_view *view, size_t n_bytes, nm_err *err);
  *  @param copy  receives the elements in C order where the array is in Fortran order, else NULL;
  *               must outlive the rows, free with nm_free()
  *  @return NM_OK; NM_E_SHAPE for a single number or for rows of no numbers; NM_E_NOMEM */
-nm_status nm_array_view_rows(const nm_array_view *view, unsigned char **copy, nm_rows *out,
+nm_status nm_array_view_rows(const nm_array_view *view, unsigned char **copy, nm_array_rows *out,
                              nm_err *err);
 
 /** An array, converted. Owns its members; free with nm_array_free(). */
 typedef struct nm_array {
-    char *name;     /* name in the archive without ".npy"; NULL for a lone .npy */
-    nm_dtype dtype; /* what the file held */
-    nm_shape shape;
+    char *name;           /* name in the archive without ".npy"; NULL for a lone .npy */
+    nm_array_dtype dtype; /* what the file held */
+    nm_array_shape shape;
     int64_t n_values;
     double *values; /* [n_values], C order */
 } nm_array;

@@ -18,7 +18,7 @@ static nm_status read_cifar(const nm_data_query *query, const unsigned char *dat
                             nm_data_table *out, nm_err *err)
 {
     size_t n = n_bytes / RECORD;
-    const nm_rows column = {.n = (int64_t)n, .stride = RECORD, .dtype = NM_DTYPE_U8};
+    const nm_array_rows column = {.n = (int64_t)n, .stride = RECORD, .dtype = NM_DTYPE_U8};
 
     if (n_bytes % RECORD != 0)
         return nm_fail(err, NM_E_FORMAT,
@@ -29,7 +29,7 @@ static nm_status read_cifar(const nm_data_query *query, const unsigned char *dat
     out->labels.n_cols = 1;
     out->labels.data = data;
     out->inputs = column;
-    out->inputs.shape = (nm_shape){.rank = 3, .dims = {3, 32, 32}};
+    out->inputs.shape = (nm_array_shape){.rank = 3, .dims = {3, 32, 32}};
     out->inputs.n_cols = PIXELS;
     out->inputs.data = data + 1;
     return check_labels(query, data, n, err);

@@ -209,7 +209,7 @@ static nm_status read_rows(csv *c, nm_data_table *out)
     nm_status rc;
     span line;
     double *x = NULL, *y = NULL;
-    nm_rows rows = {.n_cols = c->n_fields - (c->label_column >= 0), .dtype = NM_DTYPE_F64};
+    nm_array_rows rows = {.n_cols = c->n_fields - (c->label_column >= 0), .dtype = NM_DTYPE_F64};
 
     rc = allocate(c, &x, &y, c->err);
     out->unpacked[0] = (unsigned char *)x;
@@ -220,15 +220,15 @@ static nm_status read_rows(csv *c, nm_data_table *out)
         return rc;
     rows.stride = (size_t)rows.n_cols * sizeof *x;
     rows.data = out->unpacked[0];
-    rows.shape = (nm_shape){.rank = 1, .dims = {rows.n_cols}};
+    rows.shape = (nm_array_shape){.rank = 1, .dims = {rows.n_cols}};
     if (rows.n_cols > 0)
         out->inputs = rows;
     if (c->label_column >= 0)
-        out->labels = (nm_rows){.n = rows.n,
-                                .n_cols = 1,
-                                .data = out->unpacked[1],
-                                .stride = sizeof *y,
-                                .dtype = NM_DTYPE_F64};
+        out->labels = (nm_array_rows){.n = rows.n,
+                                      .n_cols = 1,
+                                      .data = out->unpacked[1],
+                                      .stride = sizeof *y,
+                                      .dtype = NM_DTYPE_F64};
     return NM_OK;
 }
 

@@ -19,8 +19,8 @@ typedef struct nm_data_query {
 /** Points as a file holds them, before any conversion. Lends the bytes it was parsed from and owns
  *  what a reader had to unpack; free with nm_data_table_free(). */
 typedef struct nm_data_table {
-    nm_rows inputs;             /* data = NULL: the file holds labels only */
-    nm_rows labels;             /* data = NULL: none */
+    nm_array_rows inputs;       /* data = NULL: the file holds labels only */
+    nm_array_rows labels;       /* data = NULL: none */
     int64_t first_line;         /* text: line of the first row, counted from 1; 0 = no text */
     int label_column;           /* text: the column that `inputs` leaves out, -1 = none */
     unsigned char *unpacked[4]; /* owned; NULL where unused */

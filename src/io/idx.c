@@ -7,11 +7,11 @@ static const size_t magic_bytes = 4, size_bytes = 4;
 
 /* Signed bytes (0x09) are left out on purpose: no image data use them, and whether -128..127 means
    0..255 is anybody's guess. */
-static bool find_dtype(unsigned char code, nm_dtype *dtype)
+static bool find_dtype(unsigned char code, nm_array_dtype *dtype)
 {
     static const struct {
         unsigned char code;
-        nm_dtype dtype;
+        nm_array_dtype dtype;
     } known[] = {{0x08, NM_DTYPE_U8},
                  {0x0B, NM_DTYPE_I16},
                  {0x0C, NM_DTYPE_I32},
@@ -28,7 +28,7 @@ static bool find_dtype(unsigned char code, nm_dtype *dtype)
 
 static bool has_magic(const unsigned char *data, size_t n_bytes)
 {
-    nm_dtype dtype;
+    nm_array_dtype dtype;
 
     return n_bytes >= magic_bytes && data[0] == 0 && data[1] == 0 && find_dtype(data[2], &dtype) &&
            data[3] >= 1 && data[3] <= NM_ARRAY_MAX_RANK;

@@ -64,7 +64,7 @@ static nm_status read_descr(scanner *s, nm_array_view *out)
 {
     static const struct {
         char text[3];
-        nm_dtype dtype;
+        nm_array_dtype dtype;
     } known[] = {{"f2", NM_DTYPE_F16}, {"f4", NM_DTYPE_F32}, {"f8", NM_DTYPE_F64},
                  {"i1", NM_DTYPE_I8},  {"i2", NM_DTYPE_I16}, {"i4", NM_DTYPE_I32},
                  {"i8", NM_DTYPE_I64}, {"u1", NM_DTYPE_U8},  {"u2", NM_DTYPE_U16},
@@ -83,7 +83,8 @@ static nm_status read_descr(scanner *s, nm_array_view *out)
             continue;
         out->dtype = known[i].dtype;
         out->big_endian = text[0] == '>';
-        if (text[0] == '<' || text[0] == '>' || (text[0] == '|' && nm_dtype_size(out->dtype) == 1))
+        if (text[0] == '<' || text[0] == '>' ||
+            (text[0] == '|' && nm_array_dtype_size(out->dtype) == 1))
             return NM_OK;
     }
     return nm_fail(

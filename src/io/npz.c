@@ -192,7 +192,7 @@ static int64_t find_inputs(const archive *a, int64_t labels)
 }
 
 /* Rows of one array; owned[0] and owned[1] receive what they lie in. member < 0: there are none. */
-static nm_status read_rows(archive *a, int64_t member, unsigned char **owned, nm_rows *out,
+static nm_status read_rows(archive *a, int64_t member, unsigned char **owned, nm_array_rows *out,
                            nm_err *err)
 {
     nm_status rc = NM_OK;

@@ -61,7 +61,7 @@ static nm_status read_opts(const nm_data_opts *opts, nm_data_opts *out, nm_err *
 
 static nm_status check_inputs(const source *s, const nm_data_opts *opts, nm_err *err)
 {
-    const nm_rows *rows = &s->table.inputs;
+    const nm_array_rows *rows = &s->table.inputs;
 
     if (!rows->data)
         return nm_fail(err, NM_E_FORMAT, "%s: holds labels only, expected inputs", s->path);
@@ -75,10 +75,11 @@ static nm_status check_inputs(const source *s, const nm_data_opts *opts, nm_err 
 }
 
 /* The labels that go with the inputs: those of the label file if there is one. */
-static nm_status find_labels(const source *inputs, const source *labels, const nm_rows **out,
+static nm_status find_labels(const source *inputs, const source *labels, const nm_array_rows **out,
                              nm_err *err)
 {
-    const nm_rows *rows = labels->table.labels.data ? &labels->table.labels : &labels->table.inputs;
+    const nm_array_rows *rows =
+        labels->table.labels.data ? &labels->table.labels : &labels->table.inputs;
 
     if (labels == inputs)
         rows = &inputs->table.labels;
@@ -136,7 +137,7 @@ static nm_status fill_inputs(nm_ctx *ctx, const source *s, const nm_data_opts *o
                              nm_err *err)
 {
     nm_status rc = NM_OK;
-    const nm_rows *rows = &s->table.inputs;
+    const nm_array_rows *rows = &s->table.inputs;
     nm_preprocess preprocess = {0};
     double *row = NULL;
     char where[MAX_PLACE];
@@ -148,7 +149,7 @@ static nm_status fill_inputs(nm_ctx *ctx, const source *s, const nm_data_opts *o
     for (int64_t i = 0; rc == NM_OK && i < out->n; i++) {
         if (i % ROWS_BETWEEN_CHECKS == 0)
             NM_TRY(nm_ctx_check(ctx, err));
-        nm_rows_decode(rows, out->rows[i], row);
+        nm_array_rows_decode(rows, out->rows[i], row);
         int64_t bad = nm_preprocess_row(&preprocess, row, out->x + i * out->n_in);
         if (bad >= 0)
             NM_THROW(err, NM_E_FORMAT, "%s, column %lld: %g, expected a finite float32",
@@ -160,7 +161,7 @@ done:
     return rc;
 }
 
-static nm_status fill_labels(const source *s, const nm_rows *rows, int64_t n_classes,
+static nm_status fill_labels(const source *s, const nm_array_rows *rows, int64_t n_classes,
                              nm_points *out, nm_err *err)
 {
     const double end = n_classes > 0 ? (double)n_classes : (double)INT32_MAX;
@@ -168,7 +169,7 @@ static nm_status fill_labels(const source *s, const nm_rows *rows, int64_t n_cla
     double label;
 
     for (int64_t i = 0; i < out->n; i++) {
-        nm_rows_decode(rows, out->rows[i], &label);
+        nm_array_rows_decode(rows, out->rows[i], &label);
         if (!(label >= 0 && label < end && label == floor(label)))
             return nm_fail(err, NM_E_FORMAT, "%s: label %g, expected an integer from 0 to %.0f",
                            place(s, out->rows[i], where), label, end - 1);
@@ -184,7 +185,7 @@ nm_status nm_points_parse(nm_ctx *ctx, const nm_data_bytes *inputs, const nm_dat
     nm_data_opts o;
     source x = {0}, y = {0};
     const source *label_source = labels ? &y : &x;
-    const nm_rows *label_rows = NULL;
+    const nm_array_rows *label_rows = NULL;
     int64_t first = 0, n = 0;
 
     memset(out, 0, sizeof *out);

@@ -25,8 +25,8 @@ static nm_status check_values(const nm_data_opts *opts, nm_err *err)
 }
 
 /* Columns in a run of one channel, and of all channels together. */
-static nm_status find_channels(int n_channels, const nm_shape *point, int64_t n_cols, int64_t *run,
-                               nm_err *err)
+static nm_status find_channels(int n_channels, const nm_array_shape *point, int64_t n_cols,
+                               int64_t *run, nm_err *err)
 {
     char shape[128];
 
@@ -37,12 +37,12 @@ static nm_status find_channels(int n_channels, const nm_shape *point, int64_t n_
         return nm_fail(err, NM_E_SHAPE,
                        "mean and std have %d entries, but a point has shape %s, expected 1 entry "
                        "or as many as its first or last axis",
-                       n_channels, nm_shape_text(point, shape, sizeof shape));
+                       n_channels, nm_array_shape_text(point, shape, sizeof shape));
     return NM_OK;
 }
 
-nm_status nm_preprocess_init(nm_preprocess *out, const nm_data_opts *opts, const nm_rows *rows,
-                             nm_err *err)
+nm_status nm_preprocess_init(nm_preprocess *out, const nm_data_opts *opts,
+                             const nm_array_rows *rows, nm_err *err)
 {
     nm_status rc = check_values(opts, err);
     int64_t run = 1;

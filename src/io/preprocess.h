@@ -16,8 +16,8 @@ typedef struct nm_preprocess {
  *  point with n_channels entries counts them ([C, H, W]), or else the last ([H, W, C]).
  *  Messages carry no file name. @return NM_OK; NM_E_ARG for values that make no sense (std = 0);
  *  NM_E_SHAPE if neither axis has n_channels entries; NM_E_NOMEM */
-nm_status nm_preprocess_init(nm_preprocess *out, const nm_data_opts *opts, const nm_rows *rows,
-                             nm_err *err);
+nm_status nm_preprocess_init(nm_preprocess *out, const nm_data_opts *opts,
+                             const nm_array_rows *rows, nm_err *err);
 void nm_preprocess_free(nm_preprocess *p);
 
 /** Applies it to one row in double, then rounds to float32.

@@ -1,0 +1,61 @@
+/* The table of all operator kinds. A new operator is one new file and one line here. */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/op.h"
+
+static const nm_op_kind *const kinds[] = {
+    &nm_op_dense, &nm_op_relu, &nm_op_leaky_relu, &nm_op_prelu,
+    &nm_op_clip,  &nm_op_abs,  &nm_op_neg,        &nm_op_hard_sigmoid,
+};
+
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+
+const nm_op_kind *nm_op_find(const char *onnx_name)
+{
+    for (int i = 0; i < N_KINDS; i++)
+        for (const char *const *name = kinds[i]->onnx_names; *name; name++)
+            if (strcmp(*name, onnx_name) == 0)
+                return kinds[i];
+    return NULL;
+}
+
+static char list_text[2048];
+
+static void write_list(void)
+{
+    size_t used = 0;
+
+    for (int i = 0; i < N_KINDS; i++)
+        for (const char *const *name = kinds[i]->onnx_names; *name && used < sizeof list_text;
+             name++)
+            used += (size_t)snprintf(list_text + used, sizeof list_text - used, "%s%s",
+                                     used ? ", " : "", *name);
+}
+
+const char *nm_op_list(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, write_list);
+    return list_text;
+}
+
+bool nm_op_is_smooth(const nm_net *net, const nm_op *op)
+{
+    return op->kind->smooth && !(op->kind->is_linear && op->kind->is_linear(net, op));
+}
+
+double nm_gamma(const nm_exec *ex, int64_t n)
+{
+    const double u = 0x1p-24, lambda = 6;
+    double count = (double)n;
+
+    if (count * u >= 1)
+        return (double)INFINITY;
+    if (ex->probable)
+        return expm1((lambda * sqrt(count) * u + count * u * u) / (1 - u));
+    return count * u / (1 - count * u);
+}
