@@ -56,6 +56,8 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
 {
     char *json = nm_repair_report_json(report);
 
+    nm_doc_put(&cli->doc, "method", json_string(nm_repair_method_name(args)));
+    nm_doc_put(&cli->doc, "norm", json_string(nm_norm_name((nm_norm)args->norm)));
     nm_doc_merge(&cli->doc, json);
     nm_string_free(json);
     nm_doc_put(&cli->doc, "conflict_rows",
@@ -85,12 +87,16 @@ static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_da
                   layer_open ? "; the last one, since no --layer is given" : "");
 }
 
+/* Rows of the file, where they are not the indices that the report names. */
 static void print_rows(FILE *out, const char *what, const nm_points *points, const int64_t *indices,
                        int64_t n)
 {
     enum { MAX_SHOWN = 20 };
+    bool same = true;
 
-    if (n == 0)
+    for (int64_t i = 0; i < n; i++)
+        same = same && points->rows[indices[i]] == indices[i];
+    if (same)
         return;
     (void)fprintf(out, "%s", what);
     for (int64_t i = 0; i < n && i < MAX_SHOWN; i++)
@@ -107,9 +113,9 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
         return nm_cli_fail(err, NM_E_NOMEM, "out of memory");
     (void)fputs(text, out);
     nm_string_free(text);
-    print_rows(out, "rows of the input file in conflict:", &data->repair, report->conflict,
+    print_rows(out, "  these are rows of the input file:", &data->repair, report->conflict,
                report->n_conflict);
-    print_rows(out, "with rows of the keep file:", &data->keep, report->conflict_keep,
+    print_rows(out, "  and rows of the keep file:", &data->keep, report->conflict_keep,
                report->n_conflict_keep);
     if (report->outcome == NM_REPAIRED)
         (void)fprintf(out, "wrote %s\n", args->output);

@@ -65,7 +65,7 @@ const nm_opt nm_data_prep_rows[] = {
      .arg = "M[,M..]",
      .min = -INFINITY,
      .max = INFINITY,
-     .shown = "0",
+     .initial = "0",
      .help = "then subtract, per channel"},
     {.name = "std",
      .kind = NM_OPT_DOUBLES,
@@ -73,7 +73,7 @@ const nm_opt nm_data_prep_rows[] = {
      .arg = "S[,S..]",
      .above_min = true,
      .max = INFINITY,
-     .shown = "1",
+     .initial = "1",
      .help = "then divide by, per channel"},
     {.name = "label-column",
      .kind = NM_OPT_INT,
@@ -111,8 +111,8 @@ static nm_status spread_channels(const nm_data_prep *prep, channels *out, nm_err
         return nm_cli_fail(err, NM_E_ARG, "--mean has %d values and --std %d, expected as many",
                            mean->n, std->n);
     for (int i = 0; i < out->n; i++) {
-        out->mean[i] = mean->n == 0 ? 0 : mean->v[mean->n == 1 ? 0 : i];
-        out->std[i] = std->n == 0 ? 1 : std->v[std->n == 1 ? 0 : i];
+        out->mean[i] = mean->v[mean->n == 1 ? 0 : i];
+        out->std[i] = std->v[std->n == 1 ? 0 : i];
     }
     return NM_OK;
 }
@@ -134,8 +134,8 @@ nm_status nm_data_load(nm_cli *cli, const nm_data_set *set, const nm_data_prep *
     opts.last = set->rows.last;
     opts.scale = prep->scale;
     opts.n_channels = ch.n;
-    opts.mean = ch.n > 0 ? ch.mean : NULL;
-    opts.std = ch.n > 0 ? ch.std : NULL;
+    opts.mean = ch.mean;
+    opts.std = ch.std;
     opts.label_column = (int)prep->label_column;
     opts.n_in = use->net ? nm_net_n_in(use->net) : 0;
     opts.n_classes = use->net ? nm_net_n_out(use->net) : 0;

@@ -1,5 +1,6 @@
 /* The JSON echo of all effective options. */
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 #include "doc.h"
@@ -34,16 +35,21 @@ static json_t *echo_int(const nm_opt *row, int64_t value)
 
 static json_t *echo_double(const nm_opt *row, double value)
 {
-    bool both_nan = row->word_value != row->word_value && value != value;
+    bool both_nan = isnan(row->word_value) && isnan(value);
 
     return row->word && (value == row->word_value || both_nan) ? json_string(row->word)
                                                                : nm_doc_number(value);
 }
 
+static json_t *echo_bounds(const nm_opt *row, const nm_opt_bounds *bounds)
+{
+    if (row->word && isinf(bounds->lo) && isinf(bounds->hi))
+        return json_string(row->word);
+    return json_pack("[o, o]", nm_doc_number(bounds->lo), nm_doc_number(bounds->hi));
+}
+
 static json_t *echo_value(const nm_opt *row, const void *slot)
 {
-    const nm_opt_bounds *bounds = slot;
-
     switch (row->kind) {
     case NM_OPT_FLAG:
         return json_boolean(*(const bool *)slot);
@@ -59,7 +65,7 @@ static json_t *echo_value(const nm_opt *row, const void *slot)
     case NM_OPT_ROWS:
         return echo_rows(slot);
     case NM_OPT_BOUNDS:
-        return json_pack("[o, o]", nm_doc_number(bounds->lo), nm_doc_number(bounds->hi));
+        return echo_bounds(row, slot);
     case NM_OPT_DOUBLES:
     case NM_OPT_INTS:
         return echo_list(row, slot);

@@ -36,21 +36,34 @@ static bool in_limits(const nm_opt *row, double value)
     return (row->above_min ? value > row->min : value >= row->min) && value <= row->max;
 }
 
-/* "'auto' or a number >= 0": what a numeric row accepts. */
+/* " >= 1 and <= 9": the limits of a row in words. */
+static const char *limits_text(const nm_opt *row, char text[static 96])
+{
+    const char *sign = row->above_min ? ">" : ">=";
+    bool below = isfinite(row->min), above = isfinite(row->max);
+
+    text[0] = '\0';
+    if (row->min == 0 && row->max == 0)
+        return text;
+    if (below && above)
+        (void)snprintf(text, 96, " %s %.15g and <= %.15g", sign, row->min, row->max);
+    else if (below)
+        (void)snprintf(text, 96, " %s %.15g", sign, row->min);
+    else if (above)
+        (void)snprintf(text, 96, " <= %.15g", row->max);
+    return text;
+}
+
+/* "--margin must be 'auto' or a number >= 0, got ...": what a numeric row accepts. */
 static nm_status refuse_number(const nm_opt *row, const char *noun, const char *text, nm_err *err)
 {
-    char limits[96] = "";
+    char limits[96];
     char word[48] = "";
-    const char *sign = row->above_min ? ">" : ">=";
 
     if (row->word)
         (void)snprintf(word, sizeof word, "'%s' or ", row->word);
-    if (row->max < INFINITY && row->min > -INFINITY && (row->min != 0 || row->max != 0))
-        (void)snprintf(limits, sizeof limits, " %s %.15g and <= %.15g", sign, row->min, row->max);
-    else if (row->max == INFINITY)
-        (void)snprintf(limits, sizeof limits, " %s %.15g", sign, row->min);
     return nm_cli_fail(err, NM_E_ARG, "--%s must be %s%s%s, got '%s'", row->name, word, noun,
-                       limits, text);
+                       limits_text(row, limits), text);
 }
 
 static nm_status set_int(const nm_opt *row, const char *text, int64_t *slot, nm_err *err)

@@ -212,6 +212,11 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     return opts;
 }
 
+const char *nm_repair_method_name(const nm_repair_args *args)
+{
+    return method_names[args->method];
+}
+
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
     if (!args->inputs.path)

@@ -22,10 +22,10 @@
 nm_status nm_nnet_read(const nm_buffer *file, nm_net **out, nm_err *err);
 
 /** Text for a net that is [Sub, Div,] dense (Relu dense)* [, Mul, Add] with constants, views
- *  (Flatten and the like) anywhere. Weights have 9 digits, so reading gives the same float32.
- *  Comments, minima and maxima come from the .nnet file the net was read from; otherwise minima and
- *  maxima are -FLT_MAX and FLT_MAX: no limit.
- *  NM_E_UNSUPPORTED names the operator that has no place in the format. */
+ *  (Flatten and the like) anywhere. Numbers have as many digits as it takes to read the same
+ * float32 back. Comments, minima and maxima come from the .nnet file the net was read from;
+ * otherwise minima and maxima are -FLT_MAX and FLT_MAX: no limit. NM_E_UNSUPPORTED names the
+ * operator that has no place in the format. */
 nm_status nm_nnet_write(const nm_net *net, nm_buffer *out, nm_err *err);
 
 #endif

@@ -18,7 +18,7 @@ typedef struct reader {
     size_t line;           /* number of the line read last, from 1 */
     nm_err *err;
     int64_t n_layers;
-    int64_t *sizes;                          /* [n_layers + 1] inputs first */
+    int64_t *sizes;                           /* [n_layers + 1] inputs first */
     double *minima, *maxima, *means, *ranges; /* [n_in], [n_in], [n_in + 1], [n_in + 1] */
     nm_net *net;
     int value; /* end of the graph so far */
@@ -82,7 +82,7 @@ static nm_status read_row(reader *r, double *out, size_t n, const char *what)
         begin = comma ? comma + 1 : end;
     }
     if (rc == NM_OK && n_found != n)
-        rc = nm_fail(r->err, NM_E_FORMAT, "line %zu: %zu numbers, expected %zu (%s)", r->line,
+        rc = nm_fail(r->err, NM_E_FORMAT, "line %zu: found %zu of %zu numbers (%s)", r->line,
                      n_found, n, what);
     return rc;
 }
@@ -234,10 +234,9 @@ static nm_status add_normalisation(reader *r, const char *op_type, const char *n
 {
     nm_status rc = NM_OK;
     const nm_op_kind *kind = nm_op_find(op_type);
-    nm_node_view node = {.op_type = op_type, .opset = 13};
     nm_shape shape = {.rank = 1, .dim = {n}};
     nm_tensor *tensor;
-    char attr[64] = {0}, constant_name[64];
+    char constant_name[64];
     int in[2] = {r->value}, op;
     bool is_neutral = true;
 
@@ -249,9 +248,7 @@ static nm_status add_normalisation(reader *r, const char *op_type, const char *n
     NM_TRY(nm_tensor_new(&tensor, &shape, NM_F32, r->err));
     memcpy(tensor->f64, numbers, (size_t)n * sizeof *numbers);
     NM_TRY(add_constant(r, constant_name, tensor, &in[1]));
-    if (kind->parse)
-        NM_TRY(kind->parse(&node, attr, r->err));
-    NM_TRY(nm_net_add_op(r->net, kind, name, in, 2, name, attr, kind->attr_bytes, &op, r->err));
+    NM_TRY(nm_net_add_op(r->net, kind, name, in, 2, name, NULL, 0, &op, r->err));
     r->value = r->net->ops[op].out;
 done:
     return rc;

@@ -47,8 +47,8 @@ static nm_status open_inside(const char *folder, const char *location, FILE **ou
         NM_THROW(err, NM_E_IO, "cannot open its external data " NM_NAME ": %s", location,
                  strerror(errno));
     if (!lies_inside(real, real_folder))
-        NM_THROW(err, NM_E_FORMAT,
-                 "external data " NM_NAME " lies outside the model's folder", location);
+        NM_THROW(err, NM_E_FORMAT, "external data " NM_NAME " lies outside the model's folder",
+                 location);
     if (stat(real, &info) != 0 || !S_ISREG(info.st_mode))
         NM_THROW(err, NM_E_IO, "external data " NM_NAME " is not a regular file", location);
     *out = fopen(real, "rb");

@@ -15,14 +15,6 @@ nm_def *nm_onnx_find_def(const nm_onnx_graph *graph, const char *name)
     return bsearch(&key, graph->defs, graph->n_defs, sizeof key, compare_names);
 }
 
-void nm_onnx_blame(const nm_onnx_node *node, nm_err *err)
-{
-    if (*node->name)
-        nm_err_prefix(err, "node " NM_NAME " (byte %zu): ", node->name, node->at);
-    else
-        nm_err_prefix(err, "%.80s node (byte %zu): ", node->op_type, node->at);
-}
-
 /* -- definitions -------------------------------------------------------------------------------
  */
 
@@ -179,10 +171,10 @@ static nm_status find_output(nm_onnx_graph *graph, nm_err *err)
 /* Depth-first search with its own stack: a chain of a million nodes must not use ours. */
 typedef struct search {
     nm_onnx_graph *graph;
-    enum { NEW, OPEN, DONE } *state; /* [n_nodes] */
+    enum { NEW, OPEN, DONE } * state; /* [n_nodes] */
     struct frame {
         size_t node, next_in;
-    } *stack;
+    } * stack;
     size_t depth, n_ordered;
 } search;
 

@@ -34,7 +34,4 @@ nm_status nm_onnx_link(const nm_onnx_model *model, nm_pool *pool, nm_onnx_graph 
 /** The definition of a name, NULL if there is none. */
 nm_def *nm_onnx_find_def(const nm_onnx_graph *graph, const char *name);
 
-/** Puts "node 'Conv_3' (byte 18221): " before the message of a failure. */
-void nm_onnx_blame(const nm_onnx_node *node, nm_err *err);
-
 #endif

@@ -29,6 +29,22 @@ nm_status nm_onnx_text(const nm_wire *wire, const nm_field *field, nm_pool *pool
     return NM_OK;
 }
 
+nm_status nm_onnx_find_text(nm_wire message, uint32_t number, nm_pool *pool, const char **out,
+                            nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    while (nm_wire_more(&message)) {
+        nm_field field;
+
+        NM_TRY(nm_wire_next(&message, &field, err));
+        if (field.number == number)
+            NM_TRY(nm_onnx_text(&message, &field, pool, out, err));
+    }
+done:
+    return rc;
+}
+
 /* -- attributes --------------------------------------------------------------------------------
  */
 
@@ -122,12 +138,11 @@ done:
    tells. */
 static void set_type(nm_attr_value *attr, int64_t declared, uint32_t seen)
 {
-    static const int of_declared[] = {NM_ATTR_OTHER,  NM_ATTR_FLOAT, NM_ATTR_INT,
-                                      NM_ATTR_STRING, NM_ATTR_OTHER, NM_ATTR_OTHER,
-                                      NM_ATTR_FLOATS, NM_ATTR_INTS};
-    static const int of_seen[] = {NM_ATTR_OTHER,  NM_ATTR_OTHER, NM_ATTR_FLOAT, NM_ATTR_INT,
-                                  NM_ATTR_STRING, NM_ATTR_OTHER, NM_ATTR_OTHER, NM_ATTR_FLOATS,
-                                  NM_ATTR_INTS};
+    static const int of_declared[] = {NM_ATTR_OTHER, NM_ATTR_FLOAT, NM_ATTR_INT,    NM_ATTR_STRING,
+                                      NM_ATTR_OTHER, NM_ATTR_OTHER, NM_ATTR_FLOATS, NM_ATTR_INTS};
+    static const int of_seen[] = {NM_ATTR_OTHER, NM_ATTR_OTHER,  NM_ATTR_FLOAT,
+                                  NM_ATTR_INT,   NM_ATTR_STRING, NM_ATTR_OTHER,
+                                  NM_ATTR_OTHER, NM_ATTR_FLOATS, NM_ATTR_INTS};
 
     attr->type = NM_ATTR_OTHER;
     if (declared > 0 && declared <= 7)
@@ -155,8 +170,6 @@ static nm_status decode_attr_field(decoder *d, const nm_wire *wire, const nm_fie
                                    nm_onnx_node *node, nm_attr_value *attr, int64_t *type)
 {
     switch (field->number) {
-    case A_NAME:
-        return nm_onnx_text(wire, field, d->pool, &attr->name, d->err);
     case A_F:
         if (field->type != NM_WIRE_I32)
             return nm_fail(d->err, NM_E_FORMAT, "byte %zu: expected a float", field->at);
@@ -186,6 +199,7 @@ static nm_status decode_attr(decoder *d, nm_wire message, nm_onnx_node *node, nm
     uint32_t seen = 0;
 
     attr->name = attr->s = "";
+    NM_TRY(nm_onnx_find_text(message, A_NAME, d->pool, &attr->name, d->err));
     while (nm_wire_more(&wire)) {
         nm_field field;
 
@@ -211,6 +225,16 @@ done:
 /* NodeProto field numbers */
 enum { N_INPUT = 1, N_OUTPUT, N_NAME, N_OP_TYPE, N_ATTRIBUTE, N_DOMAIN = 7 };
 
+void nm_onnx_blame(const nm_onnx_node *node, nm_err *err)
+{
+    if (*node->name)
+        nm_err_prefix(err, "node " NM_NAME " (byte %zu): ", node->name, node->at);
+    else if (*node->op_type)
+        nm_err_prefix(err, "%.80s node (byte %zu): ", node->op_type, node->at);
+    else
+        nm_err_prefix(err, "node (byte %zu): ", node->at);
+}
+
 static nm_status decode_node_field(decoder *d, const nm_wire *wire, const nm_field *field,
                                    nm_onnx_node *node)
 {
@@ -222,10 +246,6 @@ static nm_status decode_node_field(decoder *d, const nm_wire *wire, const nm_fie
         return nm_onnx_text(wire, field, d->pool, &node->in[node->n_in++], d->err);
     case N_OUTPUT:
         return nm_onnx_text(wire, field, d->pool, &node->out[node->n_out++], d->err);
-    case N_NAME:
-        return nm_onnx_text(wire, field, d->pool, &node->name, d->err);
-    case N_OP_TYPE:
-        return nm_onnx_text(wire, field, d->pool, &node->op_type, d->err);
     case N_DOMAIN:
         return nm_onnx_text(wire, field, d->pool, &node->domain, d->err);
     case N_ATTRIBUTE:
@@ -243,6 +263,8 @@ static nm_status decode_node(decoder *d, nm_wire wire, nm_onnx_node *node)
 
     node->at = wire.pos;
     node->name = node->op_type = node->domain = "";
+    NM_TRY(nm_onnx_find_text(wire, N_NAME, d->pool, &node->name, d->err));
+    NM_TRY(nm_onnx_find_text(wire, N_OP_TYPE, d->pool, &node->op_type, d->err));
     NM_TRY(nm_wire_count(wire, counts, d->err));
     NM_TRY(nm_pool_alloc(d->pool, &node->in, counts[N_INPUT], sizeof *node->in, d->err));
     NM_TRY(nm_pool_alloc(d->pool, &node->out, counts[N_OUTPUT], sizeof *node->out, d->err));
@@ -255,7 +277,7 @@ static nm_status decode_node(decoder *d, nm_wire wire, nm_onnx_node *node)
     }
 done:
     if (rc != NM_OK)
-        nm_err_prefix(d->err, "node " NM_NAME " (byte %zu): ", node->name, node->at);
+        nm_onnx_blame(node, d->err);
     return rc;
 }
 
@@ -376,8 +398,8 @@ static nm_status decode_graph_field(decoder *d, const nm_wire *wire, const nm_fi
     if (field->number == G_OUTPUT)
         return decode_value(d, wire, field, &m->outputs[m->n_outputs++]);
     if (field->number == G_SPARSE)
-        return nm_fail(d->err, NM_E_UNSUPPORTED,
-                       "byte %zu: sparse initializers are not supported", field->at);
+        return nm_fail(d->err, NM_E_UNSUPPORTED, "byte %zu: sparse initializers are not supported",
+                       field->at);
     if (field->number != G_NODE && field->number != G_INITIALIZER)
         return NM_OK;
     rc = nm_field_message(wire, field, &message, d->err);
@@ -395,8 +417,8 @@ static nm_status decode_graph(decoder *d, nm_wire wire, nm_onnx_model *m)
 
     NM_TRY(nm_wire_count(wire, counts, d->err));
     NM_TRY(nm_pool_alloc(d->pool, &m->nodes, counts[G_NODE], sizeof *m->nodes, d->err));
-    NM_TRY(nm_pool_alloc(d->pool, &m->initializers, counts[G_INITIALIZER],
-                         sizeof *m->initializers, d->err));
+    NM_TRY(nm_pool_alloc(d->pool, &m->initializers, counts[G_INITIALIZER], sizeof *m->initializers,
+                         d->err));
     NM_TRY(nm_pool_alloc(d->pool, &m->inputs, counts[G_INPUT], sizeof *m->inputs, d->err));
     NM_TRY(nm_pool_alloc(d->pool, &m->outputs, counts[G_OUTPUT], sizeof *m->outputs, d->err));
     while (nm_wire_more(&wire)) {

@@ -94,6 +94,14 @@ nm_status nm_onnx_load_tensor(const nm_onnx_tensor *tensor, const char *folder, 
 nm_status nm_onnx_read_external(const nm_onnx_tensor *tensor, const char *folder, size_t n_bytes,
                                 unsigned char **out, nm_err *err);
 
+/** The last field of that number as text, looked up before a message is decoded so that failures
+ *  inside can name it; *out stays as it is if there is none. */
+nm_status nm_onnx_find_text(nm_wire message, uint32_t number, nm_pool *pool, const char **out,
+                            nm_err *err);
+
+/** Puts "node 'Conv_3' (byte 18221): " before the message of a failure. */
+void nm_onnx_blame(const nm_onnx_node *node, nm_err *err);
+
 /** A bytes field as text in the pool; NM_E_FORMAT if it holds a NUL. */
 nm_status nm_onnx_text(const nm_wire *wire, const nm_field *field, nm_pool *pool, const char **out,
                        nm_err *err);

@@ -147,12 +147,12 @@ static nm_status find_inputs(reader *r, operation *op)
     while (n > 0 && !*op->node->in[n - 1])
         n--;
     if (n < (size_t)op->kind->min_in || n > max_in || n > NM_OP_MAX_IN)
-        return nm_fail(r->err, NM_E_FORMAT, "%.40s has %zu inputs, expected %d to %zu",
+        return nm_fail(r->err, NM_E_FORMAT,
+                       "%.40s with %zu inputs, expected at least %d and at most %zu",
                        op->node->op_type, n, op->kind->min_in, max_in);
     op->n_in = (int)n;
     for (size_t i = 0; i < n; i++) {
-        const nm_def *def =
-            *op->node->in[i] ? nm_onnx_find_def(&r->graph, op->node->in[i]) : NULL;
+        const nm_def *def = *op->node->in[i] ? nm_onnx_find_def(&r->graph, op->node->in[i]) : NULL;
 
         op->in[i] = def ? def->value : -1;
     }

@@ -106,8 +106,6 @@ static nm_status decode_field(const nm_wire *wire, const nm_field *field, nm_poo
         return add_dims(wire, field, &out->shape, err);
     case T_DATA_TYPE:
         return nm_field_int(field, &out->data_type, err);
-    case T_NAME:
-        return nm_onnx_text(wire, field, pool, &out->name, err);
     case T_EXTERNAL:
         rc = nm_field_message(wire, field, &entry, err);
         return rc == NM_OK ? decode_external(entry, pool, out, err) : rc;
@@ -128,6 +126,7 @@ nm_status nm_onnx_decode_tensor(nm_wire message, nm_pool *pool, nm_onnx_tensor *
     out->name = "";
     out->at = message.pos;
     out->message = message;
+    NM_TRY(nm_onnx_find_text(message, T_NAME, pool, &out->name, err));
     while (nm_wire_more(&wire)) {
         nm_field field;
 
@@ -180,10 +179,10 @@ static const type_info *find_type(int64_t data_type)
 
 static nm_status refuse_type(int64_t data_type, nm_err *err)
 {
-    static const char *const names[] = {
-        "undefined", "float32", "uint8",   "int8",    "uint16", "int16",     "int32",      "int64",
-        "string",    "bool",    "float16", "float64", "uint32", "uint64",    "complex64",  "complex128",
-        "bfloat16"};
+    static const char *const names[] = {"undefined",  "float32", "uint8",  "int8",   "uint16",
+                                        "int16",      "int32",   "int64",  "string", "bool",
+                                        "float16",    "float64", "uint32", "uint64", "complex64",
+                                        "complex128", "bfloat16"};
     const char *name = data_type >= 0 && data_type < (int64_t)(sizeof names / sizeof *names)
                            ? names[data_type]
                            : "unknown";
@@ -300,9 +299,9 @@ static nm_status load_inside(const nm_onnx_tensor *tensor, const type_info *type
     nm_field run;
 
     while (rc == NM_OK && nm_onnx_next_run(&rest, tensor->data_field, &run))
-        rc = width == 0 ? store_varints(sink, rest.file, &run)
-                        : store_fixed(sink, type, rest.file + run.start, run.n_bytes, width,
-                                      run.start);
+        rc = width == 0
+                 ? store_varints(sink, rest.file, &run)
+                 : store_fixed(sink, type, rest.file + run.start, run.n_bytes, width, run.start);
     return rc;
 }
 

@@ -97,8 +97,12 @@ nm_status nm_net_add_op(nm_net *net, const nm_op_kind *kind, const char *name, c
     if (n_in < kind->min_in || n_in > kind->max_in || n_in > NM_OP_MAX_IN)
         return nm_fail(err, NM_E_FORMAT, "%s has %d inputs, expected %d to %d", kind->name, n_in,
                        kind->min_in, kind->max_in);
-    for (int i = 0; i < n_in; i++)
+    for (int i = 0; i < n_in; i++) {
         op.in[i] = in[i];
+        if (in[i] < 0 && i < kind->min_in)
+            return nm_fail(err, NM_E_FORMAT, "input %d of %s is left out, expected one", i,
+                           kind->name);
+    }
     NM_TRY(nm_strdup(&op.name, name, err));
     if (attr_bytes > 0)
         NM_TRY(nm_memdup(&op.attr, attr, attr_bytes, 1, err));

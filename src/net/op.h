@@ -170,11 +170,13 @@ struct nm_op_kind {
     bool is_view;
 };
 
-/** Relative error factor of a float32 sum of n products, for local_error:
- *  gamma_n = n u / (1 - n u), u = 2^-24, valid for any order (Higham, Accuracy and Stability of
- *  Numerical Algorithms, ch. 3); with ex->probable the probabilistic
- *  exp((lambda sqrt(n) u + n u^2) / (1 - u)) - 1, lambda = 6 (Higham & Mary, SIAM J. Sci. Comput.
- *  41, 2019, Theorem 2.4). INFINITY when n u >= 1. */
+/** gamma_n = n u / (1 - n u), u = 2^-24: relative error of n float32 operations in any order
+ *  (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3); INFINITY when n u >= 1. */
+double nm_gamma_f32(int64_t n);
+
+/** The factor for a sum of n products, in the model that ex asks for: nm_gamma_f32(n), or with
+ *  ex->probable the smaller of that and exp((lambda sqrt(n) u + n u^2) / (1 - u)) - 1, lambda = 6
+ *  (Higham & Mary, SIAM J. Sci. Comput. 41, 2019, Theorem 2.4). */
 double nm_gamma(const nm_exec *ex, int64_t n);
 
 /** Largest absolute error of one float32 operation that underflows (also when flushed to 0). */
@@ -191,6 +193,9 @@ const char *nm_op_list(void);
 
 /* The kinds; the registry's table lists them again. */
 extern const nm_op_kind nm_op_dense; /* Gemm, and MatMul with constant right side */
+extern const nm_op_kind nm_op_conv;
+extern const nm_op_kind nm_op_conv_transpose;
+extern const nm_op_kind nm_op_batch_norm;
 extern const nm_op_kind nm_op_relu;
 extern const nm_op_kind nm_op_leaky_relu;
 extern const nm_op_kind nm_op_prelu;
@@ -198,5 +203,26 @@ extern const nm_op_kind nm_op_clip;
 extern const nm_op_kind nm_op_abs;
 extern const nm_op_kind nm_op_neg;
 extern const nm_op_kind nm_op_hard_sigmoid;
+extern const nm_op_kind nm_op_sigmoid;
+extern const nm_op_kind nm_op_tanh;
+extern const nm_op_kind nm_op_hard_swish;
+extern const nm_op_kind nm_op_elu;
+extern const nm_op_kind nm_op_gelu;
+extern const nm_op_kind nm_op_erf;
+extern const nm_op_kind nm_op_exp;
+extern const nm_op_kind nm_op_log;
+extern const nm_op_kind nm_op_sqrt;
+extern const nm_op_kind nm_op_pow;
+extern const nm_op_kind nm_op_add;
+extern const nm_op_kind nm_op_sub;
+extern const nm_op_kind nm_op_mul;
+extern const nm_op_kind nm_op_div;
+extern const nm_op_kind nm_op_max_pool;     /* MaxPool and GlobalMaxPool */
+extern const nm_op_kind nm_op_average_pool; /* AveragePool and GlobalAveragePool */
+extern const nm_op_kind nm_op_identity;     /* Identity and Dropout */
+extern const nm_op_kind nm_op_flatten;
+extern const nm_op_kind nm_op_reshape;
+extern const nm_op_kind nm_op_squeeze;
+extern const nm_op_kind nm_op_unsqueeze;
 
 #endif

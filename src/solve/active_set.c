@@ -1,8 +1,8 @@
 /* l2: min |v|_2, v = (d, C d + c0), as a least-distance problem in v (solve/ldp.h).
  *
- * Terms become equalities -C d + v' = c0 in the wider space of v; each has a unit column of its own,
- * so they never depend on each other. Bounds become rows +-e_j once the solution breaks them: most
- * never do. All rows are scaled to length 1. */
+ * Terms become equalities -C d + v' = c0 in the wider space of v; each has a unit column of its
+ * own, so they never depend on each other. Bounds become rows +-e_j once the solution breaks them:
+ * most never do. All rows are scaled to length 1. */
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
@@ -17,8 +17,8 @@ typedef enum source { FROM_TERM, FROM_ROW, FROM_LOWER, FROM_UPPER } source;
 /* What a row of the least-distance problem stands for. */
 typedef struct origin {
     source from;
-    int64_t index;  /* of the term, the row, or the unknown */
-    double scale;   /* 1 / length */
+    int64_t index; /* of the term, the row, or the unknown */
+    double scale;  /* 1 / length */
 } origin;
 
 typedef struct active_set {
@@ -26,13 +26,13 @@ typedef struct active_set {
     const nm_master_spec *spec;
     const nm_rows *rows;
     nm_ldp ldp;
-    origin *origins; /* [ldp.m] */
-    int64_t n_seen;  /* rows taken over */
-    double *d;       /* [n] */
-    double *v;       /* [n_terms] the free unknowns that equal C d + c0 */
+    origin *origins;  /* [ldp.m] */
+    int64_t n_seen;   /* rows taken over */
+    double *d;        /* [n] */
+    double *v;        /* [n_terms] the free unknowns that equal C d + c0 */
     double *residual; /* [ldp capacity] */
-    double *y;       /* [rows.m] */
-    bool *boxed;     /* [n][2] the lower, upper bound is a row already */
+    double *y;        /* [rows.m] */
+    bool *boxed;      /* [n][2] the lower, upper bound is a row already */
 } active_set;
 
 static bool can(const nm_master_spec *spec)

@@ -80,7 +80,8 @@ done:
     return rc;
 }
 
-/* CLP's ray is a proof only if it passes the check; else the least-distance method looks for one. */
+/* CLP's ray is a proof only if it passes the check; else the least-distance method looks for one.
+ */
 static nm_status report_infeasible(clp_solver *s, nm_master_result *out, nm_err *err)
 {
     const nm_rows *rows = s->rows;

@@ -158,7 +158,8 @@ static nm_status add_fixed_rows(nm_clp_model *model, nm_err *err)
     row_batch batch;
     nm_status rc;
 
-    NM_TRY(batch_open(&batch, n_terms + n_caps, n_terms * (2 * model->spec->n + 3) + 3 * n_caps, err));
+    NM_TRY(
+        batch_open(&batch, n_terms + n_caps, n_terms * (2 * model->spec->n + 3) + 3 * n_caps, err));
     for (int64_t k = 0; k < n_terms; k++)
         batch_term(model, &batch, k);
     for (int64_t k = 0; k < n_caps; k++)

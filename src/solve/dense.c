@@ -32,6 +32,36 @@ void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int6
     }
 }
 
+void nm_dense_times(int threads, int64_t m, int64_t n, const double *a, const double *x,
+                    double *out)
+{
+    enum { STRIP = 32 };
+    int64_t strips = (m + STRIP - 1) / STRIP;
+
+#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > 200000)
+    for (int64_t s = 0; s < strips; s++) {
+        int64_t i = s * STRIP;
+
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)at_most(STRIP, m - i), (int)n, 1, a + i * n,
+                    (int)n, x, 1, 0, out + i, 1);
+    }
+}
+
+void nm_dense_transposed_times(int threads, int64_t m, int64_t n, const double *a, const double *y,
+                               double *out)
+{
+    enum { STRIP = 1024 };
+    int64_t strips = (n + STRIP - 1) / STRIP;
+
+#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > 200000)
+    for (int64_t s = 0; s < strips; s++) {
+        int64_t j = s * STRIP;
+
+        cblas_dgemv(CblasRowMajor, CblasTrans, (int)m, (int)at_most(STRIP, n - j), 1, a + j, (int)n,
+                    y, 1, 1, out + j, 1);
+    }
+}
+
 static const double HUGE_PIVOT = 1e64;
 
 /* The diagonal block at `first`, row by row. */
@@ -101,6 +131,8 @@ int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double
 
 void nm_dense_cholesky_solve(int64_t n, const double *l, int64_t ldl, double *b)
 {
+    if (n == 0)
+        return;
     cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, (int)n, l, (int)ldl, b, 1);
     cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, (int)n, l, (int)ldl, b, 1);
 }

@@ -12,6 +12,14 @@
 void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int64_t lda, int64_t n,
                        const double *b, int64_t ldb, int64_t k, double *out, int64_t ldo);
 
+/** out[i] = a_i . x, i < m; a [m x n] without gaps. */
+void nm_dense_times(int threads, int64_t m, int64_t n, const double *a, const double *x,
+                    double *out);
+
+/** out[j] += sum_i y_i a_ij, j < n. */
+void nm_dense_transposed_times(int threads, int64_t m, int64_t n, const double *a, const double *y,
+                               double *out);
+
 /** Cholesky factor of a symmetric positive semidefinite matrix, lower half in place.
  *
  *  A pivot below `tiny` times its diagonal entry before elimination belongs to a row that depends

@@ -10,9 +10,10 @@
 static const double TOLERANCE = 1e-13;
 /* A row nearly spanned by the active ones is left alone when it misses by no more than this. */
 static const double TOLERANCE_STUCK = 5e-10;
-/* Share of a row's squared length outside the span of the active rows that counts as nothing:
- * below, the Gram matrix in double precision cannot tell it from 0. */
-static const double DEPENDENT = 1e-13;
+/* The squared length of row i outside the span of the active rows, K_ii - |L^-1 K_ai|^2, carries an
+ * error of about this times 1 + |r|^2, r = weights of the active rows that come nearest to row i:
+ * an error E in the Gram matrix enters as (1, -r)'E (1, -r). Below that it counts as nothing. */
+static const double NOISE = 2e-14;
 
 static nm_status grow_matrix(double **matrix, int64_t old, int64_t old_stride, int64_t stride,
                              nm_err *err)
@@ -101,16 +102,21 @@ void nm_ldp_solve_active(const nm_ldp *ldp, double *b)
     solve_upper(ldp, b);
 }
 
-/* `projection` = L^-1 K_active,i; returns the squared length of row i outside the active span. */
+/* `projection` = L^-1 K_active,i, `direction` = weights of the active rows that come nearest to
+ * row i. Returns the squared length of row i outside their span, 0 if that is noise. */
 static double project(nm_ldp *ldp, int64_t i)
 {
     const double *k = ldp->k + i * ldp->capacity;
+    int n = (int)ldp->n_active;
 
-    for (int64_t p = 0; p < ldp->n_active; p++)
+    for (int64_t p = 0; p < n; p++)
         ldp->projection[p] = k[ldp->active[p]];
     solve_lower(ldp, ldp->projection);
-    double inside = cblas_ddot((int)ldp->n_active, ldp->projection, 1, ldp->projection, 1);
-    return k[i] - inside;
+    memcpy(ldp->direction, ldp->projection, (size_t)n * sizeof *ldp->direction);
+    solve_upper(ldp, ldp->direction);
+    double outside = k[i] - cblas_ddot(n, ldp->projection, 1, ldp->projection, 1);
+    double weights = 1 + cblas_ddot(n, ldp->direction, 1, ldp->direction, 1);
+    return outside > NOISE * weights * k[i] ? outside : 0;
 }
 
 /* Row i joins the active rows; `projection` holds its new row of the factor. */
@@ -186,7 +192,7 @@ static void refactor(nm_ldp *ldp)
         int64_t i = ldp->active[p];
         double outside = project(ldp, i);
 
-        if (outside > DEPENDENT * ldp->k[i * ldp->capacity + i])
+        if (outside > 0)
             append_active(ldp, i, outside);
         else
             ldp->y[i] = 0;
@@ -282,13 +288,9 @@ static bool nearly_holds(const nm_ldp *ldp, int64_t i)
 static bool bring_in(nm_ldp *ldp, int64_t i)
 {
     for (;;) {
-        double outside = project(ldp, i), size = ldp->k[i * ldp->capacity + i];
-        bool dependent = outside <= DEPENDENT * size;
+        double outside = project(ldp, i);
+        double full = outside > 0 ? -ldp->slack[i] / outside : INFINITY;
         int64_t blocking = -1;
-
-        memcpy(ldp->direction, ldp->projection, (size_t)ldp->n_active * sizeof(double));
-        solve_upper(ldp, ldp->direction);
-        double full = dependent ? INFINITY : -ldp->slack[i] / outside;
         double partial = longest_dual_step(ldp, &blocking);
 
         ldp->iterations++;
@@ -319,7 +321,7 @@ static bool bring_in_equalities(nm_ldp *ldp)
     for (int64_t i = ldp->n_active; i < ldp->n_equal; i++) {
         double outside = project(ldp, i);
 
-        if (outside <= DEPENDENT * ldp->k[i * ldp->capacity + i])
+        if (outside == 0)
             return false;
         append_active(ldp, i, outside);
     }

@@ -13,11 +13,12 @@ struct nm_master {
     const nm_master_kind *kind;
     void *state;
     const nm_master_kind *fallback; /* NULL when the caller chose the solver */
-    double *proof;                  /* [rows.m] for a row that no d can satisfy */
+    double *plain_y;                /* [rows.m] multipliers of answers that need no solver */
+    double *zero;                   /* [n] */
     int64_t n_possible;             /* the first n_possible rows are not such rows */
 };
 
-static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_clp};
+static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_ipm};
 
 static const nm_master_kind *choose(const nm_master_spec *spec, nm_solver solver)
 {
@@ -61,6 +62,7 @@ nm_status nm_master_open(const nm_ctx *ctx, const nm_master_spec *spec, nm_solve
                  solver == NM_SOLVER_CLP ? "clp" : "structured");
     if (solver == NM_SOLVER_AUTO && master->kind != &nm_master_clp && nm_master_clp.can(spec))
         master->fallback = &nm_master_clp;
+    NM_TRY(nm_alloc(&master->zero, (size_t)spec->n, sizeof *master->zero, err));
     NM_TRY(master->kind->open(ctx, &master->spec, &master->rows, &master->state, err));
     *out = master;
 done:
@@ -76,7 +78,8 @@ void nm_master_close(nm_master *master)
     if (master->state)
         master->kind->close(master->state);
     nm_rows_free(&master->rows);
-    nm_free(master->proof);
+    nm_free(master->plain_y);
+    nm_free(master->zero);
     nm_free(master);
 }
 
@@ -86,30 +89,56 @@ nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, cons
     return nm_rows_append(&master->rows, m, a, h, err);
 }
 
-/* A row that alone excludes every d in the box: not worth a solver, and awkward for all of them.
- * Its unit vector is the proof. */
-static nm_status find_hopeless_row(nm_master *master, nm_master_result *out, bool *found,
-                                   nm_err *err)
+/* The first row, among those not looked at yet, that alone excludes every d in the box; -1: none.
+ */
+static int64_t find_hopeless_row(nm_master *master)
 {
     const nm_rows *rows = &master->rows;
     double one = 1;
-    nm_status rc = nm_realloc(&master->proof, (size_t)rows->m, sizeof *master->proof, err);
 
-    *found = false;
-    while (rc == NM_OK && master->n_possible < rows->m) {
+    while (master->n_possible < rows->m) {
         int64_t r = master->n_possible;
 
-        *found = rows->h[r] > 0 && nm_farkas_excess(&master->spec, 1, nm_row(rows, r),
-                                                    &rows->h[r], &one) > 0;
-        if (*found) {
-            memset(master->proof, 0, (size_t)rows->m * sizeof *master->proof);
-            master->proof[r] = 1;
-            *out = (nm_master_result){.outcome = NM_MASTER_INFEASIBLE, .y = master->proof};
-            break;
-        }
+        if (rows->h[r] > 0 &&
+            nm_farkas_excess(&master->spec, 1, nm_row(rows, r), &rows->h[r], &one) > 0)
+            return r;
         master->n_possible++;
     }
-    return rc;
+    return -1;
+}
+
+/* d = 0 meets all rows, and nothing is smaller. */
+static bool nothing_to_do(const nm_master *master)
+{
+    bool holds = true;
+
+    for (int64_t r = 0; r < master->rows.m; r++)
+        holds = holds && master->rows.h[r] <= 0;
+    for (int64_t k = 0; k < master->spec.n_terms; k++)
+        holds = holds && master->spec.offset[k] == 0;
+    return holds;
+}
+
+/* Answers that need no solver and would only be awkward for one. */
+static nm_status try_plain_answer(nm_master *master, nm_master_result *out, bool *found,
+                                  nm_err *err)
+{
+    size_t m = (size_t)master->rows.m;
+    nm_status rc = nm_realloc(&master->plain_y, m, sizeof *master->plain_y, err);
+
+    if (rc != NM_OK)
+        return rc;
+    memset(master->plain_y, 0, m * sizeof *master->plain_y);
+    int64_t hopeless = find_hopeless_row(master);
+    *found = hopeless >= 0 || nothing_to_do(master);
+    if (hopeless >= 0) {
+        master->plain_y[hopeless] = 1;
+        *out = (nm_master_result){.outcome = NM_MASTER_INFEASIBLE, .y = master->plain_y};
+    } else if (*found) {
+        *out = (nm_master_result){
+            .outcome = NM_MASTER_SOLVED, .d = master->zero, .y = master->plain_y};
+    }
+    return NM_OK;
 }
 
 static nm_status fall_back(nm_master *master, nm_err *err)
@@ -132,12 +161,12 @@ static nm_status fall_back(nm_master *master, nm_err *err)
 
 nm_status nm_master_solve(nm_master *master, nm_master_result *out, nm_err *err)
 {
-    bool hopeless;
+    bool found;
     nm_status rc = NM_OK;
 
     NM_TRY(nm_ctx_check(master->ctx, err));
-    NM_TRY(find_hopeless_row(master, out, &hopeless, err));
-    if (hopeless)
+    NM_TRY(try_plain_answer(master, out, &found, err));
+    if (found)
         goto done;
     NM_TRY(master->kind->solve(master->state, out, err));
     if (out->outcome == NM_MASTER_FAILED && master->fallback) {

@@ -35,10 +35,10 @@ typedef enum nm_master_outcome {
 
 typedef struct nm_master_result {
     nm_master_outcome outcome;
-    const double *d;      /* [n], lent until the next call; meets the bounds exactly, each row r to
-                             1e-9 * nm_row_scale(r, d); NULL unless SOLVED */
-    const double *y;      /* [m] multipliers >= 0 of the rows: dual solution, or proof of
-                             infeasibility; NULL if FAILED */
+    const double *d;    /* [n], lent until the next call; meets the bounds exactly, each row r to
+                           1e-9 * nm_row_scale(r, d); NULL unless SOLVED */
+    const double *y;    /* [m] multipliers >= 0 of the rows: dual solution, or proof of
+                           infeasibility; NULL if FAILED */
     double objective;   /* norm(v) at d, recomputed from d */
     double lower_bound; /* of the optimum over the rows so far, from a dual point */
     int64_t iterations;

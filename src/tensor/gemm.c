@@ -58,10 +58,10 @@ void NM_TYPED(nm_gemm)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_
         return;
     }
     (void)pthread_once(&blas_once, limit_blas_threads);
-    NM_TYPED(blas)
-    (CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans, g->trans_b ? CblasTrans : CblasNoTrans,
-     (blasint)g->m, (blasint)g->n, (blasint)g->k, (NM_REAL)g->alpha, a, (blasint)g->lda, b,
-     (blasint)g->ldb, (NM_REAL)g->beta, c, (blasint)g->ldc);
+    (void)NM_TYPED(blas)(CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans,
+                         g->trans_b ? CblasTrans : CblasNoTrans, (blasint)g->m, (blasint)g->n,
+                         (blasint)g->k, (NM_REAL)g->alpha, a, (blasint)g->lda, b, (blasint)g->ldb,
+                         (NM_REAL)g->beta, c, (blasint)g->ldc);
 }
 
 #else

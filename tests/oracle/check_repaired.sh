@@ -19,7 +19,7 @@ confirm() {
     rm -f "$work/fixed.onnx"
     "$netmend" repair "$model" -x "$points" -y "$labels" --x-range "0:$n" -o "$work/fixed.onnx" \
         -q "$@"
-    "$oracle" "$netmend" "$work/fixed.onnx" "$points" --labels "$labels" --limit "$n"
+    "$oracle" "$data" "$netmend" "$work/fixed.onnx" "$points" --labels "$labels" --limit "$n"
 }
 
 moons=$data/moons
@@ -27,6 +27,10 @@ for norm in linf l1 l2 linf+l1n; do
     confirm "$moons/moons_mlp.onnx" "$moons/x_mis.npy" "$moons/y_mis.npy" 19 --layer last --norm "$norm"
 done
 confirm "$moons/moons_mlp.onnx" "$moons/x_mis.npy" "$moons/y_mis.npy" 19 --layer 1..
+
+# a network of our own making
+"$netmend" train --data moons --epochs 5 -o "$work/own.onnx" --save-data "$work/own" >"$work/train.txt"
+confirm "$work/own.onnx" "$work/own_train_x.npy" "$work/own_train_y.npy" 20 --layer 2
 
 mnist=$data/mnist
 for model in relu hardswish gelu; do

@@ -1,6 +1,7 @@
 #!/bin/sh
-# onnxruntime.js with its arguments; exit status 77 where node or the network's file is absent (a
-# missing node is an error where CI=true).
+# Runs onnxruntime.js on files below a folder.
+#   run.sh FOLDER ARGUMENT...
+# Exit status 77 where the folder or node is absent (a missing node is an error where CI=true).
 set -eu
 
 if ! command -v node >/dev/null 2>&1; then
@@ -8,5 +9,6 @@ if ! command -v node >/dev/null 2>&1; then
     echo "skipped: node is not installed"
     exit 77
 fi
-[ -e "$2" ] || { echo "skipped: no $2"; exit 77; }
+[ -d "$1" ] || { echo "skipped: no $1"; exit 77; }
+shift
 exec node "$(dirname "$0")/onnxruntime.js" "$@"

@@ -48,8 +48,7 @@ static inline instance new_instance(nm_norm norm, int64_t n, int64_t m)
 {
     instance it = {.m = m, .a = new_array(m * n), .h = new_array(m)};
 
-    it.spec = (nm_master_spec){
-        .norm = norm, .l1_weight = 1 / (double)n, .n = n, .gap = 1e-9};
+    it.spec = (nm_master_spec){.norm = norm, .l1_weight = 1 / (double)n, .n = n, .gap = 1e-9};
     return it;
 }
 
@@ -134,9 +133,8 @@ static inline answer solve_in_batches(nm_ctx *ctx, const instance *it, nm_solver
     do {
         int64_t count = it->m - done < batch ? it->m - done : batch;
 
-        nm_assert_ok(nm_master_add_rows(master, count, it->a + done * it->spec.n, it->h + done,
-                                        &err),
-                     &err);
+        nm_assert_ok(
+            nm_master_add_rows(master, count, it->a + done * it->spec.n, it->h + done, &err), &err);
         nm_assert_ok(nm_master_solve(master, &result, &err), &err);
         done += count;
     } while (done < it->m);
@@ -191,6 +189,9 @@ static inline void check_solved(const instance *it, const answer *got, double ga
 
 static inline void check_infeasible(const instance *it, const answer *got)
 {
+    if (got->outcome != NM_MASTER_INFEASIBLE)
+        fprintf(stderr, "norm %d outcome %d obj %g\n", (int)it->spec.norm, (int)got->outcome,
+                got->objective);
     assert_int_equal(got->outcome, NM_MASTER_INFEASIBLE);
     assert_true(nm_farkas_excess(&it->spec, it->m, it->a, it->h, got->y) > 0);
 }

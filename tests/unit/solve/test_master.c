@@ -167,8 +167,8 @@ static void one_sided_and_zero_bounds_are_met(void **state)
 
         set_box(&it, INFINITY);
         for (int64_t j = 0; j < it.spec.n; j++) {
-            it.lo[j] = j % 3 == 0 ? 0 : j % 3 == 1 ? -INFINITY : -0.05;
-            it.hi[j] = j % 4 == 0 ? 0 : j % 4 == 1 ? INFINITY : 0.1;
+            it.lo[j] = j % 3 == 0 ? 0 : j % 3 == 1 ? -INFINITY : -0.8;
+            it.hi[j] = j % 4 == 0 ? 0 : j % 4 == 1 ? INFINITY : 0.8;
         }
         solve_and_check(&it, 1e-8);
         free_instance(&it);
