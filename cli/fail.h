@@ -7,6 +7,10 @@
 /** Records a failure unless `err` already holds one. @return `code`. */
 nm_status nm_cli_fail(nm_err *err, nm_status code, const char *fmt, ...) NM_PRINTF(3, 4);
 
+#ifdef __clang_analyzer__ /* it does not look into fail.c and would go on as if all were well */
+#define nm_cli_fail(err, code, ...) (nm_cli_fail(err, code, __VA_ARGS__), (code))
+#endif
+
 /** Runs a fallible call; on failure keeps its status in `rc` and leaves through `done`. */
 #define NM_CLI_TRY(call)                                                                           \
     do {                                                                                           \
