@@ -132,10 +132,11 @@ static nm_status read_layout(csv *c)
 {
     const nm_data_query *query = c->query;
     csv ahead = *c;
-    span line = {c->p, c->p}, field;
+    span line, field;
     const char *p;
 
-    (void)take_line(&ahead, &line);
+    if (!take_line(&ahead, &line))
+        return nm_fail(c->err, NM_E_SHAPE, "%s: no points, expected lines of numbers", query->path);
     c->separator = find_separator(line);
     for (p = line.begin; take_until(&p, line.end, c->separator, &field);)
         c->n_fields++;
@@ -234,15 +235,13 @@ static nm_status read_rows(csv *c, nm_data_table *out)
 static nm_status read_csv(const nm_data_query *query, const unsigned char *data, size_t n_bytes,
                           nm_data_table *out, nm_err *err)
 {
-    const char *text = (const char *)data;
+    const char *text = n_bytes > 0 ? (const char *)data : "";
     size_t mark = n_bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     csv c = {.query = query, .p = text + mark, .end = text + n_bytes, .line = 1, .err = err};
     nm_status rc;
 
     drop_empty_lines_at_end(&c);
     skip_header(&c);
-    if (c.p == c.end)
-        return nm_fail(err, NM_E_SHAPE, "%s: no points, expected lines of numbers", query->path);
     rc = read_layout(&c);
     if (rc != NM_OK)
         return rc;

@@ -6,10 +6,8 @@
 #include "base/mem.h"
 
 /* Likely content is tried in this order: IDX before the readers that take nearly anything. */
-static const nm_data_format *const formats[] = {&nm_format_npy, &nm_format_npz, &nm_format_idx,
-                                                &nm_format_cifar, &nm_format_csv};
-
-enum { N_FORMATS = sizeof formats / sizeof *formats };
+static const nm_data_format *const formats[] = {&nm_format_npy,   &nm_format_npz, &nm_format_idx,
+                                                &nm_format_cifar, &nm_format_csv, NULL};
 
 static bool ends_with(const char *text, size_t n, const char *suffix)
 {
@@ -33,23 +31,21 @@ static bool has_suffix(const nm_data_format *format, const char *path)
 nm_status nm_data_format_find(const char *path, const unsigned char *data, size_t n_bytes,
                               const nm_data_format **out, nm_err *err)
 {
-    for (int i = 0; i < N_FORMATS; i++)
-        if (formats[i]->is_certain && formats[i]->is_certain(data, n_bytes)) {
-            *out = formats[i];
-            return NM_OK;
-        }
-    for (int i = 0; i < N_FORMATS; i++)
-        if (has_suffix(formats[i], path)) {
-            *out = formats[i];
-            return NM_OK;
-        }
-    for (int i = 0; i < N_FORMATS; i++)
-        if (formats[i]->is_likely && formats[i]->is_likely(data, n_bytes)) {
-            *out = formats[i];
-            return NM_OK;
-        }
-    return nm_fail(err, NM_E_UNSUPPORTED,
-                   "%s: unknown format, expected .npy, .npz, .csv, IDX or CIFAR-10 .bin", path);
+    const nm_data_format *const *f;
+
+    for (f = formats; *f && !((*f)->is_certain && (*f)->is_certain(data, n_bytes)); f++)
+        ;
+    if (!*f)
+        for (f = formats; *f && !has_suffix(*f, path); f++)
+            ;
+    if (!*f)
+        for (f = formats; *f && !((*f)->is_likely && (*f)->is_likely(data, n_bytes)); f++)
+            ;
+    *out = *f;
+    return *f ? NM_OK
+              : nm_fail(err, NM_E_UNSUPPORTED,
+                        "%s: unknown format, expected .npy, .npz, .csv, IDX or CIFAR-10 .bin",
+                        path);
 }
 
 void nm_data_table_free(nm_data_table *table)

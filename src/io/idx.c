@@ -3,7 +3,7 @@
    Source: Y. LeCun, C. Cortes, C. Burges, the MNIST web page, "FILE FORMATS". */
 #include "io/data_format.h"
 
-enum { MAGIC_BYTES = 4, SIZE_BYTES = 4 };
+static const size_t magic_bytes = 4, size_bytes = 4;
 
 /* Signed bytes (0x09) are left out on purpose: no image data use them, and whether -128..127 means
    0..255 is anybody's guess. */
@@ -30,21 +30,21 @@ static bool has_magic(const unsigned char *data, size_t n_bytes)
 {
     nm_array_dtype dtype;
 
-    return n_bytes >= MAGIC_BYTES && data[0] == 0 && data[1] == 0 && find_dtype(data[2], &dtype) &&
+    return n_bytes >= magic_bytes && data[0] == 0 && data[1] == 0 && find_dtype(data[2], &dtype) &&
            data[3] >= 1 && data[3] <= NM_ARRAY_MAX_RANK;
 }
 
 static nm_status check_magic(const char *path, const unsigned char *data, size_t n_bytes,
                              nm_err *err)
 {
-    if (n_bytes < MAGIC_BYTES)
+    if (n_bytes < magic_bytes)
         return nm_fail(err, NM_E_FORMAT, "%s: %zu bytes, expected an IDX header", path, n_bytes);
     if (!has_magic(data, n_bytes))
         return nm_fail(err, NM_E_FORMAT,
                        "%s: magic 0x%02x%02x%02x%02x, expected 0x000008 (unsigned bytes; or 0b, "
                        "0c, 0d, 0e) and 1 to %d axes",
                        path, data[0], data[1], data[2], data[3], NM_ARRAY_MAX_RANK);
-    if (n_bytes < MAGIC_BYTES + SIZE_BYTES * (size_t)data[3])
+    if (n_bytes < magic_bytes + size_bytes * (size_t)data[3])
         return nm_fail(err, NM_E_FORMAT, "%s: ends within the sizes of its %d axes", path, data[3]);
     return NM_OK;
 }
@@ -65,8 +65,8 @@ static nm_status read_idx(const nm_data_query *query, const unsigned char *data,
     (void)find_dtype(data[2], &view.dtype);
     view.shape.rank = data[3];
     for (int i = 0; i < view.shape.rank; i++)
-        view.shape.dims[i] = read_size(data + MAGIC_BYTES + SIZE_BYTES * i);
-    view.values = data + MAGIC_BYTES + SIZE_BYTES * view.shape.rank;
+        view.shape.dims[i] = read_size(data + magic_bytes + size_bytes * (size_t)i);
+    view.values = data + magic_bytes + size_bytes * (size_t)view.shape.rank;
     rc = nm_array_view_check(&view, (size_t)(data + n_bytes - view.values), err);
     if (rc == NM_OK)
         rc = nm_array_view_rows(&view, &out->unpacked[0], &out->inputs, err);

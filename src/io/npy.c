@@ -69,7 +69,7 @@ static nm_status read_descr(scanner *s, nm_array_view *out)
                  {"i1", NM_DTYPE_I8},  {"i2", NM_DTYPE_I16}, {"i4", NM_DTYPE_I32},
                  {"i8", NM_DTYPE_I64}, {"u1", NM_DTYPE_U8},  {"u2", NM_DTYPE_U16},
                  {"u4", NM_DTYPE_U32}, {"u8", NM_DTYPE_U64}, {"b1", NM_DTYPE_BOOL}};
-    char text[MAX_DTYPE_TEXT];
+    char text[MAX_DTYPE_TEXT] = "";
     nm_status rc;
 
     if (accept(s, '['))

@@ -33,7 +33,7 @@ static nm_status open_source(const nm_data_bytes *bytes, nm_data_query query, so
 static const char *place(const source *s, int64_t row, char text[MAX_PLACE])
 {
     if (s->table.first_line > 0)
-        (void)snprintf(text, MAX_PLACE, "%s:%lld", s->path, (long long)(s->table.first_line + row));
+        (void)snprintf(text, MAX_PLACE, "%s:%lld", s->path, (long long)s->table.first_line + row);
     else
         (void)snprintf(text, MAX_PLACE, "%s: row %lld", s->path, (long long)row);
     return text;

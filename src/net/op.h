@@ -170,11 +170,13 @@ struct nm_op_kind {
     bool is_view;
 };
 
-/** Relative error factor of a float32 sum of n products, for local_error:
- *  gamma_n = n u / (1 - n u), u = 2^-24, valid for any order (Higham, Accuracy and Stability of
- *  Numerical Algorithms, ch. 3); with ex->probable the probabilistic
- *  exp((lambda sqrt(n) u + n u^2) / (1 - u)) - 1, lambda = 6 (Higham & Mary, SIAM J. Sci. Comput.
- *  41, 2019, Theorem 2.4). INFINITY when n u >= 1. */
+/** gamma_n = n u / (1 - n u), u = 2^-24: relative error of n float32 operations in any order
+ *  (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3); INFINITY when n u >= 1. */
+double nm_gamma_f32(int64_t n);
+
+/** The factor for a sum of n products, in the model that ex asks for: nm_gamma_f32(n), or with
+ *  ex->probable the smaller of that and exp((lambda sqrt(n) u + n u^2) / (1 - u)) - 1, lambda = 6
+ *  (Higham & Mary, SIAM J. Sci. Comput. 41, 2019, Theorem 2.4). */
 double nm_gamma(const nm_exec *ex, int64_t n);
 
 /** Largest absolute error of one float32 operation that underflows (also when flushed to 0). */

@@ -14,6 +14,10 @@
 
 enum { MAX_HIDDEN = 100, MAX_WIDTH = 1000000 };
 
+/* Products (points x parameters) in one step that are worth waking the other threads for: they
+   wait for each other several times a step, for long when the machine is busy. */
+#define PARALLEL_STEP 1e7
+
 /* Streams of random numbers: one per layer for its weights, one per epoch for the order. */
 #define ORDER_STREAM ((uint64_t)1 << 32)
 
@@ -271,11 +275,14 @@ nm_status nm_train(nm_ctx *ctx, const nm_points *points, const nm_train_opts *op
 {
     nm_status rc = NM_OK;
     trainer t = {.ctx = ctx, .points = points, .opts = opts};
+    int n_threads = nm_ctx_threads(ctx);
     double start = nm_now();
 
     *out = NULL;
     *report = (nm_train_report){0};
     NM_TRY(prepare(&t, err));
+    if ((double)t.batch * (double)t.adam.n < PARALLEL_STEP)
+        nm_ctx_set_threads(ctx, 1);
     NM_TRY(run_epochs(&t, err));
     NM_TRY(round_parameters(&t, err));
     NM_TRY(measure(&t, report, err));
@@ -283,6 +290,7 @@ nm_status nm_train(nm_ctx *ctx, const nm_points *points, const nm_train_opts *op
     *out = t.net;
     t.net = NULL;
 done:
+    nm_ctx_set_threads(ctx, n_threads);
     clear(&t);
     return rc;
 }

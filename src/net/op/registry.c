@@ -78,14 +78,19 @@ bool nm_op_is_smooth(const nm_net *net, const nm_op *op)
     return op->kind->smooth && !(op->kind->is_linear && op->kind->is_linear(net, op));
 }
 
+double nm_gamma_f32(int64_t n)
+{
+    double nu = (double)n * 0x1p-24;
+
+    return nu < 1 ? nu / (1 - nu) : (double)INFINITY;
+}
+
 double nm_gamma(const nm_exec *ex, int64_t n)
 {
     const double u = 0x1p-24, lambda = 6;
-    double count = (double)n;
+    double any_order = nm_gamma_f32(n);
 
-    if (count * u >= 1)
-        return (double)INFINITY;
-    if (ex->probable)
-        return expm1((lambda * sqrt(count) * u + count * u * u) / (1 - u));
-    return count * u / (1 - count * u);
+    if (!ex->probable)
+        return any_order;
+    return fmin(any_order, expm1((lambda * sqrt((double)n) * u + (double)n * u * u) / (1 - u)));
 }

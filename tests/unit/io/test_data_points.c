@@ -1,6 +1,7 @@
 #include "data_support.h"
 
 #include <math.h>
+#include <zlib.h>
 
 /* A .npy header of version 1 and the data behind it. @return bytes in all */
 static size_t make_npy(unsigned char *file, const char *descr, const char *shape, const void *data,
@@ -298,6 +299,32 @@ static void missing_files_are_named(void **state)
     assert_non_null(strstr(err.text, "/nonexistent/x.npy"));
 }
 
+static void write_gz(const char *path, const char *text, int n_times)
+{
+    gzFile file = gzopen(path, "wb");
+
+    assert_non_null(file);
+    for (int i = 0; i < n_times; i++)
+        assert_int_equal(gzwrite(file, text, (unsigned)strlen(text)), (int)strlen(text));
+    assert_int_equal(gzclose(file), Z_OK);
+}
+
+static void any_format_may_be_gzipped_within_reason(void **state)
+{
+    const char *path = nm_temp_path(".csv.gz");
+    nm_err err = {0};
+    nm_points p;
+
+    (void)state;
+    write_gz(path, "1,2\n", 1000);
+    nm_assert_ok(load_points(path, NULL, NULL, &p, &err), &err);
+    assert_int_equal(p.n, 1000);
+    nm_points_free(&p);
+    write_gz(path, "1,2\n", 5000000);
+    assert_int_equal(load_points(path, NULL, NULL, &p, &err), NM_E_FORMAT);
+    assert_non_null(strstr(err.text, ".csv.gz: inflates to more than"));
+}
+
 static void options_must_be_initialised(void **state)
 {
     static const nm_data_opts zero;
@@ -442,6 +469,7 @@ int main(void)
         cmocka_unit_test(labels_that_do_not_fit_are_refused),
         cmocka_unit_test(content_that_is_nothing_known_is_refused),
         cmocka_unit_test(missing_files_are_named),
+        cmocka_unit_test(any_format_may_be_gzipped_within_reason),
         cmocka_unit_test(options_must_be_initialised),
         cmocka_unit_test(loading_stops_when_cancelled),
         cmocka_unit_test(subset_copies_points_in_the_given_order),

@@ -121,20 +121,24 @@ static void report_is_about_the_float32_net(void **state)
     nm_ctx_free(ctx);
 }
 
+/* Steps of 2000 points on a net of this width are large enough to be shared among threads. */
 static void threads_do_not_change_a_bit(void **state)
 {
-    nm_train_opts opts = small_opts(3);
-    nm_points points = moons(1000);
+    static const int64_t wide[] = {100, 100};
+    nm_train_opts opts = small_opts(2);
+    nm_points points = moons(2000);
     nm_ctx *one = new_ctx(), *two = new_ctx();
 
     (void)state;
-    opts.n_hidden = 3;
+    opts.hidden = wide;
+    opts.n_hidden = 2;
     nm_ctx_set_threads(one, 1);
     nm_ctx_set_threads(two, 2);
-    for (opts.batch = 0; opts.batch <= 300; opts.batch += 300) {
+    for (opts.batch = 0; opts.batch <= 1100; opts.batch += 1100) {
         nm_net *a = train(one, &points, &opts, NULL), *b = train(two, &points, &opts, NULL);
 
         assert_true(same_bits(a, b));
+        assert_int_equal(nm_ctx_threads(two), 2); /* given back as it was */
         nm_net_free(a);
         nm_net_free(b);
     }
