@@ -10,6 +10,10 @@ nm_status nm_cli_fail(nm_err *err, nm_status code, const char *fmt, ...) NM_PRIN
 /** Room for n elements of `size` bytes, zeroed; *out = NULL on failure. Free with free(). */
 nm_status nm_cli_alloc(void *out, int64_t n, size_t size, nm_err *err);
 
+#ifdef __clang_analyzer__ /* it does not look into fail.c and would go on as if all were well */
+#define nm_cli_fail(err, code, ...) (nm_cli_fail(err, code, __VA_ARGS__), (code))
+#endif
+
 /** Runs a fallible call; on failure keeps its status in `rc` and leaves through `done`. */
 #define NM_CLI_TRY(call)                                                                           \
     do {                                                                                           \
