@@ -181,7 +181,7 @@ static void put_bytes(text *t, const char *bytes, size_t n)
         t->rc = nm_realloc(&t->buffer.data, room, 1, t->err);
         t->room = t->rc == NM_OK ? room : t->room;
     }
-    if (t->rc != NM_OK)
+    if (t->rc != NM_OK || n == 0)
         return;
     memcpy(t->buffer.data + t->buffer.n_bytes, bytes, n);
     t->buffer.n_bytes += n;
