@@ -9,35 +9,19 @@
 
 struct batch {
     const nm_tail *tail;
-    const nm_row *rows;
+    const nm_row_id *rows;
     int64_t n_rows;
     double *a;
-    nm_tape *at;  /* the values of each row's point */
-    nm_tape *adj; /* adjoints */
+    int64_t *points; /* [n_rows] scratch */
+    nm_tape *at;     /* the values of each row's point */
+    nm_tape *adj;    /* adjoints */
 };
-
-static void copy_points(const struct batch *b)
-{
-    const nm_net *net = b->tail->net;
-
-    for (int v = 0; v < net->n_values; v++) {
-        size_t size = (size_t)net->values[v].size;
-
-        if (!b->tail->at->val[v])
-            continue;
-        for (int64_t r = 0; r < b->n_rows; r++)
-            memcpy(b->at->val[v] + (size_t)r * size,
-                   b->tail->at->val[v] + (size_t)b->rows[r].point * size, size * sizeof(double));
-        if (b->adj->val[v])
-            memset(b->adj->val[v], 0, (size_t)b->n_rows * size * sizeof(double));
-    }
-}
 
 /* Seeds the adjoint of one row where its quantity lives; returns the quantity's present value. */
 static double seed(const struct batch *b, int64_t r, const nm_demand *demand)
 {
     const nm_net *net = b->tail->net;
-    const nm_row *row = &b->rows[r];
+    const nm_row_id *row = &b->rows[r];
 
     if (row->kind == NM_ROW_PIN) {
         const nm_op *op = &net->ops[row->op];
@@ -107,17 +91,20 @@ static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand 
     nm_status rc;
 
     b->at->n = b->adj->n = b->n_rows;
-    copy_points(b);
+    for (int64_t r = 0; r < b->n_rows; r++)
+        b->points[r] = b->rows[r].point;
+    nm_tape_gather(b->at, b->tail->at, b->points, b->n_rows);
+    nm_tape_zero(b->adj);
     for (int64_t r = 0; r < b->n_rows; r++)
         value[r] = seed(b, r, demand);
-    rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, err);
+    rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, false, err);
     if (rc == NM_OK)
         rc = nm_blocks_run(ctx, b->n_rows, 8, gradients, b, err);
     return rc;
 }
 
 nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
-                       const nm_row *rows, int64_t n_rows, double *a, double *value, nm_err *err)
+                       const nm_row_id *rows, int64_t n_rows, double *a, double *value, nm_err *err)
 {
     nm_status rc = NM_OK;
     int64_t chunk = nm_pass_block(tail->net) * nm_ctx_threads(ctx);
@@ -126,6 +113,7 @@ nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *
 
     chunk = chunk < n_rows ? chunk : n_rows;
     NM_TRY(nm_alloc(&keep, (size_t)tail->net->n_values, sizeof *keep, err));
+    NM_TRY(nm_alloc(&b.points, (size_t)chunk, sizeof *b.points, err));
     for (int v = 0; v < tail->net->n_values; v++)
         keep[v] = tail->at->val[v] != NULL;
     NM_TRY(nm_tape_new(tail->net, chunk, keep, &b.at, err));
@@ -139,6 +127,7 @@ nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *
 done:
     nm_tape_free(b.at);
     nm_tape_free(b.adj);
+    nm_free(b.points);
     nm_free(keep);
     return rc;
 }

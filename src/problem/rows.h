@@ -11,12 +11,12 @@ typedef enum nm_row_kind {
     NM_ROW_OUTPUT /* the k-th score itself (a term of the norm, not a constraint) */
 } nm_row_kind;
 
-typedef struct nm_row {
+typedef struct nm_row_id {
     nm_row_kind kind;
     int op;        /* pins only */
     int64_t point; /* index into the tail's points */
     int64_t k;
-} nm_row;
+} nm_row_id;
 
 /** What each point must fulfil. Arrays [n points of the tail]. */
 typedef struct nm_demand {
@@ -31,11 +31,12 @@ typedef struct nm_demand {
  *  @param a      out, [n_rows x params->n]
  *  @param value  out, [n_rows] */
 nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
-                       const nm_row *rows, int64_t n_rows, double *a, double *value, nm_err *err);
+                       const nm_row_id *rows, int64_t n_rows, double *a, double *value,
+                       nm_err *err);
 
 /** A row that the linearised values break, and by how much (> 0). */
 typedef struct nm_violation {
-    nm_row row;
+    nm_row_id row;
     double amount;
 } nm_violation;
 

@@ -33,7 +33,7 @@ static void mark_tail(nm_tail *tail)
 
         tail->op_mask[i] = downstream || op_is_edited(net, tail->params, i);
         tail->behind[op->out] = tail->op_mask[i];
-        if (downstream && (op->kind->n_pins || op->kind->smooth))
+        if (downstream && (op->kind->n_pins || nm_op_is_smooth(net, op)))
             tail->affine = false;
     }
     for (int i = 0; i < net->n_ops; i++)
