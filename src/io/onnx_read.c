@@ -422,7 +422,7 @@ static nm_status start(reader *r, nm_buffer *file)
         n_stored += r->model.nodes[i].tensor != NULL;
     NM_TRY(nm_alloc(&r->source->stored, n_stored, sizeof *r->source->stored, r->err));
     /* Folding serves shapes and small tables; a small file must not become large. */
-    r->fold_room = (1 << 18) + (int64_t)file->n_bytes;
+    r->fold_room = (1 << 18) + (int64_t)file->n_bytes / 2;
 done:
     return rc;
 }
