@@ -213,16 +213,27 @@ extern const nm_op_kind nm_op_exp;
 extern const nm_op_kind nm_op_log;
 extern const nm_op_kind nm_op_sqrt;
 extern const nm_op_kind nm_op_pow;
+extern const nm_op_kind nm_op_softmax;
+extern const nm_op_kind nm_op_log_softmax;
 extern const nm_op_kind nm_op_add;
 extern const nm_op_kind nm_op_sub;
 extern const nm_op_kind nm_op_mul;
 extern const nm_op_kind nm_op_div;
 extern const nm_op_kind nm_op_max_pool;     /* MaxPool and GlobalMaxPool */
 extern const nm_op_kind nm_op_average_pool; /* AveragePool and GlobalAveragePool */
+extern const nm_op_kind nm_op_reduce;       /* ReduceMean and ReduceSum */
 extern const nm_op_kind nm_op_identity;     /* Identity and Dropout */
 extern const nm_op_kind nm_op_flatten;
 extern const nm_op_kind nm_op_reshape;
 extern const nm_op_kind nm_op_squeeze;
 extern const nm_op_kind nm_op_unsqueeze;
+extern const nm_op_kind nm_op_transpose;
+extern const nm_op_kind nm_op_concat;
+extern const nm_op_kind nm_op_slice;
+extern const nm_op_kind nm_op_gather;
+extern const nm_op_kind nm_op_pad;
+extern const nm_op_kind nm_op_expand;
+extern const nm_op_kind nm_op_cast;
+extern const nm_op_kind nm_op_shape_of; /* Shape */
 
 #endif

@@ -22,10 +22,9 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 #include <string.h>
 
 #include "net/op/facet.h"
+#include "net/op/typed_math.h"
 
 enum { SCALE = 1, BIAS = 2, MEAN = 3, VAR = 4 };
-
-#define NM_SQRT(x) _Generic((x), float : sqrtf, double : sqrt)(x)
 
 struct attr {
     double epsilon;

@@ -24,9 +24,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 
 #include "net/op/facet.h"
 #include "net/op/smooth.h"
-
-#define NM_ERF(x) _Generic((x), float : erff, double : erf)(x)
-#define NM_TANH(x) _Generic((x), float : tanhf, double : tanh)(x)
+#include "net/op/typed_math.h"
 
 struct attr {
     bool by_tanh;

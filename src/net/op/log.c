@@ -16,8 +16,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 
 #include "net/op/facet.h"
 #include "net/op/smooth.h"
-
-#define NM_LOG(x) _Generic((x), float : logf, double : log)(x)
+#include "net/op/typed_math.h"
 
 #define NM_SELF "net/op/log.c"
 #include "tensor/typed.h"

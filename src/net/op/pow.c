@@ -14,8 +14,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 
 #include "net/op/facet.h"
 #include "net/op/smooth.h"
-
-#define NM_POW(x, p) _Generic((x), float : powf, double : pow)(x, p)
+#include "net/op/typed_math.h"
 
 #define NM_SELF "net/op/pow.c"
 #include "tensor/typed.h"

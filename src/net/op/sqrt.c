@@ -16,8 +16,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 
 #include "net/op/facet.h"
 #include "net/op/smooth.h"
-
-#define NM_SQRT(x) _Generic((x), float : sqrtf, double : sqrt)(x)
+#include "net/op/typed_math.h"
 
 #define NM_SELF "net/op/sqrt.c"
 #include "tensor/typed.h"
