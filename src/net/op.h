@@ -17,8 +17,9 @@
 typedef struct nm_exec {
     const nm_net *net;
     const nm_op *op;
-    int64_t n;  /* points */
-    bool plain; /* evaluate with plain loops only (independent checks), not through BLAS */
+    int64_t n;     /* points */
+    bool plain;    /* evaluate with plain loops only (independent checks), not through BLAS */
+    bool probable; /* local_error: probabilistic instead of any-order bound on sums (nm_gamma) */
     struct nm_arena *arena;
 } nm_exec;
 
@@ -169,9 +170,14 @@ struct nm_op_kind {
     bool is_view;
 };
 
-/** gamma_n = n u / (1 - n u), u = 2^-24 (Higham, Accuracy and Stability, ch. 3); infinite when
- *  n u >= 1. */
+/** gamma_n = n u / (1 - n u), u = 2^-24: relative error of n float32 operations in any order
+ *  (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3); INFINITY when n u >= 1. */
 double nm_gamma_f32(int64_t n);
+
+/** The factor for a sum of n products, in the model that ex asks for: nm_gamma_f32(n), or with
+ *  ex->probable the smaller of that and exp((lambda sqrt(n) u + n u^2) / (1 - u)) - 1, lambda = 6
+ *  (Higham & Mary, SIAM J. Sci. Comput. 41, 2019, Theorem 2.4). */
+double nm_gamma(const nm_exec *ex, int64_t n);
 
 /** Largest absolute error of one float32 operation that underflows (also when flushed to 0). */
 #define NM_F32_UNDERFLOW 0x1p-126

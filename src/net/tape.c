@@ -1,5 +1,7 @@
 #include "net/tape.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
 nm_status nm_tape_new(const nm_net *net, int64_t n, const bool *keep, nm_tape **out, nm_err *err)
@@ -31,6 +33,24 @@ void nm_tape_free(nm_tape *tape)
         nm_free(tape->val[i]);
     nm_free(tape->val);
     nm_free(tape);
+}
+
+void nm_tape_gather(nm_tape *to, const nm_tape *from, const int64_t *points, int64_t n)
+{
+    for (int v = 0; v < from->net->n_values; v++) {
+        size_t size = (size_t)from->net->values[v].size;
+
+        for (int64_t i = 0; to->val[v] && from->val[v] && i < n; i++)
+            memcpy(to->val[v] + (size_t)i * size, from->val[v] + (size_t)points[i] * size,
+                   size * sizeof(double));
+    }
+}
+
+void nm_tape_zero(nm_tape *tape)
+{
+    for (int v = 0; v < tape->net->n_values; v++)
+        if (tape->val[v])
+            memset(tape->val[v], 0, (size_t)(tape->n * tape->net->values[v].size) * sizeof(double));
 }
 
 void nm_tape_set_input(nm_tape *tape, const float *x)
@@ -99,13 +119,14 @@ static void visit_vjp(const nm_exec *ex, int64_t first, void *user)
 }
 
 static nm_status run_derivative(const nm_ctx *ctx, const nm_tape *at, nm_tape *d,
-                                const bool *op_mask, bool reverse, nm_err *err)
+                                const bool *op_mask, bool reverse, bool plain, nm_err *err)
 {
     struct derivative job = {.at = at, .d = d};
     nm_pass pass = {.net = at->net,
                     .n = at->n,
                     .op_mask = op_mask,
                     .reverse = reverse,
+                    .plain = plain,
                     .visit = reverse ? visit_vjp : visit_jvp,
                     .user = &job};
 
@@ -115,11 +136,11 @@ static nm_status run_derivative(const nm_ctx *ctx, const nm_tape *at, nm_tape *d
 nm_status nm_tape_jvp(const nm_ctx *ctx, const nm_tape *at, nm_tape *d, const bool *op_mask,
                       nm_err *err)
 {
-    return run_derivative(ctx, at, d, op_mask, false, err);
+    return run_derivative(ctx, at, d, op_mask, false, false, err);
 }
 
 nm_status nm_tape_vjp(const nm_ctx *ctx, const nm_tape *at, nm_tape *d, const bool *op_mask,
-                      nm_err *err)
+                      bool plain, nm_err *err)
 {
-    return run_derivative(ctx, at, d, op_mask, true, err);
+    return run_derivative(ctx, at, d, op_mask, true, plain, err);
 }

@@ -16,6 +16,13 @@ typedef struct nm_tape {
 nm_status nm_tape_new(const nm_net *net, int64_t n, const bool *keep, nm_tape **out, nm_err *err);
 void nm_tape_free(nm_tape *tape);
 
+/** Copies points of `from` to the first n points of `to`, for the values both keep.
+ *  @param points  [n] indices into from's points; a point may be named more than once */
+void nm_tape_gather(nm_tape *to, const nm_tape *from, const int64_t *points, int64_t n);
+
+/** Sets all values to zero. */
+void nm_tape_zero(nm_tape *tape);
+
 /** Runs the operators of op_mask (NULL = all) forward over the values on the tape. */
 nm_status nm_tape_forward(const nm_ctx *ctx, nm_tape *tape, const bool *op_mask, bool plain,
                           nm_err *err);
@@ -27,7 +34,7 @@ nm_status nm_tape_jvp(const nm_ctx *ctx, const nm_tape *at, nm_tape *d, const bo
 
 /** Adjoints: adds to the d->val of each operator's inputs from that of its output. */
 nm_status nm_tape_vjp(const nm_ctx *ctx, const nm_tape *at, nm_tape *d, const bool *op_mask,
-                      nm_err *err);
+                      bool plain, nm_err *err);
 
 /** Copies n float32 points into the input value. */
 void nm_tape_set_input(nm_tape *tape, const float *x);

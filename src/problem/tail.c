@@ -33,7 +33,7 @@ static void mark_tail(nm_tail *tail)
 
         tail->op_mask[i] = downstream || op_is_edited(net, tail->params, i);
         tail->behind[op->out] = tail->op_mask[i];
-        if (downstream && (op->kind->n_pins || op->kind->smooth))
+        if (downstream && (op->kind->n_pins || nm_op_is_smooth(net, op)))
             tail->affine = false;
     }
     for (int i = 0; i < net->n_ops; i++)
@@ -80,17 +80,9 @@ static nm_status fill_frontier(const nm_ctx *ctx, nm_tail *tail, const float *x,
     return rc;
 }
 
-static nm_status keep_mask(const nm_tail *tail, bool **out, nm_err *err)
-{
-    nm_status rc = nm_alloc(out, (size_t)tail->base->n_values, sizeof **out, err);
-
-    for (int v = 0; rc == NM_OK && v < tail->base->n_values; v++)
-        (*out)[v] = tail->frontier[v] || tail->behind[v];
-    return rc;
-}
-
-nm_status nm_tail_new(const nm_ctx *ctx, const nm_net *base, const nm_params *params,
-                      const float *x, int64_t n, nm_tail **out, nm_err *err)
+/* A tail for n points with room for its values, none of them computed. */
+static nm_status tail_frame(const nm_net *base, const nm_params *params, int64_t n, bool lean,
+                            nm_tail **out, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_tail *tail = NULL;
@@ -107,15 +99,47 @@ nm_status nm_tail_new(const nm_ctx *ctx, const nm_net *base, const nm_params *pa
     NM_TRY(nm_alloc(&tail->frontier, n_values, sizeof *tail->frontier, err));
     NM_TRY(nm_alloc(&tail->behind, n_values, sizeof *tail->behind, err));
     mark_tail(tail);
-    NM_TRY(keep_mask(tail, &keep, err));
+    NM_TRY(nm_alloc(&keep, n_values, sizeof *keep, err));
+    for (int v = 0; v < base->n_values; v++)
+        keep[v] = tail->frontier[v] || (tail->behind[v] && !lean);
     NM_TRY(nm_tape_new(tail->net, n, keep, &tail->at, err));
-    NM_TRY(fill_frontier(ctx, tail, x, n, err));
-    NM_TRY(nm_tape_forward(ctx, tail->at, tail->op_mask, false, err));
     *out = tail;
     tail = NULL;
 done:
     nm_free(keep);
     nm_tail_free(tail);
+    return rc;
+}
+
+nm_status nm_tail_new(const nm_ctx *ctx, const nm_net *base, const nm_params *params,
+                      const float *x, int64_t n, bool lean, nm_tail **out, nm_err *err)
+{
+    nm_status rc = tail_frame(base, params, n, lean, out, err);
+
+    if (rc == NM_OK)
+        rc = fill_frontier(ctx, *out, x, n, err);
+    if (rc == NM_OK && !lean)
+        rc = nm_tape_forward(ctx, (*out)->at, (*out)->op_mask, false, err);
+    if (rc != NM_OK) {
+        nm_tail_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+nm_status nm_tail_subset(const nm_ctx *ctx, const nm_tail *from, const int64_t *points, int64_t n,
+                         const double *delta, nm_tail **out, nm_err *err)
+{
+    nm_status rc = tail_frame(from->base, from->params, 0, false, out, err);
+
+    if (rc == NM_OK)
+        rc = nm_tail_append(*out, from, points, n, err);
+    if (rc == NM_OK)
+        rc = nm_tail_move(ctx, *out, delta, err);
+    if (rc != NM_OK) {
+        nm_tail_free(*out);
+        *out = NULL;
+    }
     return rc;
 }
 
@@ -163,6 +187,67 @@ nm_status nm_tail_append(nm_tail *tail, const nm_tail *from, const int64_t *poin
     }
     tail->at->n = old + n;
     return NM_OK;
+}
+
+/* -- scores without keeping anything --------------------------------------------------------- */
+
+struct scores_job {
+    const nm_tail *tail;
+    const nm_net *net; /* with the parameters to evaluate */
+    double *scores;
+};
+
+static double *block_array(const struct scores_job *job, int v, int64_t first, int64_t n,
+                           nm_arena *arena)
+{
+    int64_t size = job->net->values[v].size;
+
+    if (job->tail->frontier[v])
+        return job->tail->at->val[v] + first * size;
+    if (v == job->net->scores)
+        return job->scores + first * size;
+    return job->tail->behind[v] ? nm_arena_take(arena, (size_t)(n * size), sizeof(double)) : NULL;
+}
+
+static nm_status scores_of_block(void *user, int64_t first, int64_t n, nm_arena *arena)
+{
+    const struct scores_job *job = user;
+    const nm_net *net = job->net;
+    nm_arena scratch = {0};
+    nm_status rc = NM_OK;
+    double **val = nm_arena_take(arena, (size_t)net->n_values, sizeof *val);
+
+    for (int v = 0; val && v < net->n_values; v++)
+        val[v] = block_array(job, v, first, n, arena);
+    if (arena->failed)
+        return NM_E_NOMEM;
+    for (int i = 0; rc == NM_OK && i < net->n_ops; i++) {
+        nm_exec ex = {.net = net, .op = &net->ops[i], .n = n, .arena = &scratch};
+        const double *in[NM_OP_MAX_IN];
+
+        if (!job->tail->op_mask[i])
+            continue;
+        nm_op_inputs(net, ex.op, val, 0, in);
+        ex.op->kind->forward_f64(&ex, in, val[ex.op->out]);
+        rc = nm_arena_reset(&scratch, NULL);
+    }
+    nm_arena_clear(&scratch);
+    return rc;
+}
+
+nm_status nm_tail_scores(const nm_ctx *ctx, const nm_tail *tail, const double *delta,
+                         double *scores, nm_err *err)
+{
+    nm_net *net = NULL;
+    nm_status rc = nm_net_clone(tail->base, &net, err);
+    struct scores_job job = {.tail = tail, .net = net, .scores = scores};
+
+    if (rc == NM_OK)
+        rc = nm_params_apply(tail->params, tail->base, delta, net, err);
+    if (rc == NM_OK)
+        rc = nm_blocks_run(ctx, tail->at->n, nm_pass_block(net), scores_of_block, &job, err);
+    nm_net_free(net);
+    return rc;
 }
 
 /* -- tangents -------------------------------------------------------------------------------- */

@@ -21,16 +21,27 @@ typedef struct nm_tail {
     nm_tape *at; /* frontier, and the tail's values at delta */
 } nm_tail;
 
-/** Evaluates the frontier of n points (x [n x n_in], float32) and the tail at delta = 0. */
+/** Evaluates the frontier of n points (x [n x n_in], float32).
+ *  @param lean  keep the frontier only: large sets, of which nm_tail_scores() and subsets are
+ *               wanted; else the tail is evaluated, too, at delta = 0 */
 nm_status nm_tail_new(const nm_ctx *ctx, const nm_net *base, const nm_params *params,
-                      const float *x, int64_t n, nm_tail **out, nm_err *err);
+                      const float *x, int64_t n, bool lean, nm_tail **out, nm_err *err);
 void nm_tail_free(nm_tail *tail);
+
+/** A full tail of some of the points, evaluated at delta. */
+nm_status nm_tail_subset(const nm_ctx *ctx, const nm_tail *from, const int64_t *points, int64_t n,
+                         const double *delta, nm_tail **out, nm_err *err);
+
+/** True scores (values of net->scores) of all points with base + delta, whatever the tail's own
+ *  delta. scores: [n x size], caller's buffer. */
+nm_status nm_tail_scores(const nm_ctx *ctx, const nm_tail *tail, const double *delta,
+                         double *scores, nm_err *err);
 
 /** Moves to base + delta and evaluates the tail there. */
 nm_status nm_tail_move(const nm_ctx *ctx, nm_tail *tail, const double *delta, nm_err *err);
 
-/** Appends the k-th point of another tail (same net and parameters), then as above. The caller
- *  evaluates with nm_tail_move() before using the values. */
+/** Appends points of another tail (same net and parameters). Their tail values are undefined until
+ *  the caller evaluates with nm_tail_move(). */
 nm_status nm_tail_append(nm_tail *tail, const nm_tail *from, const int64_t *points, int64_t n,
                          nm_err *err);
 

@@ -12,6 +12,7 @@
 
 #include "base/ctx.h"
 #include "netmend/repair.h"
+#include "solve/rows.h"
 
 /** What stays the same over the rounds. All arrays are lent and must outlive the master. */
 typedef struct nm_master_spec {
@@ -34,9 +35,10 @@ typedef enum nm_master_outcome {
 
 typedef struct nm_master_result {
     nm_master_outcome outcome;
-    const double *d; /* [n], lent until the next call; meets all rows and bounds to 1e-9 relative */
-    const double
-        *y; /* [m] multipliers >= 0 of the rows: dual solution, or proof of infeasibility */
+    const double *d;    /* [n], lent until the next call; meets the bounds exactly, each row r to
+                           1e-9 * nm_row_scale(r, d); NULL unless SOLVED */
+    const double *y;    /* [m] multipliers >= 0 of the rows: dual solution, or proof of
+                           infeasibility; NULL if FAILED */
     double objective;   /* norm(v) at d, recomputed from d */
     double lower_bound; /* of the optimum over the rows so far, from a dual point */
     int64_t iterations;
@@ -44,12 +46,13 @@ typedef struct nm_master_result {
 
 typedef struct nm_master nm_master;
 
-/** One way to solve. */
+/** One way to solve. The rows belong to the master and only grow; the kind looks at them when it
+ *  solves (their addresses may have changed, rows it has seen have not). */
 typedef struct nm_master_kind {
     const char *name;
     bool (*can)(const nm_master_spec *spec);
-    nm_status (*open)(const nm_ctx *ctx, const nm_master_spec *spec, void **state, nm_err *err);
-    nm_status (*add_rows)(void *state, int64_t m, const double *a, const double *h, nm_err *err);
+    nm_status (*open)(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
+                      void **state, nm_err *err);
     nm_status (*solve)(void *state, nm_master_result *out, nm_err *err);
     void (*close)(void *state);
 } nm_master_kind;
@@ -63,7 +66,7 @@ nm_status nm_master_open(const nm_ctx *ctx, const nm_master_spec *spec, nm_solve
                          nm_master **out, nm_err *err);
 void nm_master_close(nm_master *master);
 
-/** Appends m rows; a [m x n] and h [m] are copied. */
+/** Appends m rows; a [m x n] and h [m] are copied. NM_E_ARG if a value is not finite. */
 nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, const double *h,
                              nm_err *err);
 

@@ -274,7 +274,7 @@ void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms
     double *w = nm_scratch_abs(ex, in[WEIGHT], nm_in_value(ex, WEIGHT)->size);
     double *b = bias ? nm_scratch_abs(ex, bias, nm_in_value(ex, BIAS)->size) : NULL;
     double *x = nm_scratch_reach(ex, in[0], r[0], nm_in_total(ex, 0));
-    double gamma = nm_gamma_f32(n_terms + 3);
+    double gamma = nm_gamma(ex, n_terms + 3);
     int64_t n = nm_out_total(ex);
 
     if (!w || !x || (bias && !b))

@@ -211,7 +211,7 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
     double *w = nm_scratch_abs(ex, in[WEIGHT], d.n_in * d.n_out);
     double *b = bias ? nm_scratch_abs(ex, bias, d.n_out) : NULL;
     double *x = nm_scratch_reach(ex, in[0], r[0], d.rows * d.n_in);
-    double gamma = nm_gamma_f32(d.n_in + 3);
+    double gamma = nm_gamma(ex, d.n_in + 3);
     double underflow = (double)(2 * d.n_in + 4) * (1 + fabs(attr->alpha)) * NM_F32_UNDERFLOW;
 
     (void)out;

@@ -59,7 +59,7 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
     for (int64_t i = 0; i < n; i++) {
         double reach = fabs(in[0][i]) + nm_or_zero(r[0], i);
 
-        e[i] = nm_up_error(nm_gamma_f32(3) * (a->alpha * reach + fabs(a->beta)) +
+        e[i] = nm_up_error(nm_gamma(ex, 3) * (a->alpha * reach + fabs(a->beta)) +
                            2 * NM_F32_UNDERFLOW);
     }
 }

@@ -67,3 +67,13 @@ double nm_gamma_f32(int64_t n)
 
     return nu < 1 ? nu / (1 - nu) : (double)INFINITY;
 }
+
+double nm_gamma(const nm_exec *ex, int64_t n)
+{
+    const double u = 0x1p-24, lambda = 6;
+    double any_order = nm_gamma_f32(n);
+
+    if (!ex->probable)
+        return any_order;
+    return fmin(any_order, expm1((lambda * sqrt((double)n) * u + (double)n * u * u) / (1 - u)));
+}

@@ -1,0 +1,138 @@
+#include "solve/dense.h"
+
+#include <cblas.h>
+#include <math.h>
+
+/* Output tiles: small ones for small matrices, so that there are some for every thread. */
+static int64_t tile_size(int64_t m)
+{
+    return m >= 768 ? 192 : m >= 192 ? 96 : 48;
+}
+
+static int64_t at_most(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int64_t lda, int64_t n,
+                       const double *b, int64_t ldb, int64_t k, double *out, int64_t ldo)
+{
+    int64_t tile = tile_size(m > n ? m : n);
+    int64_t rows = (m + tile - 1) / tile, columns = (n + tile - 1) / tile;
+
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (rows * columns > 1)
+    for (int64_t t = 0; t < rows * columns; t++) {
+        int64_t i = t / columns * tile, j = t % columns * tile;
+
+        if (lower && j > i)
+            continue;
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)at_most(tile, m - i),
+                    (int)at_most(tile, n - j), (int)k, 1, a + i * lda, (int)lda, b + j * ldb,
+                    (int)ldb, 1, out + i * ldo + j, (int)ldo);
+    }
+}
+
+void nm_dense_times(int threads, int64_t m, int64_t n, const double *a, const double *x,
+                    double *out)
+{
+    enum { STRIP = 32 };
+    int64_t strips = (m + STRIP - 1) / STRIP;
+
+#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > 200000)
+    for (int64_t s = 0; s < strips; s++) {
+        int64_t i = s * STRIP;
+
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)at_most(STRIP, m - i), (int)n, 1, a + i * n,
+                    (int)n, x, 1, 0, out + i, 1);
+    }
+}
+
+void nm_dense_transposed_times(int threads, int64_t m, int64_t n, const double *a, const double *y,
+                               double *out)
+{
+    enum { STRIP = 1024 };
+    int64_t strips = (n + STRIP - 1) / STRIP;
+
+#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > 200000)
+    for (int64_t s = 0; s < strips; s++) {
+        int64_t j = s * STRIP;
+
+        cblas_dgemv(CblasRowMajor, CblasTrans, (int)m, (int)at_most(STRIP, n - j), 1, a + j, (int)n,
+                    y, 1, 1, out + j, 1);
+    }
+}
+
+static const double HUGE_PIVOT = 1e64;
+
+/* The diagonal block at `first`, row by row. */
+static int64_t factor_block(int64_t first, int64_t last, double *k, int64_t ldk, double tiny,
+                            const double *diagonal)
+{
+    int64_t replaced = 0;
+
+    for (int64_t i = first; i < last; i++) {
+        double *row = k + i * ldk;
+
+        for (int64_t j = first; j < i; j++) {
+            const double *other = k + j * ldk;
+
+            for (int64_t p = first; p < j; p++)
+                row[j] -= row[p] * other[p];
+            row[j] /= other[j];
+        }
+        for (int64_t p = first; p < i; p++)
+            row[i] -= row[p] * row[p];
+        if (!isfinite(row[i]))
+            return -1;
+        replaced += row[i] <= tiny * diagonal[i - first];
+        row[i] = row[i] <= tiny * diagonal[i - first] ? HUGE_PIVOT : sqrt(row[i]);
+    }
+    return replaced;
+}
+
+/* Left-looking by block columns: what the earlier columns take away, the block, the rows below. */
+int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double tiny)
+{
+    enum { BLOCK = 64 };
+    int64_t replaced = 0;
+
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int64_t last = at_most(first + BLOCK, n), strips = (n - first + BLOCK - 1) / BLOCK;
+        double diagonal[BLOCK];
+
+        for (int64_t i = first; i < last; i++)
+            diagonal[i - first] = k[i * ldk + i];
+        if (first > 0) {
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (strips > 3)
+            for (int64_t s = 0; s < strips; s++) {
+                int64_t i = first + s * BLOCK;
+
+                cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)at_most(BLOCK, n - i),
+                            (int)(last - first), (int)first, -1, k + i * ldk, (int)ldk,
+                            k + first * ldk, (int)ldk, 1, k + i * ldk + first, (int)ldk);
+            }
+        }
+        int64_t bad = factor_block(first, last, k, ldk, tiny, diagonal);
+
+        if (bad < 0)
+            return -1;
+        replaced += bad;
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (strips > 3)
+        for (int64_t s = 1; s < strips; s++) {
+            int64_t i = first + s * BLOCK;
+
+            cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit,
+                        (int)at_most(BLOCK, n - i), (int)(last - first), 1, k + first * ldk + first,
+                        (int)ldk, k + i * ldk + first, (int)ldk);
+        }
+    }
+    return replaced;
+}
+
+void nm_dense_cholesky_solve(int64_t n, const double *l, int64_t ldl, double *b)
+{
+    if (n == 0)
+        return;
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, (int)n, l, (int)ldl, b, 1);
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, (int)n, l, (int)ldl, b, 1);
+}

@@ -1,0 +1,403 @@
+/* linf, linf+l1n, l1 by a dense primal-dual interior point method: the driver. The iterate is
+ * described in ipm_state.h, a step in ipm_step.c. */
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "solve/bound.h"
+#include "solve/dense.h"
+#include "solve/ipm_state.h"
+#include "solve/polish.h"
+
+typedef struct ipm_solver {
+    nm_ipm ipm;
+    int64_t n_marked; /* rows whose columns are recorded */
+    double *d, *x;    /* [n], [n_terms] the answer */
+    double *y;        /* [rows.m] */
+    double tried;     /* |y| at the last search for a proof of infeasibility */
+} ipm_solver;
+
+static bool can(const nm_master_spec *spec)
+{
+    return spec->norm != NM_NORM_L2;
+}
+
+/* -- memory -------------------------------------------------------------------------------------
+ */
+
+static double *carve(double **block, int64_t count)
+{
+    double *part = *block;
+
+    *block += count;
+    return part;
+}
+
+static void carve_pair(nm_ipm_pair *pair, double **block, int64_t count)
+{
+    pair->slack = carve(block, count);
+    pair->z = carve(block, count);
+    pair->want = carve(block, count);
+    pair->d_slack = carve(block, count);
+    pair->d_z = carve(block, count);
+}
+
+static bool has_local(const nm_ipm *ipm, int kind)
+{
+    const nm_master_spec *spec = ipm->spec;
+
+    switch (kind) {
+    case NM_UNDER_T:
+        return ipm->has_t && ipm->has_u;
+    case NM_OVER_LO:
+        return spec->lo != NULL;
+    case NM_UNDER_HI:
+        return spec->hi != NULL;
+    default:
+        return true;
+    }
+}
+
+static nm_status allocate_coords(nm_ipm *ipm, nm_err *err)
+{
+    enum { PLAIN = 10 };
+    int64_t count = ipm->n_coords;
+    double *block;
+    nm_status rc =
+        nm_alloc(&ipm->memory_coords, (size_t)count, (PLAIN + 5 * NM_LOCALS) * sizeof *block, err);
+
+    if (rc != NM_OK)
+        return rc;
+    block = ipm->memory_coords;
+    for (int i = 0; i < NM_LOCALS; i++) {
+        if (has_local(ipm, i))
+            carve_pair(&ipm->local[i], &block, count);
+    }
+    ipm->v = carve(&block, count);
+    ipm->u = carve(&block, count);
+    ipm->dual_v = carve(&block, count);
+    ipm->dual_u = carve(&block, count);
+    ipm->dv = carve(&block, count);
+    ipm->du = carve(&block, count);
+    ipm->theta = carve(&block, count);
+    ipm->on_t = carve(&block, count);
+    ipm->force = carve(&block, count);
+    ipm->work = carve(&block, count);
+    return NM_OK;
+}
+
+/* Arrays over rows and terms, anew when rows have come: each solve starts afresh. */
+static nm_status allocate_rows(nm_ipm *ipm, nm_err *err)
+{
+    enum { PLAIN = 12 };
+    int64_t room = ipm->rows->m + ipm->n_terms;
+    size_t elements;
+    double *block;
+    nm_status rc = NM_OK;
+
+    if (room <= ipm->room)
+        return NM_OK;
+    room += room / 4 + 16;
+    ipm->room = 0;
+    nm_free(ipm->memory_rows);
+    ipm->memory_rows = NULL;
+    if (!nm_mul_size((size_t)room, (size_t)room + PLAIN, &elements))
+        NM_THROW(err, NM_E_NOMEM, "out of memory: normal matrix of %lld rows", (long long)room);
+    NM_TRY(nm_alloc(&ipm->memory_rows, elements, sizeof *block, err));
+    NM_TRY(nm_realloc(&ipm->occupied, (size_t)room, (size_t)nm_ipm_column_blocks(ipm->n), err));
+    block = ipm->memory_rows;
+    carve_pair(&ipm->row, &block, room);
+    ipm->e = carve(&block, room);
+    ipm->scale = carve(&block, room);
+    ipm->rhs = carve(&block, room);
+    ipm->missing = carve(&block, room);
+    ipm->d_all = carve(&block, room);
+    ipm->coupling = carve(&block, room);
+    ipm->products = carve(&block, room);
+    ipm->normal = carve(&block, room * room);
+    ipm->room = room;
+done:
+    return rc;
+}
+
+static void close_ipm(void *state)
+{
+    ipm_solver *s = state;
+
+    nm_free(s->ipm.memory_coords);
+    nm_free(s->ipm.memory_rows);
+    nm_free(s->ipm.occupied);
+    nm_free(s->d);
+    nm_free(s->x);
+    nm_free(s->y);
+    nm_free(s);
+}
+
+static nm_status open_ipm(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
+                          void **state, nm_err *err)
+{
+    nm_dual_ball ball = nm_norm_dual_ball(spec);
+    ipm_solver *s;
+    nm_status rc = nm_alloc(&s, 1, sizeof *s, err);
+
+    if (rc != NM_OK)
+        return rc;
+    s->ipm = (nm_ipm){.ctx = ctx,
+                      .spec = spec,
+                      .rows = rows,
+                      .n = spec->n,
+                      .n_terms = spec->n_terms,
+                      .n_coords = spec->n + spec->n_terms,
+                      .has_t = ball.budget > 0,
+                      .has_u = ball.slope > 0,
+                      .weight = ball.slope};
+    NM_TRY(allocate_coords(&s->ipm, err));
+    NM_TRY(nm_alloc(&s->d, (size_t)spec->n, sizeof *s->d, err));
+    NM_TRY(nm_alloc(&s->x, (size_t)spec->n_terms, sizeof *s->x, err));
+done:
+    if (rc != NM_OK)
+        close_ipm(s);
+    else
+        *state = s;
+    return rc;
+}
+
+/* -- the start ----------------------------------------------------------------------------------
+ */
+
+static void scale_rows(nm_ipm *ipm)
+{
+    ipm->unit = nm_solution_size(ipm->spec, ipm->rows);
+    for (int64_t r = 0; r < ipm->m; r++) {
+        ipm->scale[r] = nm_row_unit(ipm->rows, r);
+        ipm->rhs[r] = ipm->scale[r] * ipm->rows->h[r] / ipm->unit;
+    }
+}
+
+/* A point strictly inside the bounds of unknown j: 0 if possible. */
+static double inner_point(const nm_ipm *ipm, int64_t j)
+{
+    double lo = ipm->spec->lo ? ipm->spec->lo[j] / ipm->unit : -INFINITY;
+    double hi = ipm->spec->hi ? ipm->spec->hi[j] / ipm->unit : INFINITY;
+
+    if (lo < 0 && hi > 0)
+        return 0;
+    return lo < 0 ? -fmin(1, -lo / 2) : hi > 0 ? fmin(1, hi / 2) : 0;
+}
+
+static void start_local(nm_ipm *ipm, int kind, int64_t k, double slack, double z)
+{
+    if (ipm->local[kind].slack) {
+        ipm->local[kind].slack[k] = slack;
+        ipm->local[kind].z[k] = slack < INFINITY ? z : 0;
+        ipm->local[kind].want[k] = ipm->local[kind].d_slack[k] = ipm->local[kind].d_z[k] = 0;
+    }
+}
+
+/* Distance to a bound; INFINITY where there is none, or nothing to decide. */
+static double box_slack(const nm_ipm *ipm, const double *bound, int64_t j)
+{
+    if (!bound || !isfinite(bound[j]) || nm_ipm_is_fixed(ipm, j))
+        return INFINITY;
+    return fabs(bound[j] / ipm->unit - ipm->v[j]);
+}
+
+static void start_coords(nm_ipm *ipm, double *mu)
+{
+    double count = (double)ipm->n_coords, largest = 1;
+    double z_t = ipm->has_t ? 1 / count : 0, z_cap = 0.5 * (ipm->weight + z_t);
+
+    for (int64_t j = 0; j < ipm->n; j++)
+        ipm->v[j] = inner_point(ipm, j);
+    for (int64_t k = 0; k < ipm->n_terms; k++)
+        ipm->v[ipm->n + k] = ipm->spec->offset[k] / ipm->unit +
+                             cblas_ddot((int)ipm->n, ipm->spec->terms + k * ipm->n, 1, ipm->v, 1);
+    for (int64_t k = 0; k < ipm->n_coords; k++) {
+        ipm->u[k] = fabs(ipm->v[k]) + 1;
+        largest = fmax(largest, ipm->u[k]);
+    }
+    ipm->t = ipm->has_u ? largest + 1 : largest;
+    *mu = z_cap;
+    for (int64_t k = 0; k < ipm->n_coords; k++) {
+        if (!ipm->has_u)
+            ipm->u[k] = ipm->t;
+        start_local(ipm, NM_BELOW_CAP, k, ipm->u[k] - ipm->v[k], z_cap);
+        start_local(ipm, NM_ABOVE_CAP, k, ipm->u[k] + ipm->v[k], z_cap);
+        start_local(ipm, NM_UNDER_T, k, ipm->t - ipm->u[k], z_t);
+        if (k >= ipm->n)
+            continue;
+        double lo = box_slack(ipm, ipm->spec->lo, k), hi = box_slack(ipm, ipm->spec->hi, k);
+        start_local(ipm, NM_OVER_LO, k, lo, *mu / fmax(lo, 1));
+        start_local(ipm, NM_UNDER_HI, k, hi, *mu / fmax(hi, 1));
+    }
+}
+
+static void start_rows(nm_ipm *ipm, double mu)
+{
+    nm_ipm_times(ipm, ipm->v, ipm->missing);
+    for (int64_t r = 0; r < ipm->m; r++) {
+        double size = ipm->scale[r] * cblas_dasum((int)ipm->n, nm_row(ipm->rows, r), 1);
+
+        ipm->row.slack[r] = fmax(ipm->missing[r] - ipm->rhs[r], size > 0 ? size : 1);
+        ipm->row.z[r] = mu / ipm->row.slack[r];
+    }
+    memset(ipm->e, 0, (size_t)ipm->n_terms * sizeof *ipm->e);
+}
+
+static nm_status start(ipm_solver *s, nm_err *err)
+{
+    nm_ipm *ipm = &s->ipm;
+    double mu;
+    nm_status rc = NM_OK;
+
+    NM_TRY(allocate_rows(ipm, err));
+    NM_TRY(nm_realloc(&s->y, (size_t)ipm->rows->m, sizeof *s->y, err));
+    ipm->m = ipm->rows->m;
+    ipm->n_all = ipm->m + ipm->n_terms;
+    ipm->threads = nm_ctx_threads(ipm->ctx);
+    nm_ipm_mark_columns(ipm, 0);
+    scale_rows(ipm);
+    start_coords(ipm, &mu);
+    start_rows(ipm, mu);
+    s->tried = 0;
+done:
+    return rc;
+}
+
+/* -- answers --------------------------------------------------------------------------------------
+ */
+
+static void export_multipliers(ipm_solver *s)
+{
+    const nm_ipm *ipm = &s->ipm;
+
+    for (int64_t r = 0; r < ipm->m; r++)
+        s->y[r] = ipm->scale[r] * ipm->row.z[r];
+    for (int64_t k = 0; k < ipm->n_terms; k++)
+        s->x[k] = -ipm->e[k];
+}
+
+/* Takes the iterate as an answer if it is as good as asked, by our own account. */
+static nm_status try_answer(ipm_solver *s, nm_master_result *out, nm_err *err)
+{
+    const nm_ipm *ipm = &s->ipm;
+    bool ok = false;
+    nm_status rc = NM_OK;
+
+    export_multipliers(s);
+    for (int64_t j = 0; j < ipm->n; j++)
+        s->d[j] = ipm->unit * ipm->v[j];
+    NM_TRY(nm_polish(ipm->ctx, ipm->spec, ipm->rows, s->d, &ok, err));
+    out->objective = nm_master_norm(ipm->spec, s->d);
+    NM_TRY(nm_dual_bound(ipm->spec, ipm->rows, s->y, s->x, out->objective, &out->lower_bound, err));
+    if (ok && nm_relative_gap(out->objective, out->lower_bound) <= ipm->spec->gap) {
+        out->outcome = NM_MASTER_SOLVED;
+        out->d = s->d;
+        out->y = s->y;
+    }
+done:
+    return rc;
+}
+
+/* Is there a proof of infeasibility in multipliers that grow and grow? */
+static nm_status try_proof(ipm_solver *s, bool thorough, nm_master_result *out, nm_err *err)
+{
+    const nm_ipm *ipm = &s->ipm;
+    const nm_rows *rows = ipm->rows;
+    bool proven;
+    nm_status rc = NM_OK;
+
+    export_multipliers(s);
+    proven = nm_farkas_excess(ipm->spec, rows->m, rows->a, rows->h, s->y) > 0;
+    if (!proven && thorough)
+        NM_TRY(nm_find_proof(ipm->ctx, ipm->spec, rows, s->y, &proven, err));
+    if (proven) {
+        out->outcome = NM_MASTER_INFEASIBLE;
+        out->y = s->y;
+    }
+done:
+    return rc;
+}
+
+/* Largest residual of rows and terms against the sizes at hand. */
+static double infeasibility(const nm_ipm *ipm)
+{
+    double worst = 0;
+
+    for (int64_t i = 0; i < ipm->n_all; i++) {
+        double size = i < ipm->m ? fabs(ipm->rhs[i]) + fabs(ipm->row.slack[i]) : 0;
+
+        worst = fmax(worst, fabs(ipm->missing[i]) / (1 + size));
+    }
+    return worst;
+}
+
+static bool worth_trying(const nm_ipm *ipm)
+{
+    double gap = fabs(ipm->primal_value - ipm->dual_value);
+
+    return gap <= 2 * ipm->spec->gap * fabs(ipm->primal_value) && infeasibility(ipm) < 1e-7;
+}
+
+/* The sum of multipliers, against its value when all is well (about the optimum / h). */
+static bool growing(ipm_solver *s)
+{
+    double sum = cblas_dasum((int)s->ipm.m, s->ipm.row.z, 1);
+
+    if (sum < 1e3 || sum < 30 * s->tried)
+        return false;
+    s->tried = sum;
+    return true;
+}
+
+static nm_status iterate(ipm_solver *s, nm_master_result *out, nm_err *err)
+{
+    enum { MAX_ITERATIONS = 200, MAX_STALLED = 8 };
+    nm_ipm *ipm = &s->ipm;
+    int stalled = 0;
+    bool ok = true;
+    nm_status rc = NM_OK;
+
+    for (int i = 0; i < MAX_ITERATIONS && ok && stalled < MAX_STALLED; i++) {
+        double length = 0;
+
+        NM_TRY(nm_ctx_check(ipm->ctx, err));
+        nm_ipm_measure(ipm);
+        if (!isfinite(ipm->mu))
+            break;
+        if (worth_trying(ipm))
+            NM_TRY(try_answer(s, out, err));
+        else if (growing(s))
+            NM_TRY(try_proof(s, false, out, err));
+        if (out->outcome != NM_MASTER_FAILED)
+            goto done;
+        NM_TRY(nm_ipm_step(ipm, &length, &ok, err));
+        stalled = length < 1e-3 ? stalled + 1 : 0;
+    }
+    NM_TRY(try_proof(s, true, out, err));
+done:
+    return rc;
+}
+
+static nm_status solve(void *state, nm_master_result *out, nm_err *err)
+{
+    ipm_solver *s = state;
+    int64_t before = s->ipm.iterations;
+    nm_status rc = NM_OK;
+
+    *out = (nm_master_result){.outcome = NM_MASTER_FAILED};
+    NM_TRY(start(s, err));
+    NM_TRY(iterate(s, out, err));
+    out->iterations = s->ipm.iterations - before;
+done:
+    return rc;
+}
+
+const nm_master_kind nm_master_ipm = {
+    .name = "interior-point",
+    .can = can,
+    .open = open_ipm,
+    .solve = solve,
+    .close = close_ipm,
+};

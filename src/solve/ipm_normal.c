@@ -1,0 +1,150 @@
+/* Products with the rows and terms, and the normal matrix of the interior point method. */
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "solve/dense.h"
+#include "solve/ipm_state.h"
+
+/* Columns are taken in blocks; a row without a nonzero in a block stays out of its product. Rows of
+ * a last layer touch only the weights of two outputs, which makes this worth while. */
+enum { WIDTH = 256 };
+
+int64_t nm_ipm_column_blocks(int64_t n)
+{
+    return (n + WIDTH - 1) / WIDTH;
+}
+
+static const double *row_or_term(const nm_ipm *ipm, int64_t i)
+{
+    return i < ipm->m ? nm_row(ipm->rows, i) : ipm->spec->terms + (i - ipm->m) * ipm->n;
+}
+
+void nm_ipm_times(const nm_ipm *ipm, const double *coords, double *out)
+{
+    nm_dense_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, coords, out);
+    for (int64_t r = 0; r < ipm->m; r++)
+        out[r] *= ipm->scale[r];
+    nm_dense_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, coords, out + ipm->m);
+    for (int64_t k = 0; k < ipm->n_terms; k++)
+        out[ipm->m + k] -= coords[ipm->n + k];
+}
+
+void nm_ipm_transposed_times(const nm_ipm *ipm, const double *all, double *out)
+{
+    double *scaled = ipm->products;
+
+    memset(out, 0, (size_t)ipm->n * sizeof *out);
+    for (int64_t r = 0; r < ipm->m; r++)
+        scaled[r] = ipm->scale[r] * all[r];
+    nm_dense_transposed_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, scaled, out);
+    nm_dense_transposed_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, all + ipm->m,
+                              out);
+    for (int64_t k = 0; k < ipm->n_terms; k++)
+        out[ipm->n + k] = -all[ipm->m + k];
+}
+
+void nm_ipm_mark_columns(nm_ipm *ipm, int64_t first)
+{
+    int64_t blocks = nm_ipm_column_blocks(ipm->n);
+
+    for (int64_t i = first; i < ipm->n_all; i++) {
+        const double *a = row_or_term(ipm, i);
+        unsigned char *mark = ipm->occupied + i * blocks;
+
+        memset(mark, 0, (size_t)blocks);
+        for (int64_t j = 0; j < ipm->n; j++)
+            mark[j / WIDTH] |= a[j] != 0;
+    }
+}
+
+/* One block of columns: the rows that use it, scaled by the roots of theta. */
+typedef struct panel {
+    int64_t first, width, count;
+    int64_t *row;    /* [count] */
+    double *values;  /* [count x WIDTH] */
+    double *product; /* [count x count] unless all rows use the block */
+} panel;
+
+static void pack_panel(const nm_ipm *ipm, int64_t block, panel *p)
+{
+    int64_t blocks = nm_ipm_column_blocks(ipm->n);
+    double root[WIDTH];
+
+    p->first = block * WIDTH;
+    p->width = ipm->n - p->first < WIDTH ? ipm->n - p->first : WIDTH;
+    p->count = 0;
+    for (int64_t i = 0; i < ipm->n_all; i++) {
+        if (ipm->occupied[i * blocks + block])
+            p->row[p->count++] = i;
+    }
+    for (int64_t j = 0; j < p->width; j++)
+        root[j] = sqrt(ipm->theta[p->first + j]);
+#pragma omp parallel for schedule(static) num_threads(ipm->threads) if (p->count > 100)
+    for (int64_t i = 0; i < p->count; i++) {
+        const double *a = row_or_term(ipm, p->row[i]) + p->first;
+        double scale = p->row[i] < ipm->m ? ipm->scale[p->row[i]] : 1;
+
+        for (int64_t j = 0; j < p->width; j++)
+            p->values[i * WIDTH + j] = scale * a[j] * root[j];
+    }
+}
+
+/* normal += values values' (lower half). */
+static void add_panel(nm_ipm *ipm, panel *p)
+{
+    if (p->count == ipm->n_all) {
+        nm_dense_products(ipm->threads, true, p->count, p->values, WIDTH, p->count, p->values,
+                          WIDTH, p->width, ipm->normal, ipm->room);
+        return;
+    }
+    memset(p->product, 0, (size_t)(p->count * p->count) * sizeof *p->product);
+    nm_dense_products(ipm->threads, true, p->count, p->values, WIDTH, p->count, p->values, WIDTH,
+                      p->width, p->product, p->count);
+    for (int64_t i = 0; i < p->count; i++) {
+        double *out = ipm->normal + p->row[i] * ipm->room;
+
+        for (int64_t j = 0; j <= i; j++)
+            out[p->row[j]] += p->product[i * p->count + j];
+    }
+}
+
+static nm_status form_normal(nm_ipm *ipm, nm_err *err)
+{
+    size_t count = (size_t)ipm->n_all;
+    panel p = {0};
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&p.row, count, sizeof *p.row, err));
+    NM_TRY(nm_alloc(&p.values, count * WIDTH, sizeof *p.values, err));
+    NM_TRY(nm_alloc(&p.product, count * count, sizeof *p.product, err));
+    for (int64_t i = 0; i < ipm->n_all; i++)
+        memset(ipm->normal + i * ipm->room, 0, count * sizeof *ipm->normal);
+    for (int64_t block = 0; block < nm_ipm_column_blocks(ipm->n); block++) {
+        NM_TRY(nm_ctx_check(ipm->ctx, err));
+        pack_panel(ipm, block, &p);
+        add_panel(ipm, &p);
+    }
+    if (ipm->has_t)
+        cblas_dsyr(CblasRowMajor, CblasLower, (int)count, 1 / ipm->stiffness, ipm->coupling, 1,
+                   ipm->normal, (int)ipm->room);
+    for (int64_t r = 0; r < ipm->m; r++)
+        ipm->normal[r * ipm->room + r] += ipm->row.slack[r] / ipm->row.z[r];
+    for (int64_t k = 0; k < ipm->n_terms; k++)
+        ipm->normal[(ipm->m + k) * (ipm->room + 1)] += ipm->theta[ipm->n + k];
+done:
+    nm_free(p.row);
+    nm_free(p.values);
+    nm_free(p.product);
+    return rc;
+}
+
+nm_status nm_ipm_factor(nm_ipm *ipm, bool *ok, nm_err *err)
+{
+    nm_status rc = form_normal(ipm, err);
+
+    *ok = rc == NM_OK &&
+          nm_dense_cholesky(ipm->threads, ipm->n_all, ipm->normal, ipm->room, 1e-15) >= 0;
+    return rc;
+}

@@ -1,0 +1,188 @@
+#include "solve/master.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct nm_master {
+    const nm_ctx *ctx;
+    nm_master_spec spec;
+    nm_rows rows;
+    const nm_master_kind *kind;
+    void *state;
+    const nm_master_kind *fallback; /* NULL when the caller chose the solver */
+    double *plain_y;                /* [rows.m] multipliers of answers that need no solver */
+    double *zero;                   /* [n] */
+    int64_t n_possible;             /* the first n_possible rows are not such rows */
+};
+
+static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_ipm};
+
+static const nm_master_kind *choose(const nm_master_spec *spec, nm_solver solver)
+{
+    if (solver == NM_SOLVER_CLP)
+        return nm_master_clp.can(spec) ? &nm_master_clp : NULL;
+    for (size_t i = 0; i < sizeof structured / sizeof *structured; i++) {
+        if (structured[i]->can(spec))
+            return structured[i];
+    }
+    return NULL;
+}
+
+static nm_status check_spec(const nm_master_spec *spec, nm_err *err)
+{
+    if (spec->n < 1 || spec->n >= INT32_MAX || spec->n_terms < 0 || spec->n_terms >= INT32_MAX)
+        return nm_fail(err, NM_E_ARG, "a program of %lld unknowns and %lld terms cannot be solved",
+                       (long long)spec->n, (long long)spec->n_terms);
+    for (int64_t j = 0; j < spec->n; j++) {
+        if ((spec->lo && !(spec->lo[j] <= 0)) || (spec->hi && !(spec->hi[j] >= 0)))
+            return nm_fail(err, NM_E_ARG, "the bounds of unknown %lld do not contain 0",
+                           (long long)j);
+    }
+    return NM_OK;
+}
+
+nm_status nm_master_open(const nm_ctx *ctx, const nm_master_spec *spec, nm_solver solver,
+                         nm_master **out, nm_err *err)
+{
+    nm_master *master = NULL;
+    nm_status rc = NM_OK;
+
+    *out = NULL;
+    NM_TRY(check_spec(spec, err));
+    NM_TRY(nm_alloc(&master, 1, sizeof *master, err));
+    /* Our loops bring the threads; BLAS threads under them would only get in the way. */
+    openblas_set_num_threads(1);
+    *master = (nm_master){.ctx = ctx, .spec = *spec, .rows = {.n = spec->n}};
+    master->kind = choose(spec, solver);
+    if (!master->kind)
+        NM_THROW(err, NM_E_ARG, "solver %s cannot minimise this norm",
+                 solver == NM_SOLVER_CLP ? "clp" : "structured");
+    if (solver == NM_SOLVER_AUTO && master->kind != &nm_master_clp && nm_master_clp.can(spec))
+        master->fallback = &nm_master_clp;
+    NM_TRY(nm_alloc(&master->zero, (size_t)spec->n, sizeof *master->zero, err));
+    NM_TRY(master->kind->open(ctx, &master->spec, &master->rows, &master->state, err));
+    *out = master;
+done:
+    if (rc != NM_OK)
+        nm_master_close(master);
+    return rc;
+}
+
+void nm_master_close(nm_master *master)
+{
+    if (!master)
+        return;
+    if (master->state)
+        master->kind->close(master->state);
+    nm_rows_free(&master->rows);
+    nm_free(master->plain_y);
+    nm_free(master->zero);
+    nm_free(master);
+}
+
+nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, const double *h,
+                             nm_err *err)
+{
+    return nm_rows_append(&master->rows, m, a, h, err);
+}
+
+/* The first row, among those not looked at yet, that alone excludes every d in the box; -1: none.
+ */
+static int64_t find_hopeless_row(nm_master *master)
+{
+    const nm_rows *rows = &master->rows;
+    double one = 1;
+
+    while (master->n_possible < rows->m) {
+        int64_t r = master->n_possible;
+
+        if (rows->h[r] > 0 &&
+            nm_farkas_excess(&master->spec, 1, nm_row(rows, r), &rows->h[r], &one) > 0)
+            return r;
+        master->n_possible++;
+    }
+    return -1;
+}
+
+/* d = 0 meets all rows, and nothing is smaller. */
+static bool nothing_to_do(const nm_master *master)
+{
+    bool holds = true;
+
+    for (int64_t r = 0; r < master->rows.m; r++)
+        holds = holds && master->rows.h[r] <= 0;
+    for (int64_t k = 0; k < master->spec.n_terms; k++)
+        holds = holds && master->spec.offset[k] == 0;
+    return holds;
+}
+
+/* Answers that need no solver and would only be awkward for one. */
+static nm_status try_plain_answer(nm_master *master, nm_master_result *out, bool *found,
+                                  nm_err *err)
+{
+    size_t m = (size_t)master->rows.m;
+    nm_status rc = nm_realloc(&master->plain_y, m, sizeof *master->plain_y, err);
+
+    if (rc != NM_OK)
+        return rc;
+    memset(master->plain_y, 0, m * sizeof *master->plain_y);
+    int64_t hopeless = find_hopeless_row(master);
+    *found = hopeless >= 0 || nothing_to_do(master);
+    if (hopeless >= 0) {
+        master->plain_y[hopeless] = 1;
+        *out = (nm_master_result){.outcome = NM_MASTER_INFEASIBLE, .y = master->plain_y};
+    } else if (*found) {
+        *out = (nm_master_result){
+            .outcome = NM_MASTER_SOLVED, .d = master->zero, .y = master->plain_y};
+    }
+    return NM_OK;
+}
+
+static nm_status fall_back(nm_master *master, nm_err *err)
+{
+    const nm_master_kind *other = master->fallback;
+    void *state;
+    nm_status rc = other->open(master->ctx, &master->spec, &master->rows, &state, err);
+
+    if (rc != NM_OK)
+        return rc;
+    nm_log(master->ctx, NM_LOG_WARNING,
+           "solver %s met numerical trouble (%lld rows, %lld unknowns); going on with %s",
+           master->kind->name, (long long)master->rows.m, (long long)master->rows.n, other->name);
+    master->kind->close(master->state);
+    master->kind = other;
+    master->state = state;
+    master->fallback = NULL;
+    return NM_OK;
+}
+
+nm_status nm_master_solve(nm_master *master, nm_master_result *out, nm_err *err)
+{
+    bool found;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_ctx_check(master->ctx, err));
+    NM_TRY(try_plain_answer(master, out, &found, err));
+    if (found)
+        goto done;
+    NM_TRY(master->kind->solve(master->state, out, err));
+    if (out->outcome == NM_MASTER_FAILED && master->fallback) {
+        NM_TRY(fall_back(master, err));
+        NM_TRY(master->kind->solve(master->state, out, err));
+    }
+done:
+    return rc;
+}
+
+const char *nm_master_solver(const nm_master *master)
+{
+    return master->kind->name;
+}
+
+int64_t nm_master_n_rows(const nm_master *master)
+{
+    return master->rows.m;
+}
