@@ -45,6 +45,16 @@ void nm_net_free(nm_net *net)
     nm_free(net);
 }
 
+/* Elements that grow() has made room for when there are n. */
+static size_t capacity(int n)
+{
+    size_t room = 1;
+
+    while (room < (size_t)n)
+        room *= 2;
+    return room;
+}
+
 /* Room for one more element, doubling at powers of two. */
 static nm_status grow(void *inout, int n, size_t size, nm_err *err)
 {
@@ -195,6 +205,8 @@ static nm_status list_layers(nm_net *net, nm_err *err)
 
     for (int i = 0; i < net->n_ops; i++)
         n += is_layer(net, &net->ops[i]);
+    nm_free(net->layers); /* of the net that this one was cloned from */
+    net->n_layers = 0;
     rc = nm_alloc(&net->layers, (size_t)n, sizeof *net->layers, err);
     for (int i = 0; rc == NM_OK && i < net->n_ops; i++)
         if (is_layer(net, &net->ops[i]))
@@ -245,7 +257,7 @@ nm_status nm_net_finish(nm_net *net, nm_err *err)
 
 static nm_status clone_values(const nm_net *net, nm_net *copy, nm_err *err)
 {
-    nm_status rc = nm_alloc(&copy->values, (size_t)net->n_values, sizeof *copy->values, err);
+    nm_status rc = nm_alloc(&copy->values, capacity(net->n_values), sizeof *copy->values, err);
 
     for (int i = 0; rc == NM_OK && i < net->n_values; i++) {
         nm_value *value = &copy->values[copy->n_values++];
@@ -261,7 +273,7 @@ static nm_status clone_values(const nm_net *net, nm_net *copy, nm_err *err)
 
 static nm_status clone_ops(const nm_net *net, nm_net *copy, nm_err *err)
 {
-    nm_status rc = nm_alloc(&copy->ops, (size_t)net->n_ops, sizeof *copy->ops, err);
+    nm_status rc = nm_alloc(&copy->ops, capacity(net->n_ops), sizeof *copy->ops, err);
 
     for (int i = 0; rc == NM_OK && i < net->n_ops; i++) {
         nm_op *op = &copy->ops[copy->n_ops++];

@@ -2,7 +2,8 @@
  *
  * Conventions for all facets
  * - n points; the arrays of non-constant values are [n x size], row-major; constants are [size].
- *   An absent optional input has a NULL array.
+ *   An absent optional input has a NULL array. An operator whose inputs are all constant is only
+ *   ever evaluated for folding, with n = 1.
  * - "pattern": piecewise linear operators are linear once the pieces are chosen (ReLU side, pool
  *   winner). jvp and vjp take the pieces from the values they are given. A ReLU at exactly 0
  *   counts as on (APRNN, PLDI 2023), a pool tie goes to the first element in window order.

@@ -145,7 +145,7 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
                         const double *const *r, double *e)
 {
     double *x = nm_scratch_reach(ex, in[0], r[0], nm_in_total(ex, 0));
-    double gamma = nm_gamma_f32(n_terms(ex) + 2);
+    double gamma = nm_gamma(ex, n_terms(ex) + 2);
     int64_t n = nm_out_total(ex);
 
     (void)out;

@@ -182,6 +182,8 @@ static inline double *forward(fixture *f, double *const *x, int64_t n, bool plai
 /** Draws the inputs and evaluates them. */
 static inline void fill(fixture *f, const recipe *r)
 {
+    bool any_varies = false;
+
     for (int i = 0; i < r->n_in; i++) {
         const operand *o = &r->in[i];
         bool ranged = o->lo < o->hi;
@@ -189,13 +191,14 @@ static inline void fill(fixture *f, const recipe *r)
         if (f->op->in[i] < 0)
             continue;
         f->size_in[i] = f->net->values[f->op->in[i]].size;
+        any_varies = any_varies || varies(f, i);
         if (varies(f, i))
             f->x[i] =
                 random_room(f, N_POINTS * f->size_in[i], ranged ? o->lo : -2, ranged ? o->hi : 2);
         else
             f->x[i] = f->net->values[f->op->in[i]].constant->f64;
     }
-    f->y = forward(f, f->x, N_POINTS, false);
+    f->y = forward(f, f->x, any_varies ? N_POINTS : 1, false);
 }
 
 static inline fixture make(const recipe *r, uint64_t seed)

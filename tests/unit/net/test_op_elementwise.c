@@ -1,8 +1,8 @@
 #include "op_fixture.h"
 
-#define UNARY(name, ...)                                                                           \
+#define UNARY(...)                                                                                 \
     {                                                                                              \
-        .onnx_name = name, .n_in = 1, .in = {X(1, 2, 7)}, __VA_ARGS__                              \
+        .n_in = 1, .in = {X(1, 2, 7)}, .onnx_name = __VA_ARGS__                                    \
     }
 
 static void piecewise_linear_functions_have_all_properties(void **state)
