@@ -95,20 +95,34 @@ static double spread_at(const nm_pieces *p, double x, double r)
                  : 0;
 }
 
-/* Past a break the slope is off by its jump: |f(x + d) - f(x) - f'(x) d| <= sum of
-   jump * (r - distance) over the breaks on the side that d goes to. */
-static double residual_at(const nm_pieces *p, double x, double r)
+/* |f(x + d) - f(x) - f'(x) d|: past each break on its way d meets a slope that differs by a jump.
+   The slack pays for the cancellation in between. */
+static double off_tangent(const nm_pieces *p, double x, double d)
 {
-    double left = 0, right = 0;
+    double sum = 0, slack = 0;
 
     for (int i = 0; i < 2; i++) {
-        double jump = fabs(p->slope[i + 1] - p->slope[i]);
-        double past = nm_up(r) - fabs(x - p->at[i]);
+        double jump = p->slope[i + 1] - p->slope[i], distance = p->at[i] - x;
 
-        if (jump > 0 && past > 0)
-            *(x >= p->at[i] ? &left : &right) += jump * past;
+        if (jump == 0 || (distance > 0) != (d > 0) || fabs(distance) > nm_up(fabs(d)))
+            continue;
+        sum += jump * (fabs(d) - fabs(distance));
+        slack += fabs(jump * d) * 1e-12;
     }
-    return r > 0 ? fmax(left, right) : 0;
+    return fabs(sum) + slack;
+}
+
+/* Piecewise linear in d, so largest at a break or at an end of [-r, r]. */
+static double residual_at(const nm_pieces *p, double x, double r)
+{
+    double most = fmax(off_tangent(p, x, -r), off_tangent(p, x, r));
+
+    if (!(r < (double)INFINITY))
+        return (double)INFINITY;
+    for (int i = 0; i < 2; i++)
+        if (fabs(p->at[i] - x) < r)
+            most = fmax(most, off_tangent(p, x, p->at[i] - x));
+    return most;
 }
 
 static void fill_bound(const nm_exec *ex, double (*bound)(const nm_pieces *, double, double),

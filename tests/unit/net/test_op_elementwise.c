@@ -186,6 +186,25 @@ static void relu_bounds_are_tight(void **state)
     teardown(&f);
 }
 
+/* The breaks left and right of a point do not add up, and jumps up and down cancel. */
+static void clip_bounds_are_tight(void **state)
+{
+    const recipe r = {.onnx_name = "Clip", .n_in = 3, .in = {X(1, 3), NUMBER(0), NUMBER(1)}};
+    fixture f = make(&r, 1);
+    nm_exec ex = exec_of(&f, 1, false);
+    const double z[] = {0.5, 0.25, -1}, radius[] = {2, 0.5, 3};
+    const double spread[] = {0.5, 0.5, 1}, residual[] = {1.5, 0.25, 1};
+    const double *in[] = {z, NULL, NULL}, *radii[] = {radius, NULL, NULL};
+    double s[3], q[3];
+
+    (void)state;
+    f.kind->spread(&ex, in, z, radii, s);
+    f.kind->residual(&ex, in, z, radii, q);
+    nm_assert_close(s, spread, 3, 1e-11, 0);
+    nm_assert_close(q, residual, 3, 1e-11, 0);
+    teardown(&f);
+}
+
 static void second_derivative_bounds_are_reached(void **state)
 {
     /* sup |f''| of each function, so that residual(r) / (r^2/2) at the worst x comes close. */
@@ -269,6 +288,7 @@ int main(void)
         cmocka_unit_test(gelu_by_tanh_has_its_known_value),
         cmocka_unit_test(slopes_at_a_break_are_those_of_the_right_piece),
         cmocka_unit_test(relu_bounds_are_tight),
+        cmocka_unit_test(clip_bounds_are_tight),
         cmocka_unit_test(second_derivative_bounds_are_reached),
         cmocka_unit_test(products_are_linear_if_one_side_is_constant),
         cmocka_unit_test(senseless_operands_are_refused),

@@ -163,6 +163,12 @@ static void dense_error_bound_is_needed(void **state)
     e = bound(&f, f.kind->local_error, none);
     assert_true(fabs((double)sum - exact) <= e[0]);
     assert_true(fabs((double)sum - exact) >= 0.4 * e[0]);
+    /* The same inputs as deviations from 0. */
+    double *radius[5] = {room(&f, N_POINTS * K)};
+
+    memcpy(radius[0], f.x[0], N_POINTS * K * sizeof(double));
+    memset(f.x[0], 0, N_POINTS * K * sizeof(double));
+    nm_assert_close(bound(&f, f.kind->local_error, radius), e, 1, 1e-12, 0);
     teardown(&f);
 }
 

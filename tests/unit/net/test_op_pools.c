@@ -137,6 +137,23 @@ static void reductions_match_their_definition(void **state)
     teardown(&f);
 }
 
+static void sums_over_an_inner_axis_keep_the_others(void **state)
+{
+    const recipe r = {.onnx_name = "ReduceSum", .n_in = 2, .in = {X(1, 3, 4, 2), NUMBERS(2)}};
+    fixture f = make(&r, 3);
+
+    (void)state;
+    assert_int_equal(f.net->values[f.op->out].shape.rank, 4);
+    for (int64_t k = 0; k < N_POINTS * 6; k++) {
+        double want = 0;
+
+        for (int64_t i = 0; i < 4; i++)
+            want += f.x[0][k / 2 * 8 + i * 2 + k % 2];
+        nm_assert_close(&f.y[k], &want, 1, 1e-13, 1e-13);
+    }
+    teardown(&f);
+}
+
 static void a_tie_goes_to_the_first_element(void **state)
 {
     const recipe r = {
@@ -207,6 +224,7 @@ int main(void)
         cmocka_unit_test(pools_match_their_definition),
         cmocka_unit_test(global_and_other_pools_have_all_properties),
         cmocka_unit_test(reductions_match_their_definition),
+        cmocka_unit_test(sums_over_an_inner_axis_keep_the_others),
         cmocka_unit_test(a_tie_goes_to_the_first_element),
         cmocka_unit_test(max_pool_bounds_are_tight),
         cmocka_unit_test(senseless_pools_are_refused),
