@@ -161,6 +161,9 @@ static nm_status find_inputs(reader *r, operation *op)
         const nm_def *def = *op->node->in[i] ? nm_onnx_find_def(&r->graph, op->node->in[i]) : NULL;
 
         op->in[i] = def ? def->value : -1;
+        if (!def && i < (size_t)op->kind->min_in)
+            return nm_fail(r->err, NM_E_FORMAT, "input %zu of %.40s is left out, expected one", i,
+                           op->node->op_type);
     }
     return NM_OK;
 }

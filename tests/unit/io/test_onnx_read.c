@@ -376,6 +376,8 @@ static void graphs_that_make_no_sense_are_refused(void **state)
     assert_refused(make_one_node(13, "Relu", "", "y"), NM_E_FORMAT,
                    "Relu with 0 inputs, expected at least 1");
     assert_refused(make_one_node(13, "MatMul", "x,W,W", "y"), NM_E_FORMAT, "MatMul with 3 inputs");
+    assert_refused(make_one_node(13, "MatMul", ",W", "y"), NM_E_FORMAT,
+                   "input 0 of MatMul is left out");
     assert_refused(make_one_node(13, "Relu", "x", ""), NM_E_FORMAT, "output 'y'");
 }
 
