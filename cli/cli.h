@@ -46,8 +46,9 @@ typedef struct nm_cli {
     int exit_code;      /**< of a run without failure; 0 unless the verb says otherwise */
 } nm_cli;
 
-/** Where the verb's text report goes: standard output, or NULL with --json. */
-FILE *nm_cli_text(const nm_cli *cli);
+/** Where the verb's text report goes: standard output (then the progress line is gone), or NULL
+ *  with --json. To be asked when the report is ready. */
+FILE *nm_cli_text(nm_cli *cli);
 
 /** A warning of the command itself, as those of the library. */
 void nm_cli_warn(nm_cli *cli, const char *fmt, ...) NM_PRINTF(2, 3);

@@ -26,9 +26,9 @@ static const nm_opt_group groups[] = {{"Output", rows, 0}, NM_COMMON_GROUP, {0}}
 /* The task: moons that a network of this shape could learn, and too little training. */
 static const nm_moons_opts moons_opts = {.n = 1500, .noise = 0.1, .test_share = 0.2};
 static const int64_t hidden[] = {32, 64, 32};
-enum { N_FRESH = 3000, EPOCHS = 12, BATCH = 64 };
+enum { N_FRESH = 3000, EPOCHS = 5, BATCH = 64 };
 #define LEARNING_RATE 0.001
-#define LAYER "1"
+#define LAYER "2"
 
 /* Everything the demo makes. */
 typedef struct demo {
@@ -108,22 +108,21 @@ static nm_status train_too_little(nm_cli *cli, demo *d, nm_err *err)
 static nm_status find_failures(nm_cli *cli, demo *d, nm_err *err)
 {
     const nm_points *test = &d->seen.test;
-    int64_t *predicted = malloc((size_t)test->n * sizeof *predicted);
-    int64_t *wrong = malloc((size_t)test->n * sizeof *wrong);
+    int64_t *predicted = NULL, *wrong = NULL;
     int64_t n = 0;
     nm_status rc = NM_OK;
 
-    if (!predicted || !wrong)
-        NM_CLI_TRY(nm_cli_fail(err, NM_E_NOMEM, "out of memory"));
+    NM_CLI_TRY(nm_cli_alloc(&predicted, test->n, sizeof *predicted, err));
+    NM_CLI_TRY(nm_cli_alloc(&wrong, test->n, sizeof *wrong, err));
     NM_CLI_TRY(nm_predict(cli->ctx, d->before, test->x, test->n, predicted, err));
     for (int64_t i = 0; i < test->n; i++)
         if (predicted[i] != test->labels[i])
             wrong[n++] = i;
     if (n == 0)
-        NM_CLI_TRY(nm_cli_fail(err, NM_E_ARG,
-                               "with --seed %" PRId64 " the network makes no "
-                               "mistake; take another one",
-                               cli->common->seed));
+        NM_CLI_THROW(err, NM_E_ARG,
+                     "with --seed %" PRId64 " the network makes no "
+                     "mistake; take another one",
+                     cli->common->seed);
     NM_CLI_TRY(nm_points_subset(test, wrong, n, &d->failures, err));
 done:
     free(predicted);

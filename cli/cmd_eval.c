@@ -110,11 +110,9 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     NM_CLI_TRY(nm_data_load(cli, &args->test, &args->prep,
                             &(nm_data_use){.option = "--test", .net = net}, &points, err));
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
-    if (args->logits) {
-        outputs = calloc((size_t)points.n, (size_t)nm_net_n_out(net) * sizeof *outputs);
-        if (!outputs)
-            NM_CLI_TRY(nm_cli_fail(err, NM_E_NOMEM, "out of memory"));
-    }
+    if (args->logits)
+        NM_CLI_TRY(
+            nm_cli_alloc(&outputs, points.n, (size_t)nm_net_n_out(net) * sizeof *outputs, err));
     NM_CLI_TRY(nm_evaluate(cli->ctx, net, &points, args->in_float64, outputs, &report, err));
     if (args->logits)
         NM_CLI_TRY(nm_npy_write_f32(args->logits, outputs, points.n, nm_net_n_out(net), err));

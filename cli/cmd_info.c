@@ -191,12 +191,11 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     const info_args *args = args_memory;
     nm_status rc = NM_OK;
     nm_net *net = NULL;
-    FILE *out = nm_cli_text(cli);
 
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
     NM_CLI_TRY(put_net(cli, net, err));
-    if (out)
-        NM_CLI_TRY(print_net(out, args->model, net, err));
+    if (nm_cli_text(cli))
+        NM_CLI_TRY(print_net(nm_cli_text(cli), args->model, net, err));
 done:
     nm_net_free(net);
     return rc;

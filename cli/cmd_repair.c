@@ -17,8 +17,7 @@ static nm_status make_plan(nm_cli *cli, nm_repair_args *args, const nm_net *net,
         NM_CLI_TRY(nm_plan_mark_text(*out, args->layer, (nm_free_kind)args->free_kind, err));
     }
     if (nm_plan_n_free(*out) == 0)
-        NM_CLI_TRY(nm_cli_fail(err, NM_E_ARG, "%s frees no parameter",
-                               args->mask ? args->mask : "--layer"));
+        NM_CLI_THROW(err, NM_E_ARG, "%s frees no parameter", args->mask ? args->mask : "--layer");
     NM_CLI_TRY(nm_plan_set_bounds(*out, args->bound.lo, args->bound.hi, err));
 done:
     return rc;
@@ -136,7 +135,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_report report = {0};
     bool layer_open;
     double start = nm_term_now();
-    FILE *out = nm_cli_text(cli);
+    FILE *out;
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
     layer_open = fill_open_choices(args);
@@ -149,6 +148,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     put_report(cli, args, &data, &report);
+    out = nm_cli_text(cli);
     if (out) {
         print_task(out, args, &data, net, plan, layer_open);
         NM_CLI_TRY(print_report(out, args, &data, &report, err));

@@ -115,8 +115,9 @@ int nm_cli_outcome_exit_code(const nm_cli *cli, nm_outcome outcome)
     return NM_EXIT_INTERNAL;
 }
 
-FILE *nm_cli_text(const nm_cli *cli)
+FILE *nm_cli_text(nm_cli *cli)
 {
+    nm_term_clear(&cli->term);
     return cli->common->json ? NULL : stdout;
 }
 

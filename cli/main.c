@@ -6,7 +6,7 @@
 
 static const nm_verb *const verbs[] = {&nm_verb_repair,  &nm_verb_eval,  &nm_verb_info,
                                        &nm_verb_convert, &nm_verb_train, &nm_verb_demo};
-enum { N_VERBS = sizeof verbs / sizeof *verbs };
+enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
 static const nm_verb *find_verb(const char *name)
 {

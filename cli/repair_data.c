@@ -17,11 +17,11 @@ static bool is_class_number(const char *text)
 static nm_status label_all(nm_points *points, int64_t label, nm_err *err)
 {
     nm_points labelled;
-    int64_t *labels = malloc((size_t)points->n * sizeof *labels);
-    nm_status rc;
+    int64_t *labels;
+    nm_status rc = nm_cli_alloc(&labels, points->n, sizeof *labels, err);
 
-    if (!labels)
-        return nm_cli_fail(err, NM_E_NOMEM, "out of memory");
+    if (rc != NM_OK)
+        return rc;
     for (int64_t i = 0; i < points->n; i++)
         labels[i] = label;
     rc = nm_points_from_arrays(points->x, points->n, points->n_in, labels, &labelled, err);
@@ -95,9 +95,7 @@ static nm_status choose(nm_cli *cli, const nm_net *net, const nm_points *from, s
 
     *n_chosen = 0;
     if (how == SELECT_MISCLASSIFIED) {
-        predicted = malloc((size_t)from->n * sizeof *predicted);
-        if (!predicted)
-            NM_CLI_TRY(nm_cli_fail(err, NM_E_NOMEM, "out of memory"));
+        NM_CLI_TRY(nm_cli_alloc(&predicted, from->n, sizeof *predicted, err));
         NM_CLI_TRY(nm_predict(cli->ctx, net, from->x, from->n, predicted, err));
     }
     for (int64_t i = 0; i < from->n && *n_chosen < max; i++)
@@ -119,15 +117,13 @@ static nm_status load_repair_set(nm_cli *cli, const nm_repair_args *args, const 
 
     NM_CLI_TRY(parse_selection(args->select, &how, err));
     NM_CLI_TRY(load_candidates(cli, args, net, &candidates, err));
-    chosen = malloc((size_t)candidates.n * sizeof *chosen);
-    if (!chosen)
-        NM_CLI_TRY(nm_cli_fail(err, NM_E_NOMEM, "out of memory"));
+    NM_CLI_TRY(nm_cli_alloc(&chosen, candidates.n, sizeof *chosen, err));
     NM_CLI_TRY(choose(cli, net, &candidates, how, args->size, chosen, &n_chosen, err));
     if (n_chosen == 0)
-        NM_CLI_TRY(nm_cli_fail(err, NM_E_FORMAT,
-                               "%s: none of the %" PRId64 " points is misclassified, so the "
-                               "repair set is empty",
-                               args->inputs.path, candidates.n));
+        NM_CLI_THROW(err, NM_E_FORMAT,
+                     "%s: none of the %" PRId64 " points is misclassified, so the "
+                     "repair set is empty",
+                     args->inputs.path, candidates.n);
     if (args->size < INT64_MAX / 2 && n_chosen < args->size)
         nm_cli_warn(cli, "--size %" PRId64 ": there are only %" PRId64 " such points", args->size,
                     n_chosen);

@@ -366,7 +366,8 @@ static nm_status remember(reader *r, const nm_buffer *file)
     skip_comments(&comments);
     n = (size_t)(comments.pos - (const char *)file->data);
     NM_TRY(nm_alloc(&source->comments, n + 1, 1, r->err));
-    memcpy(source->comments, file->data, n);
+    for (size_t i = 0; i < n; i++)
+        source->comments[i] = file->data[i] ? (char)file->data[i] : ' ';
     source->minima = r->minima;
     source->maxima = r->maxima;
     r->minima = r->maxima = NULL;

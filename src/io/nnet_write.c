@@ -1,7 +1,6 @@
 /* Writing .nnet text. */
 #include <float.h>
 #include <locale.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +26,7 @@ typedef enum step {
 
 typedef struct chain {
     const nm_net *net;
-    const nm_op **dense; /* [n_dense] */
+    int *dense; /* [n_dense] operators that are layers */
     int n_dense;
     const nm_tensor *mean, *range;         /* of the inputs; NULL = neutral */
     const nm_tensor *out_range, *out_mean; /* of the outputs */
@@ -94,7 +93,7 @@ static nm_status take_dense(chain *c, const nm_op *op)
         return no_place(c, op, "alpha and beta 1");
     if (c->net->values[op->in[0]].size != n_in)
         return no_place(c, op, "one row of inputs");
-    c->dense[c->n_dense++] = op;
+    c->dense[c->n_dense++] = (int)(op - c->net->ops);
     c->last = STEP_DENSE;
     return NM_OK;
 }
@@ -181,22 +180,23 @@ static void put_bytes(text *t, const char *bytes, size_t n)
         t->rc = nm_realloc(&t->buffer.data, room, 1, t->err);
         t->room = t->rc == NM_OK ? room : t->room;
     }
-    if (t->rc != NM_OK)
+    if (t->rc != NM_OK || n == 0)
         return;
     memcpy(t->buffer.data + t->buffer.n_bytes, bytes, n);
     t->buffer.n_bytes += n;
 }
 
-NM_PRINTF(2, 3) static void put(text *t, const char *fmt, ...)
+static void put_text(text *t, const char *piece)
 {
-    char piece[128];
-    va_list args;
-    int n;
+    put_bytes(t, piece, strlen(piece));
+}
 
-    va_start(args, fmt);
-    n = vsnprintf(piece, sizeof piece, fmt, args);
-    va_end(args);
-    put_bytes(t, piece, (size_t)n);
+static void put_count(text *t, int64_t count)
+{
+    char piece[32];
+
+    (void)snprintf(piece, sizeof piece, "%lld,", (long long)count);
+    put_text(t, piece);
 }
 
 /* The fewest digits that read back as the same number (9 always do for float32, 17 for double). */
@@ -212,7 +212,8 @@ static void put_number(text *t, double value, bool is_f32)
             (is_f32 ? (float)back == (float)value : back == value))
             break;
     }
-    put(t, "%s,", digits);
+    put_text(t, digits);
+    put_text(t, ",");
 }
 
 static void put_f32(text *t, float value)
@@ -231,23 +232,29 @@ static void put_limits(text *t, const double *limits, int64_t n, double none)
 {
     for (int64_t i = 0; i < n; i++)
         put_number(t, limits ? limits[i] : none, false);
-    put(t, "\n");
+    put_text(t, "\n");
+}
+
+static int64_t layer_size(const chain *c, int layer)
+{
+    return c->net->values[c->net->ops[c->dense[layer]].out].size;
 }
 
 static void put_sizes(text *t, const chain *c)
 {
-    int64_t largest = nm_net_n_in(c->net);
+    int64_t n_in = nm_net_n_in(c->net), largest = n_in;
 
-    for (int i = 0; i < c->n_dense; i++) {
-        int64_t size = c->net->values[c->dense[i]->out].size;
-
-        largest = size > largest ? size : largest;
-    }
-    put(t, "%d,%lld,%lld,%lld,\n%lld,", c->n_dense, (long long)nm_net_n_in(c->net),
-        (long long)nm_net_n_out(c->net), (long long)largest, (long long)nm_net_n_in(c->net));
     for (int i = 0; i < c->n_dense; i++)
-        put(t, "%lld,", (long long)c->net->values[c->dense[i]->out].size);
-    put(t, "\n0,\n");
+        largest = layer_size(c, i) > largest ? layer_size(c, i) : largest;
+    put_count(t, c->n_dense);
+    put_count(t, n_in);
+    put_count(t, nm_net_n_out(c->net));
+    put_count(t, largest);
+    put_text(t, "\n");
+    put_count(t, n_in);
+    for (int i = 0; i < c->n_dense; i++)
+        put_count(t, layer_size(c, i));
+    put_text(t, "\n0,\n");
 }
 
 static void put_header(text *t, const chain *c)
@@ -256,19 +263,20 @@ static void put_header(text *t, const chain *c)
     int64_t n_in = nm_net_n_in(c->net);
 
     if (source)
-        put_bytes(t, source->comments, strlen(source->comments));
+        put_text(t, source->comments);
     else
-        put(t,
+        put_text(
+            t,
             "// Neural network in the .nnet format (github.com/sisl/NNet), written by netmend\n");
     put_sizes(t, c);
     put_limits(t, source ? source->minima : NULL, n_in, -(double)FLT_MAX);
     put_limits(t, source ? source->maxima : NULL, n_in, (double)FLT_MAX);
     put_inputs(t, c->mean, n_in, 0);
     put_f32(t, c->out_mean ? c->out_mean->f32[0] : 0);
-    put(t, "\n");
+    put_text(t, "\n");
     put_inputs(t, c->range, n_in, 1);
     put_f32(t, c->out_range ? c->out_range->f32[0] : 1);
-    put(t, "\n");
+    put_text(t, "\n");
 }
 
 static void put_layer(text *t, const chain *c, const nm_op *op)
@@ -282,11 +290,11 @@ static void put_layer(text *t, const chain *c, const nm_op *op)
     for (int64_t i = 0; i < n_out; i++) {
         for (int64_t j = 0; j < n_in; j++)
             put_f32(t, weights->f32[attr->trans_b ? i * n_in + j : j * n_out + i]);
-        put(t, "\n");
+        put_text(t, "\n");
     }
     for (int64_t i = 0; i < n_out; i++) {
         put_f32(t, bias ? bias->f32[i] : 0);
-        put(t, "\n");
+        put_text(t, "\n");
     }
 }
 
@@ -300,7 +308,7 @@ static nm_status write_in_c_locale(const chain *c, text *t)
     old = uselocale(c_locale);
     put_header(t, c);
     for (int i = 0; i < c->n_dense; i++)
-        put_layer(t, c, c->dense[i]);
+        put_layer(t, c, &c->net->ops[c->dense[i]]);
     (void)uselocale(old);
     freelocale(c_locale);
     return t->rc;

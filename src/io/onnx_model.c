@@ -138,11 +138,12 @@ done:
    tells. */
 static void set_type(nm_attr_value *attr, int64_t declared, uint32_t seen)
 {
-    static const int of_declared[] = {NM_ATTR_OTHER, NM_ATTR_FLOAT, NM_ATTR_INT,    NM_ATTR_STRING,
-                                      NM_ATTR_OTHER, NM_ATTR_OTHER, NM_ATTR_FLOATS, NM_ATTR_INTS};
-    static const int of_seen[] = {NM_ATTR_OTHER, NM_ATTR_OTHER,  NM_ATTR_FLOAT,
-                                  NM_ATTR_INT,   NM_ATTR_STRING, NM_ATTR_OTHER,
-                                  NM_ATTR_OTHER, NM_ATTR_FLOATS, NM_ATTR_INTS};
+    static const unsigned of_declared[] = {NM_ATTR_OTHER,  NM_ATTR_FLOAT, NM_ATTR_INT,
+                                           NM_ATTR_STRING, NM_ATTR_OTHER, NM_ATTR_OTHER,
+                                           NM_ATTR_FLOATS, NM_ATTR_INTS};
+    static const unsigned of_seen[] = {NM_ATTR_OTHER, NM_ATTR_OTHER,  NM_ATTR_FLOAT,
+                                       NM_ATTR_INT,   NM_ATTR_STRING, NM_ATTR_OTHER,
+                                       NM_ATTR_OTHER, NM_ATTR_FLOATS, NM_ATTR_INTS};
 
     attr->type = NM_ATTR_OTHER;
     if (declared > 0 && declared <= 7)

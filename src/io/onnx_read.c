@@ -24,6 +24,12 @@ typedef struct reader {
     nm_err *err;
 } reader;
 
+static bool is_standard(const nm_onnx_node *node, const char *op_type)
+{
+    return strcmp(node->op_type, op_type) == 0 &&
+           (!*node->domain || strcmp(node->domain, "ai.onnx") == 0);
+}
+
 /* -- constants ---------------------------------------------------------------------------------
  */
 
@@ -155,6 +161,9 @@ static nm_status find_inputs(reader *r, operation *op)
         const nm_def *def = *op->node->in[i] ? nm_onnx_find_def(&r->graph, op->node->in[i]) : NULL;
 
         op->in[i] = def ? def->value : -1;
+        if (!def && i < (size_t)op->kind->min_in)
+            return nm_fail(r->err, NM_E_FORMAT, "input %zu of %.40s is left out, expected one", i,
+                           op->node->op_type);
     }
     return NM_OK;
 }
@@ -230,8 +239,8 @@ static void take_bias(const reader *r, operation *matmul, nm_def **def)
     const nm_tensor *weights = r->net->values[matmul->in[1]].constant;
     const nm_def *other;
 
-    if ((*def)->n_reads != 1 || *def == r->graph.output || strcmp(add->op_type, "Add") != 0 ||
-        *add->domain || add->n_in != 2 || add->n_out != 1 || !*add->out[0])
+    if ((*def)->n_reads != 1 || *def == r->graph.output || !is_standard(add, "Add") ||
+        add->n_in != 2 || add->n_out != 1 || !*add->out[0])
         return;
     other = nm_onnx_find_def(&r->graph, add->in[strcmp(add->in[0], (*def)->name) == 0 ? 1 : 0]);
     if (!other || !weights || weights->shape.rank != 2 ||
@@ -255,14 +264,9 @@ static nm_status add_operator(reader *r, const nm_onnx_node *node, nm_def *def)
         return rc;
     if (nm_can_fold(r->net, op.kind, op.in, op.n_in))
         return fold(r, &op, def);
-    if (strcmp(node->op_type, "MatMul") == 0)
+    if (is_standard(node, "MatMul"))
         take_bias(r, &op, &def);
     return add_to_net(r, &op, def);
-}
-
-static bool is_constant_node(const nm_onnx_node *node)
-{
-    return strcmp(node->op_type, "Constant") == 0 && !*node->domain;
 }
 
 static nm_status add_node(reader *r, const nm_onnx_node *node, bool constants)
@@ -270,7 +274,7 @@ static nm_status add_node(reader *r, const nm_onnx_node *node, bool constants)
     nm_def *def;
     nm_status rc = NM_OK;
 
-    if (is_constant_node(node) != constants)
+    if (is_standard(node, "Constant") != constants)
         return NM_OK;
     def = node->n_out > 0 && *node->out[0] ? nm_onnx_find_def(&r->graph, node->out[0]) : NULL;
     if (!*node->op_type)
@@ -421,7 +425,7 @@ static nm_status start(reader *r, nm_buffer *file)
         n_stored += r->model.nodes[i].tensor != NULL;
     NM_TRY(nm_alloc(&r->source->stored, n_stored, sizeof *r->source->stored, r->err));
     /* Folding serves shapes and small tables; a small file must not become large. */
-    r->fold_room = (1 << 18) + (int64_t)file->n_bytes;
+    r->fold_room = (1 << 18) + (int64_t)file->n_bytes / 2;
 done:
     return rc;
 }

@@ -54,18 +54,30 @@ nm_status nm_round_repair(const nm_net *net, const nm_plan *plan, const nm_param
     return rc;
 }
 
-bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p)
+/* Second-order terms beyond this share are not worth forcing the margins up for. */
+static const double reach_factor = 8;
+
+bool nm_deploy_in_reach(const nm_deploy *deploy, int64_t p)
 {
-    return deploy->margin[p] > 0 && (safe == NM_SAFE_NONE       ? true
-                                     : safe == NM_SAFE_PROBABLE ? deploy->safe_probable[p]
-                                                                : deploy->safe[p]);
+    return deploy->rigorous[p] <= reach_factor * deploy->first_order[p];
 }
 
 double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p)
 {
-    return safe == NM_SAFE_NONE       ? 0
-           : safe == NM_SAFE_PROBABLE ? deploy->probable[p]
-                                      : deploy->any_order[p];
+    if (safe == NM_SAFE_NONE)
+        return 0;
+    if (safe == NM_SAFE_PROBABLE)
+        return deploy->probable[p];
+    return nm_deploy_in_reach(deploy, p) ? deploy->rigorous[p] : 2 * deploy->first_order[p];
+}
+
+bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p)
+{
+    if (!(deploy->margin[p] > 0))
+        return false;
+    if (safe == NM_SAFE_ANY_ORDER && nm_deploy_in_reach(deploy, p))
+        return deploy->safe[p];
+    return deploy->margin[p] > nm_deploy_bound(deploy, safe, p);
 }
 
 /* Reading back needs a real file: devices and pipes are refused. */

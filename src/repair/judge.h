@@ -12,10 +12,15 @@
 nm_status nm_round_repair(const nm_net *net, const nm_plan *plan, const nm_params *params,
                           const double *delta, double *rounded, nm_net **out, nm_err *err);
 
+/** Whether the rigorous any-order bound of point p is of any use: not far above the first-order
+ *  one. Where it is not (deep nets), NM_SAFE_ANY_ORDER asks for twice the first-order bound, and
+ *  the point is not counted as safe. */
+bool nm_deploy_in_reach(const nm_deploy *deploy, int64_t p);
+
 /** True if point p passes: right, and as safe as asked. */
 bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p);
 
-/** The deviation bound that `safe` asks point p to exceed; 0 for NM_SAFE_NONE. */
+/** What `safe` asks the margin of point p to exceed; 0 for NM_SAFE_NONE. */
 double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p);
 
 /** Writes the net beside `path`, reads it back, and judges what was read: every repair point must

@@ -351,16 +351,25 @@ static nm_status write_result(struct job *j, nm_err *err)
 
 static nm_set_report summarise(const nm_deploy *before, const nm_deploy *after)
 {
-    nm_set_report r = {.n = before->n, .min_margin_after = NAN, .max_bound_after = NAN};
+    nm_set_report r = {.n = before->n,
+                       .min_margin_after = NAN,
+                       .min_slack_after = NAN,
+                       .max_bound_after = NAN,
+                       .max_first_order_after = NAN};
 
     for (int64_t p = 0; p < before->n; p++)
         r.right_before += before->margin[p] > 0;
     for (int64_t p = 0; p < after->n; p++) {
-        r.right_after += after->margin[p] > 0;
-        r.safe_after += after->safe[p] && after->margin[p] > 0;
-        r.probable_after += after->safe_probable[p] && after->margin[p] > 0;
+        bool right = after->margin[p] > 0;
+
+        r.right_after += right;
+        r.safe_after += right && after->safe[p];
+        r.first_order_after += right && after->safe_first_order[p];
+        r.probable_after += right && after->safe_probable[p];
         r.min_margin_after = fmin(r.min_margin_after, after->margin[p]);
-        r.max_bound_after = fmax(r.max_bound_after, after->any_order[p]);
+        r.min_slack_after = fmin(r.min_slack_after, after->slack[p]);
+        r.max_bound_after = fmax(r.max_bound_after, after->rigorous[p]);
+        r.max_first_order_after = fmax(r.max_first_order_after, after->first_order[p]);
     }
     return r;
 }

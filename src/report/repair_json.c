@@ -43,8 +43,11 @@ static json_t *point_set(const nm_set_report *s)
     json_object_set_new(o, "right_after", integer(s->right_after));
     json_object_set_new(o, "safe_after", integer(s->safe_after));
     json_object_set_new(o, "probable_after", integer(s->probable_after));
+    json_object_set_new(o, "first_order_after", integer(s->first_order_after));
     json_object_set_new(o, "min_margin_after", number(s->min_margin_after));
+    json_object_set_new(o, "min_slack_after", number(s->min_slack_after));
     json_object_set_new(o, "max_bound_after", number(s->max_bound_after));
+    json_object_set_new(o, "max_first_order_after", number(s->max_first_order_after));
     return o;
 }
 

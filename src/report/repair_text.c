@@ -85,6 +85,21 @@ static void say_table(struct text *t, const nm_repair_report *r)
     say_accuracy(t, "similar (generalization)", &r->similar, after);
 }
 
+/* What float32 evaluation elsewhere can do to the repaired points, and how sure that is. */
+static void say_margins(struct text *t, const nm_set_report *s)
+{
+    say(t, "  margin     smallest %.4g; ", s->min_margin_after);
+    if (s->safe_after == s->n)
+        say(t, "float32 evaluation in any order takes away at most %.3g of one and leaves %.3g\n",
+            s->max_bound_after, s->min_slack_after);
+    else
+        say(t,
+            "%lld of %lld exceed what float32 evaluation in any order can take away (at most "
+            "%.3g;\n             to first order %.3g, exceeded by %lld; probable model: %lld)\n",
+            (long long)s->safe_after, (long long)s->n, s->max_bound_after, s->max_first_order_after,
+            (long long)s->first_order_after, (long long)s->probable_after);
+}
+
 static void say_change(struct text *t, const nm_repair_report *r)
 {
     say(t, "\n  changed    %lld of %lld free parameters in layer", (long long)r->n_changed,
@@ -92,8 +107,7 @@ static void say_change(struct text *t, const nm_repair_report *r)
     for (int i = 0; i < r->n_layers; i++)
         say(t, "%s %d", i ? "," : r->n_layers > 1 ? "s" : "", r->layers[i]);
     say(t, "; linf %.6g, l1 %.6g, l2 %.6g\n", r->change_linf, r->change_l1, r->change_l2);
-    say(t, "  margin     smallest %.6g; float32 evaluation can take away at most %.3g\n",
-        r->repair.min_margin_after, r->repair.max_bound_after);
+    say_margins(t, &r->repair);
     if (isfinite(r->objective))
         say(t, "  optimum    %.9g, proven bound %.9g (gap %.1e)\n", r->objective, r->lower_bound,
             r->gap);

@@ -120,7 +120,8 @@ static void draw_parameters(trainer *t)
 
     for (int k = 0; k < t->net->n_layers; k++) {
         const nm_layer *layer = &t->net->layers[k];
-        double limit = 1.0 / sqrt((double)(layer->n_weights / layer->n_biases));
+        int64_t n_in = layer->n_weights / layer->n_biases;
+        double limit = 1.0 / sqrt((double)n_in);
         nm_rng rng = {.seed = t->opts->seed, .stream = (uint64_t)k};
 
         for (int64_t i = 0; i < layer->n_weights + layer->n_biases; i++)

@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "net/tape.h"
 
-enum { ANY_ORDER, PROBABLE, N_MODELS };
+/* The three bounds of deploy.h. */
+enum model { RIGOROUS, FIRST_ORDER, PROBABLE, N_MODELS };
 
 /* Values, radii and error sources of a chunk of points. */
 struct chunk {
@@ -16,8 +17,8 @@ struct chunk {
     const int64_t *target;
     bool plain;
     nm_tape *at;
-    nm_tape *radius[N_MODELS];
-    nm_tape *source[N_MODELS]; /* |e| + |q| of each value */
+    nm_tape *radius;           /* |d| <= radius, rigorous */
+    nm_tape *source[N_MODELS]; /* |e| + |q| of each value; |e| for the first-order models */
 };
 
 /* -- radii and sources, forward -------------------------------------------------------------- */
@@ -28,37 +29,56 @@ static void add_into(double *to, const double *from, int64_t n)
         to[i] += from[i];
 }
 
+/* |e| + |q| at radius r, and the radius of the output. */
+static void rigorous_errors(const nm_exec *ex, const struct chunk *c, int64_t first,
+                            const double *const *in, const double *out, double *source)
+{
+    const nm_op *op = ex->op;
+    int64_t size = ex->net->values[op->out].size, n = ex->n * size;
+    double *radius = c->radius->val[op->out] + first * size;
+    double *curvature = nm_scratch(ex, (size_t)n, sizeof *curvature);
+    double *r[NM_OP_MAX_IN];
+    const double *const *lent = (const double *const *)r;
+
+    if (!curvature)
+        return;
+    nm_op_partners(ex->net, op, c->radius->val, first, r);
+    op->kind->spread(ex, in, out, lent, radius);
+    memset(source, 0, (size_t)n * sizeof *source);
+    if (op->kind->local_error) {
+        op->kind->local_error(ex, in, out, lent, source);
+        add_into(radius, source, n);
+    }
+    if (op->kind->residual) {
+        op->kind->residual(ex, in, out, lent, curvature);
+        add_into(source, curvature, n);
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(out[i]) + radius[i] <= (double)FLT_MAX))
+            source[i] = INFINITY; /* float32 may overflow: nothing is known */
+}
+
 static void visit_errors(const nm_exec *given, int64_t first, void *user)
 {
     const struct chunk *c = user;
     const nm_op *op = given->op;
     int64_t size = given->net->values[op->out].size, n = given->n * size;
     const double *in[NM_OP_MAX_IN];
-    double *r[NM_OP_MAX_IN];
+    const double *none[NM_OP_MAX_IN] = {NULL};
     const double *out = c->at->val[op->out] + first * size;
-    double *extra = nm_scratch(given, (size_t)n, sizeof *extra);
 
     nm_op_inputs(given->net, op, c->at->val, first, in);
-    for (int model = 0; extra && model < N_MODELS; model++) {
+    for (int model = 0; model < N_MODELS; model++) {
         nm_exec ex = *given;
-        double *radius = c->radius[model]->val[op->out] + first * size;
         double *source = c->source[model]->val[op->out] + first * size;
 
         ex.probable = model == PROBABLE;
-        nm_op_partners(ex.net, op, c->radius[model]->val, first, r);
-        op->kind->spread(&ex, in, out, (const double *const *)r, radius);
-        memset(source, 0, (size_t)n * sizeof *source);
-        if (op->kind->local_error) {
-            op->kind->local_error(&ex, in, out, (const double *const *)r, source);
-            add_into(radius, source, n);
-        }
-        if (op->kind->residual) {
-            op->kind->residual(&ex, in, out, (const double *const *)r, extra);
-            add_into(source, extra, n);
-        }
-        for (int64_t i = 0; i < n; i++)
-            if (!(fabs(out[i]) + radius[i] <= (double)FLT_MAX))
-                source[i] = INFINITY; /* float32 may overflow: nothing is known */
+        if (model == RIGOROUS)
+            rigorous_errors(&ex, c, first, in, out, source);
+        else if (op->kind->local_error)
+            op->kind->local_error(&ex, in, out, none, source);
+        else
+            memset(source, 0, (size_t)n * sizeof *source);
     }
 }
 
@@ -91,7 +111,7 @@ static int64_t list_pairs(const struct chunk *c, int64_t p, struct pair *pairs)
 {
     int64_t n_classes = c->net->values[c->net->scores].size, n = 0, closest = -1;
     int64_t target = c->target[p];
-    const double *s = scores_of(c->at, p), *r = scores_of(c->radius[ANY_ORDER], p);
+    const double *s = scores_of(c->at, p), *r = scores_of(c->radius, p);
 
     for (int64_t j = 0; j < n_classes; j++)
         if (j != target && (closest < 0 || s[j] > s[closest]))
@@ -107,9 +127,9 @@ static int64_t list_pairs(const struct chunk *c, int64_t p, struct pair *pairs)
 
 /* The adjoint, the values and the sum itself are computed in double: their own rounding is below
    2^-29 of what float32 does along the same paths, which the pushed radius bounds. */
-static double allowance(const struct chunk *c, const struct pair *pair, int model)
+static double allowance(const struct chunk *c, const struct pair *pair)
 {
-    const double *r = scores_of(c->radius[model], pair->point);
+    const double *r = scores_of(c->radius, pair->point);
 
     return 1e-8 * (r[c->target[pair->point]] + r[pair->other]);
 }
@@ -159,7 +179,7 @@ static nm_status bound_pairs(struct backward *b, struct pair *pairs, int64_t n, 
     for (int64_t i = 0; rc == NM_OK && i < n; i++)
         for (int model = 0; model < N_MODELS; model++)
             pairs[i].bound[model] = weighted_sum(c, b->adjoint, i, pairs[i].point, model) +
-                                    allowance(c, &pairs[i], model);
+                                    (model == RIGOROUS ? allowance(c, &pairs[i]) : 0);
     return rc;
 }
 
@@ -168,15 +188,16 @@ static nm_status bound_pairs(struct backward *b, struct pair *pairs, int64_t n, 
 
 static void judge_pair(const struct pair *pair, nm_deploy *out, int64_t p)
 {
-    bool safe = pair->gap > pair->bound[ANY_ORDER];
-
     if (pair->gap < out->margin[p] || isnan(pair->gap))
         out->margin[p] = pair->gap;
-    if (pair->bound[ANY_ORDER] > out->any_order[p])
-        out->any_order[p] = pair->bound[ANY_ORDER];
-    if (pair->bound[PROBABLE] > out->probable[p])
-        out->probable[p] = pair->bound[PROBABLE];
-    out->safe[p] = out->safe[p] && safe;
+    if (!(pair->gap - pair->bound[RIGOROUS] >= out->slack[p])) {
+        out->slack[p] = pair->gap - pair->bound[RIGOROUS];
+        out->rigorous[p] = pair->bound[RIGOROUS];
+    }
+    out->first_order[p] = fmax(out->first_order[p], pair->bound[FIRST_ORDER]);
+    out->probable[p] = fmax(out->probable[p], pair->bound[PROBABLE]);
+    out->safe[p] = out->safe[p] && pair->gap > pair->bound[RIGOROUS];
+    out->safe_first_order[p] = out->safe_first_order[p] && pair->gap > pair->bound[FIRST_ORDER];
     out->safe_probable[p] = out->safe_probable[p] && pair->gap > pair->bound[PROBABLE];
 }
 
@@ -201,11 +222,10 @@ static nm_status open_chunk(struct chunk *c, struct backward *b, int64_t n, nm_e
 {
     nm_status rc = nm_tape_new(c->net, n, NULL, &c->at, err);
 
-    for (int model = 0; rc == NM_OK && model < N_MODELS; model++) {
-        rc = nm_tape_new(c->net, n, NULL, &c->radius[model], err);
-        if (rc == NM_OK)
-            rc = nm_tape_new(c->net, n, NULL, &c->source[model], err);
-    }
+    if (rc == NM_OK)
+        rc = nm_tape_new(c->net, n, NULL, &c->radius, err);
+    for (int model = 0; rc == NM_OK && model < N_MODELS; model++)
+        rc = nm_tape_new(c->net, n, NULL, &c->source[model], err);
     b->c = c;
     b->room = n;
     if (rc == NM_OK)
@@ -219,18 +239,17 @@ static nm_status open_chunk(struct chunk *c, struct backward *b, int64_t n, nm_e
 
 static void set_chunk_size(struct chunk *c, int64_t n)
 {
-    c->at->n = n;
+    c->at->n = c->radius->n = n;
     for (int model = 0; model < N_MODELS; model++)
-        c->radius[model]->n = c->source[model]->n = n;
+        c->source[model]->n = n;
 }
 
 static void close_chunk(struct chunk *c, struct backward *b)
 {
     nm_tape_free(c->at);
-    for (int model = 0; model < N_MODELS; model++) {
-        nm_tape_free(c->radius[model]);
+    nm_tape_free(c->radius);
+    for (int model = 0; model < N_MODELS; model++)
         nm_tape_free(c->source[model]);
-    }
     nm_tape_free(b->at);
     nm_tape_free(b->adjoint);
     nm_free(b->points);
@@ -244,13 +263,16 @@ static nm_status deploy_new(nm_deploy *out, int64_t n, nm_err *err)
     memset(out, 0, sizeof *out);
     out->n = n;
     NM_TRY(nm_alloc(&out->margin, count, sizeof *out->margin, err));
-    NM_TRY(nm_alloc(&out->any_order, count, sizeof *out->any_order, err));
+    NM_TRY(nm_alloc(&out->rigorous, count, sizeof *out->rigorous, err));
+    NM_TRY(nm_alloc(&out->first_order, count, sizeof *out->first_order, err));
     NM_TRY(nm_alloc(&out->probable, count, sizeof *out->probable, err));
+    NM_TRY(nm_alloc(&out->slack, count, sizeof *out->slack, err));
     NM_TRY(nm_alloc(&out->safe, count, sizeof *out->safe, err));
+    NM_TRY(nm_alloc(&out->safe_first_order, count, sizeof *out->safe_first_order, err));
     NM_TRY(nm_alloc(&out->safe_probable, count, sizeof *out->safe_probable, err));
     for (int64_t p = 0; p < n; p++) {
-        out->margin[p] = INFINITY;
-        out->safe[p] = out->safe_probable[p] = true;
+        out->margin[p] = out->slack[p] = INFINITY;
+        out->safe[p] = out->safe_first_order[p] = out->safe_probable[p] = true;
     }
 done:
     return rc;
@@ -288,9 +310,12 @@ done:
 void nm_deploy_clear(nm_deploy *deploy)
 {
     nm_free(deploy->margin);
-    nm_free(deploy->any_order);
+    nm_free(deploy->rigorous);
+    nm_free(deploy->first_order);
     nm_free(deploy->probable);
+    nm_free(deploy->slack);
     nm_free(deploy->safe);
+    nm_free(deploy->safe_first_order);
     nm_free(deploy->safe_probable);
     memset(deploy, 0, sizeof *deploy);
 }

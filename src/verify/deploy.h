@@ -4,23 +4,30 @@
  * (local_error: any order of summation, with or without FMA), and f(u^) = f(u) + J d + q for the
  * inputs' deviation d, with the curvature q bounded by the operator (residual: a ReLU whose sign
  * could change, a pool whose winner could). So the deviation of a margin is exactly
- *     sum over all values of  adjoint . (e + q),
- * and |adjoint| . (|e| + |q|) bounds it. The radius |d| <= r that e and q need is pushed forward
- * operator by operator (spread); it is loose, but enters in second place only. */
+ *     sum over all values of  adjoint . (e + q).
+ * Three bounds follow from it:
+ *   rigorous     |adjoint| . (|e| + |q|); the radius |d| <= r that e and q need is pushed forward
+ *                operator by operator (spread). Holds without exception, but r grows with depth:
+ *                for deep nets it can be far above what any evaluation does;
+ *   first order  |adjoint| . |e| with e at the computed values: what is left when terms of second
+ *                order in the unit roundoff are dropped (Higham's "to first order");
+ *   probable     the same with the probabilistic local errors of Higham & Mary (2019). */
 #ifndef NM_VERIFY_DEPLOY_H
 #define NM_VERIFY_DEPLOY_H
 
 #include "base/ctx.h"
 #include "net/graph.h"
 
-/** Per point; arrays [n]. */
+/** Per point; arrays [n]. Bounds are those of the class that comes closest to its bound. */
 typedef struct nm_deploy {
     int64_t n;
-    double *margin; /* min over j of score[target] - score[j], in float64 */
-    double
-        *any_order; /* bound on the float32 deviation of the margin that is closest to its bound */
-    double *probable; /* the same in the probabilistic model */
-    bool *safe;       /* every margin score[target] - score[j] exceeds its any-order bound */
+    double *margin;   /* min over j of score[target] - score[j], in float64 */
+    double *rigorous; /* bounds on the deviation of a margin, output units */
+    double *first_order;
+    double *probable;
+    double *slack; /* min over j of score[target] - score[j] - rigorous bound */
+    bool *safe;    /* every margin exceeds its rigorous any-order bound */
+    bool *safe_first_order;
     bool *safe_probable;
 } nm_deploy;
 

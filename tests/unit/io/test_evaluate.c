@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "net/chain.h"
 #include "net/op.h"
+#include "net/op/dense.h"
 #include "netmend/eval.h"
 
 /* A dense net 2 - n_out with the given parameters. */
@@ -146,35 +147,52 @@ static void predictions_agree_with_the_count_in_both_precisions(void **state)
     nm_net_free(net);
 }
 
-/* The net with a Softmax behind its scores. */
-static nm_net *with_softmax(const nm_net *net)
+/* three_classes() with a Softmax behind the scores. */
+static nm_net *three_probabilities(double scale)
 {
     const nm_op_kind *softmax = nm_op_find("Softmax");
-    nm_node_view node = {.op_type = "Softmax", .opset = 13};
-    nm_net *copy;
+    const nm_node_view node = {.op_type = "Softmax", .opset = 13};
+    const nm_dense_attr dense = {.alpha = 1, .beta = 1, .trans_b = true};
+    const nm_shape x = {.rank = 2, .dim = {1, 2}}, w = {.rank = 2, .dim = {3, 2}},
+                   b = {.rank = 1, .dim = {3}};
+    const double weights[] = {scale, 0, 0, scale, -scale, -scale}, biases[] = {0, 0, scale / 2};
+    nm_tensor *weight, *bias;
+    nm_net *net;
     nm_err err = {0};
+    int in[3], op;
     void *attr;
-    int op;
 
     assert_non_null(softmax);
     attr = calloc(1, softmax->attr_bytes + 1);
     if (softmax->parse)
         nm_assert_ok(softmax->parse(&node, attr, &err), &err);
-    nm_assert_ok(nm_net_clone(net, &copy, &err), &err);
-    nm_assert_ok(nm_net_add_op(copy, softmax, "probabilities", &net->output, 1, "p", attr,
+    nm_assert_ok(nm_tensor_new(&weight, &w, NM_F32, &err), &err);
+    nm_assert_ok(nm_tensor_new(&bias, &b, NM_F32, &err), &err);
+    nm_assert_ok(nm_net_new(&net, &err), &err);
+    nm_assert_ok(nm_net_add_value(net, "x", &x, &in[0], &err), &err);
+    nm_assert_ok(nm_net_add_constant(net, "w", weight, &in[1], &err), &err);
+    nm_assert_ok(nm_net_add_constant(net, "b", bias, &in[2], &err), &err);
+    net->input = in[0];
+    nm_assert_ok(
+        nm_net_add_op(net, &nm_op_dense, "fc", in, 3, "scores", &dense, sizeof dense, &op, &err),
+        &err);
+    in[0] = net->ops[op].out;
+    nm_assert_ok(nm_net_add_op(net, softmax, "softmax", in, 1, "probabilities", attr,
                                softmax->attr_bytes, &op, &err),
                  &err);
-    copy->output = copy->ops[op].out;
-    nm_assert_ok(nm_net_finish(copy, &err), &err);
+    net->output = net->ops[op].out;
+    nm_assert_ok(nm_net_finish(net, &err), &err);
+    nm_assert_ok(nm_net_set_layer(net, 0, false, weights, &err), &err);
+    nm_assert_ok(nm_net_set_layer(net, 0, true, biases, &err), &err);
     free(attr);
-    return copy;
+    return net;
 }
 
 static void a_saturated_softmax_hides_nothing(void **state)
 {
     enum { N = 500 };
     nm_net *net = three_classes(1e4);
-    nm_net *hidden = with_softmax(net);
+    nm_net *hidden = three_probabilities(1e4);
     nm_ctx *ctx = new_ctx(1);
     nm_points points = random_points(N, 3);
     nm_eval_report plain, behind;
