@@ -38,6 +38,22 @@ static const NM_REAL *NM_TYPED(gather_rows)(const nm_conv *c, const struct tile 
     return room;
 }
 
+/* The inverse: adds such a matrix of several images to the rows. */
+static void NM_TYPED(add_rows)(const nm_conv *c, const struct tile *t, int64_t group,
+                               const NM_REAL *matrix, NM_REAL *rows)
+{
+    int64_t positions = nm_window_volume(c->window.out);
+
+    for (int64_t k = 0; k < c->row_channels; k++)
+        for (int64_t i = 0; i < t->n_images; i++) {
+            NM_REAL *to =
+                rows + (channel_of(c, t->image + i, group, c->row_channels) + k) * positions;
+
+            for (int64_t j = 0; j < t->n; j++)
+                to[j] += *matrix++;
+        }
+}
+
 void NM_TYPED(nm_conv_correlate)(const nm_exec *ex, const nm_conv *c, const NM_REAL *image,
                                  const NM_REAL *weights, NM_REAL *rows)
 {
@@ -62,10 +78,8 @@ void NM_TYPED(nm_conv_correlate)(const nm_exec *ex, const nm_conv *c, const NM_R
 
             (void)NM_TYPED(nm_gemm)(&p, weights + g * c->row_channels * s.depth, b,
                                     t.n_images == 1 ? to : result);
-            for (int64_t k = 0; t.n_images > 1 && k < c->row_channels; k++)
-                for (int64_t i = 0; i < width; i++)
-                    rows[(channel_of(c, t.image + i / t.n, g, c->row_channels) + k) * s.positions +
-                         i % t.n] += result[k * width + i];
+            if (t.n_images > 1)
+                NM_TYPED(add_rows)(c, &t, g, result, rows);
         }
 }
 
