@@ -344,14 +344,15 @@ static nm_status try_proof(ipm_solver *s, bool thorough, nm_master_result *out, 
 {
     const nm_ipm *ipm = &s->ipm;
     const nm_rows *rows = ipm->rows;
-    bool proven;
+    nm_master_outcome verdict = NM_MASTER_FAILED;
     nm_status rc = NM_OK;
 
     export_multipliers(s);
-    proven = nm_farkas_excess(ipm->spec, rows->m, rows->a, rows->h, s->y) > 0;
-    if (!proven && thorough)
-        NM_TRY(nm_find_proof(ipm->ctx, ipm->spec, rows, s->y, &proven, err));
-    if (proven) {
+    if (nm_farkas_excess(ipm->spec, rows->m, rows->a, rows->h, s->y) > 0)
+        verdict = NM_MASTER_INFEASIBLE;
+    else if (thorough)
+        NM_TRY(nm_find_proof(ipm->ctx, ipm->spec, rows, s->y, &verdict, err));
+    if (verdict == NM_MASTER_INFEASIBLE) {
         out->outcome = NM_MASTER_INFEASIBLE;
         out->y = s->y;
     }

@@ -89,7 +89,7 @@ done:
 }
 
 nm_status nm_find_proof(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
-                        double *y, bool *found, nm_err *err)
+                        double *y, nm_master_outcome *outcome, nm_err *err)
 {
     nm_master_spec shortest = {
         .norm = NM_NORM_L2, .n = spec->n, .lo = spec->lo, .hi = spec->hi, .gap = spec->gap};
@@ -97,11 +97,11 @@ nm_status nm_find_proof(const nm_ctx *ctx, const nm_master_spec *spec, const nm_
     void *solver = NULL;
     nm_status rc = NM_OK;
 
-    *found = false;
+    *outcome = NM_MASTER_FAILED;
     NM_TRY(nm_master_active_set.open(ctx, &shortest, rows, &solver, err));
     NM_TRY(nm_master_active_set.solve(solver, &result, err));
-    *found = result.outcome == NM_MASTER_INFEASIBLE;
-    if (*found)
+    *outcome = result.outcome;
+    if (result.outcome == NM_MASTER_INFEASIBLE)
         memcpy(y, result.y, (size_t)rows->m * sizeof *y);
 done:
     if (solver)
