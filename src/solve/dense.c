@@ -22,6 +22,12 @@ void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int6
                        const double *b, int64_t ldb, int64_t k, double *out, int64_t ldo)
 {
     int64_t tile = tile_size(m > n ? m : n);
+
+    if (lower && m * n * k <= WORTH_THREADS) {
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)m, (int)k, 1, a, (int)lda, 1, out,
+                    (int)ldo);
+        return;
+    }
     int64_t rows = (m + tile - 1) / tile, columns = (n + tile - 1) / tile;
 
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (m * n * k > WORTH_THREADS)

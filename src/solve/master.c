@@ -191,6 +191,11 @@ done:
     return rc;
 }
 
+void nm_master_set_gap(nm_master *master, double gap)
+{
+    master->spec.gap = gap;
+}
+
 const char *nm_master_solver(const nm_master *master)
 {
     return master->kind->name;
