@@ -568,8 +568,11 @@ static void check_separation(problem *p, const nm_tape *t, bool pins)
             nm_assert_close(&all.at[at].amount, &amount, 1, 1e-12, 1e-12);
     }
     assert_true(all.n >= n_broken && all.n <= n);
-    for (int64_t i = 1; i < all.n; i++)
-        assert_true(all.at[i - 1].amount >= all.at[i].amount);
+    for (int64_t i = 0; i < all.n; i++) {
+        assert_true(i == 0 || all.at[i - 1].amount >= all.at[i].amount);
+        assert_true(all.at[i].row.kind == NM_ROW_LABEL ||
+                    (pins && all.at[i].row.point < p->demand.n_pinned));
+    }
     how.labels_a_point = how.pins_a_point = 1;
     nm_assert_ok(nm_separate(p->tail, &p->demand, t, &how, &few, &err), &err);
     for (int64_t i = 0; i < few.n; i++) { /* the worst of its point and kind */
@@ -587,9 +590,13 @@ static void check_separation(problem *p, const nm_tape *t, bool pins)
 
 static void separation_finds_exactly_the_broken_rows(void **state)
 {
+    static const int64_t widths[] = {4, 11, 9, 5};
+
     (void)state;
-    for (int i = 0; i < 8; i++) {
-        problem p = residual_problem(edits[i], 4);
+    for (int i = 0; i < 16; i++) {
+        problem p = i < 8 ? residual_problem(edits[i], 4)
+                          : open_problem(make_chain((uint64_t)i, "Relu", widths, 3),
+                                         random_points(5, 6 * 4), 6, edits[i - 8]);
         double *d = random_step(&p, 0.3);
         nm_tape *t;
         nm_err err = {0};
