@@ -219,7 +219,7 @@ static nm_status scores_of_block(void *user, int64_t first, int64_t n, nm_arena 
 
     for (int v = 0; val && v < net->n_values; v++)
         val[v] = block_array(job, v, first, n, arena);
-    if (arena->failed)
+    if (!val || arena->failed)
         return NM_E_NOMEM;
     for (int i = 0; rc == NM_OK && i < net->n_ops; i++) {
         nm_exec ex = {.net = net, .op = &net->ops[i], .n = n, .arena = &scratch};

@@ -28,6 +28,7 @@ typedef struct active_set {
     nm_ldp ldp;
     origin *origins;  /* [ldp.m] */
     int64_t n_seen;   /* rows taken over */
+    int64_t n_bounds; /* bounds taken over */
     double *d;        /* [n] */
     double *v;        /* [n_terms] the free unknowns that equal C d + c0 */
     double *residual; /* [ldp capacity] */
@@ -240,6 +241,7 @@ static nm_status take_over_broken_bounds(active_set *s, int64_t *added, nm_err *
             *next++ = (origin){.from = upper ? FROM_UPPER : FROM_LOWER, .index = j};
     }
     NM_TRY(take_over(s, count, err));
+    s->n_bounds += count;
     for (int64_t i = s->ldp.m - count; i < s->ldp.m; i++)
         s->boxed[2 * s->origins[i].index + (s->origins[i].from == FROM_UPPER)] = true;
 done:
@@ -384,6 +386,7 @@ static nm_status report_solution(active_set *s, nm_master_result *out, nm_err *e
 
 static nm_status solve(void *state, nm_master_result *out, nm_err *err)
 {
+    enum { MAX_BOUNDS = 2000 }; /* the Gram matrix is dense: beyond, a linear program is better */
     active_set *s = state;
     nm_ldp_outcome outcome = NM_LDP_STALLED;
     int64_t broken = 1, start = s->ldp.iterations;
@@ -399,6 +402,10 @@ static nm_status solve(void *state, nm_master_result *out, nm_err *err)
             break;
         combine_refined(s, s->ldp.y, s->ldp.h);
         NM_TRY(take_over_broken_bounds(s, &broken, err));
+        if (s->n_bounds > MAX_BOUNDS) {
+            outcome = NM_LDP_STALLED;
+            break;
+        }
     }
     *out = (nm_master_result){.outcome = NM_MASTER_FAILED, .iterations = s->ldp.iterations - start};
     if (outcome == NM_LDP_INFEASIBLE)

@@ -85,22 +85,21 @@ done:
 static nm_status report_infeasible(clp_solver *s, nm_master_result *out, nm_err *err)
 {
     const nm_rows *rows = s->rows;
+    nm_master_outcome verdict = NM_MASTER_FAILED;
     bool proven = false;
+    nm_status rc = NM_OK;
 
     for (int i = 0; i < 2 && !proven; i++)
         proven = nm_clp_model_ray(&s->model, rows, i == 0 ? 1 : -1, s->y) &&
                  nm_farkas_excess(s->spec, rows->m, rows->a, rows->h, s->y) > 0;
-    if (!proven) {
-        nm_status rc = nm_find_proof(s->ctx, s->spec, rows, s->y, &proven, err);
-
-        if (rc != NM_OK)
-            return rc;
-    }
-    if (proven) {
+    if (!proven)
+        NM_TRY(nm_find_proof(s->ctx, s->spec, rows, s->y, &verdict, err));
+    if (proven || verdict == NM_MASTER_INFEASIBLE) {
         out->outcome = NM_MASTER_INFEASIBLE;
         out->y = s->y;
     }
-    return NM_OK;
+done:
+    return rc;
 }
 
 static nm_status solve(void *state, nm_master_result *out, nm_err *err)

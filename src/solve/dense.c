@@ -3,6 +3,10 @@
 #include <cblas.h>
 #include <math.h>
 
+/* Multiplications below which waking the other threads costs more than it saves. Products with a
+ * vector wait for memory, so a quarter of that is enough for them. */
+static const int64_t WORTH_THREADS = 8000000;
+
 /* Output tiles: small ones for small matrices, so that there are some for every thread. */
 static int64_t tile_size(int64_t m)
 {
@@ -18,9 +22,15 @@ void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int6
                        const double *b, int64_t ldb, int64_t k, double *out, int64_t ldo)
 {
     int64_t tile = tile_size(m > n ? m : n);
+
+    if (lower && m * n * k <= WORTH_THREADS) {
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)m, (int)k, 1, a, (int)lda, 1, out,
+                    (int)ldo);
+        return;
+    }
     int64_t rows = (m + tile - 1) / tile, columns = (n + tile - 1) / tile;
 
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (rows * columns > 1)
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (m * n * k > WORTH_THREADS)
     for (int64_t t = 0; t < rows * columns; t++) {
         int64_t i = t / columns * tile, j = t % columns * tile;
 
@@ -38,7 +48,7 @@ void nm_dense_times(int threads, int64_t m, int64_t n, const double *a, const do
     enum { STRIP = 32 };
     int64_t strips = (m + STRIP - 1) / STRIP;
 
-#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > 200000)
+#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > WORTH_THREADS / 4)
     for (int64_t s = 0; s < strips; s++) {
         int64_t i = s * STRIP;
 
@@ -51,9 +61,9 @@ void nm_dense_transposed_times(int threads, int64_t m, int64_t n, const double *
                                double *out)
 {
     enum { STRIP = 1024 };
-    int64_t strips = (n + STRIP - 1) / STRIP;
+    int64_t strips = m > 0 ? (n + STRIP - 1) / STRIP : 0;
 
-#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > 200000)
+#pragma omp parallel for schedule(static) num_threads(threads) if (m * n > WORTH_THREADS / 4)
     for (int64_t s = 0; s < strips; s++) {
         int64_t j = s * STRIP;
 
@@ -103,7 +113,7 @@ int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double
         for (int64_t i = first; i < last; i++)
             diagonal[i - first] = k[i * ldk + i];
         if (first > 0) {
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (strips > 3)
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (n * n * BLOCK > WORTH_THREADS)
             for (int64_t s = 0; s < strips; s++) {
                 int64_t i = first + s * BLOCK;
 
@@ -117,7 +127,7 @@ int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double
         if (bad < 0)
             return -1;
         replaced += bad;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (strips > 3)
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (n * n * BLOCK > WORTH_THREADS)
         for (int64_t s = 1; s < strips; s++) {
             int64_t i = first + s * BLOCK;
 

@@ -12,10 +12,12 @@
 
 typedef struct ipm_solver {
     nm_ipm ipm;
-    int64_t n_marked; /* rows whose columns are recorded */
-    double *d, *x;    /* [n], [n_terms] the answer */
-    double *y;        /* [rows.m] */
-    double tried;     /* |y| at the last search for a proof of infeasibility */
+    int64_t n_marked;        /* rows whose columns are recorded */
+    double *d, *x;           /* [n], [n_terms] the answer */
+    double *y;               /* [rows.m] */
+    double tried;            /* |y| at the last search for a proof of infeasibility */
+    nm_master_spec shortest; /* the same rows with norm l2, without bounds and terms ... */
+    void *shortest_state;    /* ... and its solver: start points, and proofs when rows contradict */
 } ipm_solver;
 
 static bool can(const nm_master_spec *spec)
@@ -125,6 +127,8 @@ static void close_ipm(void *state)
 {
     ipm_solver *s = state;
 
+    if (s->shortest_state)
+        nm_master_active_set.close(s->shortest_state);
     nm_free(s->ipm.memory_coords);
     nm_free(s->ipm.memory_rows);
     nm_free(s->ipm.occupied);
@@ -152,6 +156,8 @@ static nm_status open_ipm(const nm_ctx *ctx, const nm_master_spec *spec, const n
                       .has_t = ball.budget > 0,
                       .has_u = ball.slope > 0,
                       .weight = ball.slope};
+    s->shortest = (nm_master_spec){.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap};
+    NM_TRY(nm_master_active_set.open(ctx, &s->shortest, rows, &s->shortest_state, err));
     NM_TRY(allocate_coords(&s->ipm, err));
     NM_TRY(nm_alloc(&s->d, (size_t)spec->n, sizeof *s->d, err));
     NM_TRY(nm_alloc(&s->x, (size_t)spec->n_terms, sizeof *s->x, err));
@@ -166,25 +172,35 @@ done:
 /* -- the start ----------------------------------------------------------------------------------
  */
 
-static void scale_rows(nm_ipm *ipm)
+/* `unit` and the rows in it. @param d  a point that meets the rows, or NULL */
+static void scale_rows(nm_ipm *ipm, const double *d)
 {
-    ipm->unit = nm_solution_size(ipm->spec, ipm->rows);
+    double size = 0;
+
+    for (int64_t j = 0; j < ipm->n && d; j++)
+        size = fmax(size, fabs(d[j]));
+    ipm->unit = size > 0 ? size : nm_solution_size(ipm->spec, ipm->rows);
     for (int64_t r = 0; r < ipm->m; r++) {
         ipm->scale[r] = nm_row_unit(ipm->rows, r);
         ipm->rhs[r] = ipm->scale[r] * ipm->rows->h[r] / ipm->unit;
     }
 }
 
-/* A point strictly inside the bounds of unknown j: 0 if possible. */
-static double inner_point(const nm_ipm *ipm, int64_t j)
+/* The point nearest to `wanted` well inside the bounds of unknown j. */
+static double inner_point(const nm_ipm *ipm, int64_t j, double wanted)
 {
+    enum { FAR = 1000 };
     double lo = ipm->spec->lo ? ipm->spec->lo[j] / ipm->unit : -INFINITY;
     double hi = ipm->spec->hi ? ipm->spec->hi[j] / ipm->unit : INFINITY;
+    double margin = 0.1 * (fmin(hi, FAR) - fmax(lo, -FAR));
 
-    if (lo < 0 && hi > 0)
-        return 0;
-    return lo < 0 ? -fmin(1, -lo / 2) : hi > 0 ? fmin(1, hi / 2) : 0;
+    return fmin(fmax(wanted, lo + fmin(margin, 0.1)), hi - fmin(margin, 0.1));
 }
+
+/* How far from the boundary to start, in units of the shortest solution's largest entry (caps) and
+ * of what a row typically takes up (rows). Measured best among 0.5 .. 30 and 0.02 .. 1 on 1000
+ * random programs and the benchmark: 15 to 18 steps where (0.5, 1) took 21 to 41. */
+static const double CAP_ROOM = 8, ROW_ROOM = 0.02;
 
 static void start_local(nm_ipm *ipm, int kind, int64_t k, double slack, double z)
 {
@@ -203,21 +219,21 @@ static double box_slack(const nm_ipm *ipm, const double *bound, int64_t j)
     return fabs(bound[j] / ipm->unit - ipm->v[j]);
 }
 
-static void start_coords(nm_ipm *ipm, double *mu)
+static void start_coords(nm_ipm *ipm, const double *d, double *mu)
 {
     double count = (double)ipm->n_coords, largest = 1;
     double z_t = ipm->has_t ? 1 / count : 0, z_cap = 0.5 * (ipm->weight + z_t);
 
     for (int64_t j = 0; j < ipm->n; j++)
-        ipm->v[j] = inner_point(ipm, j);
+        ipm->v[j] = inner_point(ipm, j, d ? d[j] / ipm->unit : 0);
     for (int64_t k = 0; k < ipm->n_terms; k++)
         ipm->v[ipm->n + k] = ipm->spec->offset[k] / ipm->unit +
                              cblas_ddot((int)ipm->n, ipm->spec->terms + k * ipm->n, 1, ipm->v, 1);
     for (int64_t k = 0; k < ipm->n_coords; k++) {
-        ipm->u[k] = fabs(ipm->v[k]) + 1;
+        ipm->u[k] = fabs(ipm->v[k]) + CAP_ROOM;
         largest = fmax(largest, ipm->u[k]);
     }
-    ipm->t = ipm->has_u ? largest + 1 : largest;
+    ipm->t = ipm->has_u ? largest + CAP_ROOM : largest;
     *mu = z_cap;
     for (int64_t k = 0; k < ipm->n_coords; k++) {
         if (!ipm->has_u)
@@ -235,30 +251,58 @@ static void start_coords(nm_ipm *ipm, double *mu)
 
 static void start_rows(nm_ipm *ipm, double mu)
 {
+    double length = cblas_dnrm2((int)ipm->n, ipm->v, 1);
+
     nm_ipm_times(ipm, ipm->v, ipm->missing);
     for (int64_t r = 0; r < ipm->m; r++) {
-        double size = ipm->scale[r] * cblas_dasum((int)ipm->n, nm_row(ipm->rows, r), 1);
+        double size = ipm->scale[r] * cblas_dnrm2((int)ipm->n, nm_row(ipm->rows, r), 1);
+        double typical = ROW_ROOM * size * (length > 0 ? length : sqrt((double)ipm->n));
 
-        ipm->row.slack[r] = fmax(ipm->missing[r] - ipm->rhs[r], size > 0 ? size : 1);
+        ipm->row.slack[r] = fmax(ipm->missing[r] - ipm->rhs[r], typical > 0 ? typical : 1);
         ipm->row.z[r] = mu / ipm->row.slack[r];
     }
     memset(ipm->e, 0, (size_t)ipm->n_terms * sizeof *ipm->e);
 }
 
-static nm_status start(ipm_solver *s, nm_err *err)
+/* The shortest d that meets the rows. @param d  out, NULL if it was not found; lent
+ * Rows that contradict each other are found here already. */
+static nm_status find_start(ipm_solver *s, nm_master_result *out, const double **d, nm_err *err)
+{
+    const nm_rows *rows = s->ipm.rows;
+    nm_master_result shortest;
+    nm_status rc = nm_master_active_set.solve(s->shortest_state, &shortest, err);
+
+    *d = NULL;
+    if (rc != NM_OK)
+        return rc;
+    if (shortest.outcome == NM_MASTER_SOLVED)
+        *d = shortest.d;
+    if (shortest.outcome == NM_MASTER_INFEASIBLE) {
+        memcpy(s->y, shortest.y, (size_t)rows->m * sizeof *s->y);
+        if (nm_farkas_excess(s->ipm.spec, rows->m, rows->a, rows->h, s->y) > 0)
+            *out = (nm_master_result){.outcome = NM_MASTER_INFEASIBLE, .y = s->y};
+    }
+    return NM_OK;
+}
+
+static nm_status start(ipm_solver *s, nm_master_result *out, nm_err *err)
 {
     nm_ipm *ipm = &s->ipm;
+    const double *d;
     double mu;
     nm_status rc = NM_OK;
 
-    NM_TRY(allocate_rows(ipm, err));
     NM_TRY(nm_realloc(&s->y, (size_t)ipm->rows->m, sizeof *s->y, err));
+    NM_TRY(find_start(s, out, &d, err));
+    if (out->outcome == NM_MASTER_INFEASIBLE)
+        goto done;
+    NM_TRY(allocate_rows(ipm, err));
     ipm->m = ipm->rows->m;
     ipm->n_all = ipm->m + ipm->n_terms;
     ipm->threads = nm_ctx_threads(ipm->ctx);
     nm_ipm_mark_columns(ipm, 0);
-    scale_rows(ipm);
-    start_coords(ipm, &mu);
+    scale_rows(ipm, d);
+    start_coords(ipm, d, &mu);
     start_rows(ipm, mu);
     s->tried = 0;
 done:
@@ -305,14 +349,15 @@ static nm_status try_proof(ipm_solver *s, bool thorough, nm_master_result *out, 
 {
     const nm_ipm *ipm = &s->ipm;
     const nm_rows *rows = ipm->rows;
-    bool proven;
+    nm_master_outcome verdict = NM_MASTER_FAILED;
     nm_status rc = NM_OK;
 
     export_multipliers(s);
-    proven = nm_farkas_excess(ipm->spec, rows->m, rows->a, rows->h, s->y) > 0;
-    if (!proven && thorough)
-        NM_TRY(nm_find_proof(ipm->ctx, ipm->spec, rows, s->y, &proven, err));
-    if (proven) {
+    if (nm_farkas_excess(ipm->spec, rows->m, rows->a, rows->h, s->y) > 0)
+        verdict = NM_MASTER_INFEASIBLE;
+    else if (thorough)
+        NM_TRY(nm_find_proof(ipm->ctx, ipm->spec, rows, s->y, &verdict, err));
+    if (verdict == NM_MASTER_INFEASIBLE) {
         out->outcome = NM_MASTER_INFEASIBLE;
         out->y = s->y;
     }
@@ -337,7 +382,9 @@ static bool worth_trying(const nm_ipm *ipm)
 {
     double gap = fabs(ipm->primal_value - ipm->dual_value);
 
-    return gap <= 2 * ipm->spec->gap * fabs(ipm->primal_value) && infeasibility(ipm) < 1e-7;
+    /* What the rows still miss is made up by a polish, at a price of about that much. */
+    return gap <= 2 * ipm->spec->gap * fabs(ipm->primal_value) &&
+           infeasibility(ipm) < 0.1 * ipm->spec->gap;
 }
 
 /* The sum of multipliers, against its value when all is well (about the optimum / h). */
@@ -364,6 +411,9 @@ static nm_status iterate(ipm_solver *s, nm_master_result *out, nm_err *err)
 
         NM_TRY(nm_ctx_check(ipm->ctx, err));
         nm_ipm_measure(ipm);
+        nm_log(ipm->ctx, NM_LOG_DEBUG,
+               "interior point %d: primal %.10g dual %.10g mu %.2e residual %.2e", i,
+               ipm->primal_value, ipm->dual_value, ipm->mu, infeasibility(ipm));
         if (!isfinite(ipm->mu))
             break;
         if (worth_trying(ipm))
@@ -387,8 +437,9 @@ static nm_status solve(void *state, nm_master_result *out, nm_err *err)
     nm_status rc = NM_OK;
 
     *out = (nm_master_result){.outcome = NM_MASTER_FAILED};
-    NM_TRY(start(s, err));
-    NM_TRY(iterate(s, out, err));
+    NM_TRY(start(s, out, err));
+    if (out->outcome == NM_MASTER_FAILED)
+        NM_TRY(iterate(s, out, err));
     out->iterations = s->ipm.iterations - before;
 done:
     return rc;

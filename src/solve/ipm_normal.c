@@ -81,7 +81,7 @@ static void pack_panel(const nm_ipm *ipm, int64_t block, panel *p)
     }
     for (int64_t j = 0; j < p->width; j++)
         root[j] = sqrt(ipm->theta[p->first + j]);
-#pragma omp parallel for schedule(static) num_threads(ipm->threads) if (p->count > 100)
+#pragma omp parallel for schedule(static) num_threads(ipm->threads) if (p->count > 1000)
     for (int64_t i = 0; i < p->count; i++) {
         const double *a = row_or_term(ipm, p->row[i]) + p->first;
         double scale = p->row[i] < ipm->m ? ipm->scale[p->row[i]] : 1;

@@ -336,7 +336,8 @@ nm_status nm_ldp_solve(nm_ldp *ldp, const nm_ctx *ctx, nm_ldp_outcome *outcome, 
     int ends = 0;
 
     *outcome = NM_LDP_STALLED;
-    memset(ldp->given_up, 0, (size_t)ldp->m * sizeof *ldp->given_up);
+    for (int64_t i = 0; i < ldp->m; i++)
+        ldp->given_up[i] = false;
     if (ldp->n_active < ldp->n_equal && !bring_in_equalities(ldp))
         return NM_OK;
     refactor(ldp);

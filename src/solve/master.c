@@ -75,7 +75,7 @@ void nm_master_close(nm_master *master)
 {
     if (!master)
         return;
-    if (master->state)
+    if (master->kind && master->state)
         master->kind->close(master->state);
     nm_rows_free(&master->rows);
     nm_free(master->plain_y);
@@ -89,6 +89,20 @@ nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, cons
     return nm_rows_append(&master->rows, m, a, h, err);
 }
 
+/* Cheap doubt before the rigorous check: the box does not obviously let the row reach h. */
+static bool seems_hopeless(const nm_master_spec *spec, const double *a, double h)
+{
+    double reach = 0;
+
+    for (int64_t j = 0; j < spec->n && reach <= h; j++) {
+        const double *side = a[j] > 0 ? spec->hi : spec->lo;
+
+        if (a[j] != 0)
+            reach += side ? a[j] * side[j] : INFINITY;
+    }
+    return h > 0 && reach <= h;
+}
+
 /* The first row, among those not looked at yet, that alone excludes every d in the box; -1: none.
  */
 static int64_t find_hopeless_row(nm_master *master)
@@ -99,7 +113,7 @@ static int64_t find_hopeless_row(nm_master *master)
     while (master->n_possible < rows->m) {
         int64_t r = master->n_possible;
 
-        if (rows->h[r] > 0 &&
+        if (seems_hopeless(&master->spec, nm_row(rows, r), rows->h[r]) &&
             nm_farkas_excess(&master->spec, 1, nm_row(rows, r), &rows->h[r], &one) > 0)
             return r;
         master->n_possible++;
@@ -175,6 +189,11 @@ nm_status nm_master_solve(nm_master *master, nm_master_result *out, nm_err *err)
     }
 done:
     return rc;
+}
+
+void nm_master_set_gap(nm_master *master, double gap)
+{
+    master->spec.gap = gap;
 }
 
 const char *nm_master_solver(const nm_master *master)

@@ -70,6 +70,9 @@ void nm_master_close(nm_master *master);
 nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, const double *h,
                              nm_err *err);
 
+/** Changes the gap wanted from now on: early rounds of lazy rows need no exact optimum. */
+void nm_master_set_gap(nm_master *master, double gap);
+
 /** Solves over the rows so far, warm where the solver can. Falls back to CLP (AUTO only, noted in
  *  the log) when the solver fails numerically. */
 nm_status nm_master_solve(nm_master *master, nm_master_result *out, nm_err *err);

@@ -8,15 +8,16 @@
 
 static const double GOOD = 1e-10; /* violation, relative to nm_row_scale, that needs no polish */
 
-/* The rows that hold by less than a millionth of their scale, for the step away from d. The step
- * is asked for a little more than what is missing, to be right after rounding. */
-static nm_status near_rows(const nm_rows *rows, const double *d, nm_rows *near, nm_err *err)
+/* The rows that hold by less than `reach` of their scale, for the step away from d. The step is
+ * asked for a little more than what is missing, to be right after rounding. */
+static nm_status near_rows(const nm_rows *rows, const double *d, double reach, nm_rows *near,
+                           nm_err *err)
 {
     for (int64_t r = 0; r < rows->m; r++) {
         double scale = nm_row_scale(rows, r, d);
         double missing = rows->h[r] - nm_row_value(rows, r, d) + 1e-14 * scale;
 
-        if (missing < -1e-6 * scale)
+        if (missing < -reach * scale)
             continue;
         nm_status rc = nm_rows_append(near, 1, nm_row(rows, r), &missing, err);
 
@@ -43,7 +44,7 @@ done:
 }
 
 static nm_status polish_step(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
-                             double *d, nm_err *err)
+                             double violation, double *d, nm_err *err)
 {
     nm_master_spec step = {.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap};
     nm_rows near = {.n = spec->n};
@@ -56,7 +57,7 @@ static nm_status polish_step(const nm_ctx *ctx, const nm_master_spec *spec, cons
     NM_TRY(step_bounds(spec->hi, d, spec->n, &hi, err));
     step.lo = lo;
     step.hi = hi;
-    NM_TRY(near_rows(rows, d, &near, err));
+    NM_TRY(near_rows(rows, d, fmax(1e-6, 100 * violation), &near, err));
     NM_TRY(nm_master_active_set.open(ctx, &step, &near, &solver, err));
     NM_TRY(nm_master_active_set.solve(solver, &result, err));
     for (int64_t j = 0; j < spec->n && result.outcome == NM_MASTER_SOLVED; j++)
@@ -80,7 +81,7 @@ nm_status nm_polish(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows
     nm_clip_to_box(spec, d);
     double violation = nm_rows_violation(rows, d);
     for (int round = 0; round < ROUNDS && violation > GOOD && isfinite(violation); round++) {
-        NM_TRY(polish_step(ctx, spec, rows, d, err));
+        NM_TRY(polish_step(ctx, spec, rows, violation, d, err));
         violation = nm_rows_violation(rows, d);
     }
     *ok = violation <= 1e-9;
@@ -89,7 +90,7 @@ done:
 }
 
 nm_status nm_find_proof(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
-                        double *y, bool *found, nm_err *err)
+                        double *y, nm_master_outcome *outcome, nm_err *err)
 {
     nm_master_spec shortest = {
         .norm = NM_NORM_L2, .n = spec->n, .lo = spec->lo, .hi = spec->hi, .gap = spec->gap};
@@ -97,11 +98,11 @@ nm_status nm_find_proof(const nm_ctx *ctx, const nm_master_spec *spec, const nm_
     void *solver = NULL;
     nm_status rc = NM_OK;
 
-    *found = false;
+    *outcome = NM_MASTER_FAILED;
     NM_TRY(nm_master_active_set.open(ctx, &shortest, rows, &solver, err));
     NM_TRY(nm_master_active_set.solve(solver, &result, err));
-    *found = result.outcome == NM_MASTER_INFEASIBLE;
-    if (*found)
+    *outcome = result.outcome;
+    if (result.outcome == NM_MASTER_INFEASIBLE)
         memcpy(y, result.y, (size_t)rows->m * sizeof *y);
 done:
     if (solver)

@@ -9,9 +9,10 @@
 nm_status nm_polish(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows, double *d,
                     bool *ok, nm_err *err);
 
-/** Looks for a proof that the rows contradict each other within the bounds.
- *  @param y  out, [rows->m]; unchanged unless found */
+/** Do the rows contradict each other within the bounds? INFEASIBLE: y is a checked proof;
+ *  SOLVED: no; FAILED: not found out.
+ *  @param y  out, [rows->m]; unchanged unless INFEASIBLE */
 nm_status nm_find_proof(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
-                        double *y, bool *found, nm_err *err);
+                        double *y, nm_master_outcome *outcome, nm_err *err);
 
 #endif

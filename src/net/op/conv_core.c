@@ -279,8 +279,28 @@ nm_status nm_conv_check(const nm_net *net, const nm_op *op, int64_t n_out, nm_er
     return NM_OK;
 }
 
-/* gamma_{k+3} as for dense layers. Direct and GEMM convolutions sum the products in some order;
-   Winograd and FFT algorithms compute other products and are outside this bound. */
+/* How many products of each output can be nonzero: the inputs that are not exactly zero, counted by
+   the convolution itself with all weights 1 (sums of small integers are exact). */
+static double *count_products(const nm_exec *ex, nm_conv_apply apply, const double *reach)
+{
+    int64_t n_in = nm_in_total(ex, 0), n_w = nm_in_value(ex, WEIGHT)->size;
+    double *present = nm_scratch(ex, (size_t)n_in, sizeof *present);
+    double *ones = nm_scratch(ex, (size_t)n_w, sizeof *ones);
+    double *count = nm_scratch(ex, (size_t)nm_out_total(ex), sizeof *count);
+
+    if (!present || !ones || !count)
+        return NULL;
+    for (int64_t i = 0; i < n_in; i++)
+        present[i] = reach[i] > 0;
+    for (int64_t i = 0; i < n_w; i++)
+        ones[i] = 1;
+    apply(ex, present, ones, NULL, count);
+    return count;
+}
+
+/* gamma_{k+3} with k the number of nonzero products, as for dense layers. Direct and GEMM
+   convolutions sum the products in some order; Winograd and FFT algorithms compute other products
+   and are outside this bound. */
 void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
                          const double *const *in, const double *const *r, double *e)
 {
@@ -288,14 +308,15 @@ void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms
     double *w = nm_scratch_abs(ex, in[WEIGHT], nm_in_value(ex, WEIGHT)->size);
     double *b = bias ? nm_scratch_abs(ex, bias, nm_in_value(ex, BIAS)->size) : NULL;
     double *x = nm_scratch_reach(ex, in[0], r[0], nm_in_total(ex, 0));
-    double gamma = nm_gamma(ex, n_terms + 3);
+    double *count = x ? count_products(ex, apply, x) : NULL;
     int64_t n = nm_out_total(ex);
 
-    if (!w || !x || (bias && !b))
+    if (!w || !x || !count || (bias && !b))
         return;
     apply(ex, x, w, b, e);
     for (int64_t i = 0; i < n; i++)
-        e[i] = nm_up_error(gamma * e[i] + (double)(2 * n_terms + 2) * NM_F32_UNDERFLOW);
+        e[i] = nm_up_error(nm_gamma(ex, (int64_t)count[i] + 3) * e[i] +
+                           (double)(2 * n_terms + 2) * NM_F32_UNDERFLOW);
 }
 
 void nm_conv_spread(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,

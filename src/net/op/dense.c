@@ -200,8 +200,18 @@ static void param_jvp(const nm_exec *ex, const double *x, const double *dw, cons
             dout[i] += attr->beta * db[i % d.n_out];
 }
 
-/* gamma_{K+3}: a product and K additions (the bias is one summand), the scaling by alpha or beta,
-   the rounding of the weight (Higham, Accuracy and Stability, Sec. 3.1). */
+static int64_t count_nonzero(const double *x, int64_t n)
+{
+    int64_t count = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        count += x[i] != 0;
+    return count;
+}
+
+/* gamma_{k+3}: a product and k additions (the bias is one summand), the scaling by alpha or beta,
+   the rounding of the weight (Higham, Accuracy and Stability, Sec. 3.1). k counts the inputs that
+   are not exactly zero: adding an exact zero is exact, in any order. */
 static void local_error(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e)
 {
@@ -211,15 +221,18 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
     double *w = nm_scratch_abs(ex, in[WEIGHT], d.n_in * d.n_out);
     double *b = bias ? nm_scratch_abs(ex, bias, d.n_out) : NULL;
     double *x = nm_scratch_reach(ex, in[0], r[0], d.rows * d.n_in);
-    double gamma = nm_gamma(ex, d.n_in + 3);
     double underflow = (double)(2 * d.n_in + 4) * (1 + fabs(attr->alpha)) * NM_F32_UNDERFLOW;
 
     (void)out;
     if (!w || !x || (bias && !b))
         return;
     apply_f64(ex, fabs(attr->alpha), x, w, fabs(attr->beta), b, false, e);
-    for (int64_t i = 0; i < d.rows * d.n_out; i++)
-        e[i] = nm_up_error(gamma * e[i] + underflow);
+    for (int64_t i = 0; i < d.rows; i++) {
+        double gamma = nm_gamma(ex, count_nonzero(x + i * d.n_in, d.n_in) + 3);
+
+        for (int64_t j = i * d.n_out; j < (i + 1) * d.n_out; j++)
+            e[j] = nm_up_error(gamma * e[j] + underflow);
+    }
 }
 
 static void spread(const nm_exec *ex, const double *const *in, const double *out,

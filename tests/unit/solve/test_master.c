@@ -366,6 +366,41 @@ static void rows_in_rounds_give_the_same_as_at_once(void **state)
     nm_ctx_free(ctx);
 }
 
+static void a_loose_gap_saves_steps_and_stays_feasible(void **state)
+{
+    nm_ctx *ctx;
+
+    (void)state;
+    assert_int_equal(nm_ctx_new(&ctx, NULL), NM_OK);
+    for (int i = 0; i < 3; i++) {
+        instance it = random_instance(all_norms[i], (shape){10, 30, 20, 3, 0, 2}, 8);
+        nm_master *master;
+        nm_master_result result;
+        nm_err err = {0};
+
+        nm_assert_ok(nm_master_open(ctx, &it.spec, NM_SOLVER_STRUCTURED, &master, &err), &err);
+        nm_assert_ok(nm_master_add_rows(master, it.m, it.a, it.h, &err), &err);
+        nm_master_set_gap(master, 0.01);
+        nm_assert_ok(nm_master_solve(master, &result, &err), &err);
+        int64_t loose = result.iterations;
+        answer got = {result.outcome,
+                      result.objective,
+                      result.lower_bound,
+                      loose,
+                      copy_of(result.d, it.spec.n),
+                      copy_of(result.y, it.m)};
+        check_solved(&it, &got, 0.01);
+        nm_master_set_gap(master, 1e-9);
+        nm_assert_ok(nm_master_solve(master, &result, &err), &err);
+        assert_true(nm_relative_gap(result.objective, result.lower_bound) <= 1e-9);
+        assert_true(loose < result.iterations);
+        nm_master_close(master);
+        free_answer(&got);
+        free_instance(&it);
+    }
+    nm_ctx_free(ctx);
+}
+
 static void threads_do_not_change_a_bit(void **state)
 {
     nm_ctx *ctx;
@@ -408,6 +443,7 @@ int main(void)
         cmocka_unit_test(contradictory_rows_are_proven_so),
         cmocka_unit_test(too_narrow_a_box_is_proven_so),
         cmocka_unit_test(rows_in_rounds_give_the_same_as_at_once),
+        cmocka_unit_test(a_loose_gap_saves_steps_and_stays_feasible),
         cmocka_unit_test(threads_do_not_change_a_bit),
     };
 
