@@ -38,10 +38,21 @@ enum { NM_LABEL_NONE = INT32_MIN };
         .size = sizeof(nm_data_opts), .last = -1, .label_column = NM_LABEL_NONE                    \
     }
 
-/** Reads points: .npy, .npz (arrays x, y), .csv, IDX, CIFAR-10 .bin; .gz where usual. The format
- *  follows content and name.
- *  @param labels_path  file with the labels, NULL if `path` holds them or there are none
- *  Values must be finite; sizes must agree with n_in and each other. */
+/** Reads points: .npy, .npz (arrays x and y; or else the first, unlabelled), .csv, IDX, CIFAR-10
+ *  .bin; each may be gzipped. Content decides the format where it is unmistakable, else the name.
+ *  Points are what the network receives: values are computed in double as
+ *  (v / scale - mean[c]) / std[c] and rounded to float32 once, float64 data too.
+ *  CSV: one point a line, ',', ';' or tab between numbers, decimal point '.', perhaps a first line
+ *  of names or one that begins with '#'. Without a label column, the last column of n_in + 1 is the
+ *  label.
+ *  Channel c counts along the first axis of a point if that has n_channels entries, else the last.
+ *  @param labels_path  file with the labels (any of the formats, one integer a row), NULL if `path`
+ *                      holds them or there are none; wins over labels inside `path`
+ *  @param opts         NULL = defaults
+ *  @param out          rows count from 0 as in the file; free with nm_points_free()
+ *  @return NM_OK; NM_E_IO; NM_E_FORMAT (damaged, a value not finite, a label out of range);
+ *          NM_E_SHAPE (sizes that do not agree with n_in or each other, no points at all);
+ *          NM_E_UNSUPPORTED; NM_E_ARG (range or options); NM_E_NOMEM; NM_E_CANCELLED, NM_E_LIMIT */
 NM_API nm_status nm_points_load(nm_ctx *ctx, const char *path, const char *labels_path,
                                 const nm_data_opts *opts, nm_points *out, nm_err *err);
 NM_API void nm_points_free(nm_points *points);

@@ -26,7 +26,8 @@ NM_API nm_status nm_evaluate(nm_ctx *ctx, const nm_net *net, const nm_points *po
                              bool in_float64, float *outputs, nm_eval_report *out, nm_err *err);
 NM_API void nm_eval_report_free(nm_eval_report *report);
 
-/** Predicted class of each point: index of the largest score, the first of equals.
+/** Predicted class of each point: index of the largest score, the first of equals; -1 where a score
+ *  is not a number.
  *  @param classes  [n], caller's buffer */
 NM_API nm_status nm_predict(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n,
                             int64_t *classes, nm_err *err);

@@ -8,6 +8,7 @@
 #include "netmend/net.h"
 #include "netmend/plan.h"
 #include "netmend/repair.h"
+#include "netmend/report.h"
 #include "netmend/train.h"
 
 #endif

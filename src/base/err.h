@@ -7,6 +7,10 @@
 /** Records a failure unless `err` already holds one. @return `code`. `err` may be NULL. */
 nm_status nm_fail(nm_err *err, nm_status code, const char *fmt, ...) NM_PRINTF(3, 4);
 
+#ifdef __clang_analyzer__ /* it does not look into err.c and would go on as if all were well */
+#define nm_fail(err, code, ...) (nm_fail(err, code, __VA_ARGS__), (code))
+#endif
+
 /** Puts text before the message of a failure ("file.npy: "); nothing happens when err is clean. */
 void nm_err_prefix(nm_err *err, const char *fmt, ...) NM_PRINTF(2, 3);
 

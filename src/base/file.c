@@ -80,11 +80,20 @@ done:
     return rc;
 }
 
+size_t nm_inflate_bound(size_t n_packed)
+{
+    const size_t least = (size_t)16 << 20, ratio = 256;
+
+    if (n_packed <= least / ratio)
+        return least;
+    return n_packed <= SIZE_MAX / ratio ? n_packed * ratio : SIZE_MAX;
+}
+
 nm_status nm_file_read_gz(const char *path, size_t max_bytes, nm_buffer *out, nm_err *err)
 {
     nm_buffer packed;
-    nm_status rc =
-        nm_file_read(path, max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX, &packed, err);
+    size_t bound = max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX;
+    nm_status rc = nm_file_read(path, bound, &packed, err);
 
     memset(out, 0, sizeof *out);
     if (rc != NM_OK)
@@ -93,7 +102,9 @@ nm_status nm_file_read_gz(const char *path, size_t max_bytes, nm_buffer *out, nm
         *out = packed;
         return NM_OK;
     }
-    rc = inflate_all(path, &packed, max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX, out, err);
+    if (bound > nm_inflate_bound(packed.n_bytes))
+        bound = nm_inflate_bound(packed.n_bytes);
+    rc = inflate_all(path, &packed, bound, out, err);
     nm_buffer_free(&packed);
     return rc;
 }

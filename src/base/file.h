@@ -15,7 +15,12 @@ typedef struct nm_buffer {
 /** Reads a regular file of at most max_bytes; messages name the path. */
 nm_status nm_file_read(const char *path, size_t max_bytes, nm_buffer *out, nm_err *err);
 
-/** Reads a file; gzip content (by magic, not name) is inflated, up to max_bytes in all. */
+/** What n packed bytes may inflate to: 16 MiB, or 256 times their number if that is more. Denser
+ *  data are a trap rather than data, and memory has to stay in proportion to the file. */
+size_t nm_inflate_bound(size_t n_packed);
+
+/** Reads a file; gzip content (by magic, not name) is inflated, up to max_bytes in all and up to
+ *  nm_inflate_bound(). */
 nm_status nm_file_read_gz(const char *path, size_t max_bytes, nm_buffer *out, nm_err *err);
 
 void nm_buffer_free(nm_buffer *buffer);

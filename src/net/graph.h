@@ -89,6 +89,13 @@ typedef struct nm_layer {
     const char *locked; /* why it must not be edited (shared constant, ...), NULL if it may be */
 } nm_layer;
 
+/** The file a net came from, kept for writing it back; what it holds is io's business (io embeds
+ *  this struct). Shared between clones. */
+typedef struct nm_source {
+    int n_refs;
+    void (*destroy)(struct nm_source *self);
+} nm_source;
+
 struct nm_net {
     nm_value *values;
     int n_values;
@@ -98,8 +105,8 @@ struct nm_net {
     int n_layers;
     int input, output; /* value indices */
     int scores; /* value that classification looks at: the input of a final Softmax, else output */
-    bool batch_symbolic;      /* the file's leading input axis is a batch of any size */
-    struct nm_source *source; /* the file it came from, for writing back; NULL if built here */
+    bool batch_symbolic; /* the file's leading input axis is a batch of any size */
+    nm_source *source;   /* NULL if built here; the net owns one reference */
 };
 
 /* -- building (io/ and tests); a half-built net is freed with nm_net_free() ------------------ */

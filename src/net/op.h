@@ -2,7 +2,8 @@
  *
  * Conventions for all facets
  * - n points; the arrays of non-constant values are [n x size], row-major; constants are [size].
- *   An absent optional input has a NULL array.
+ *   An absent optional input has a NULL array. An operator whose inputs are all constant is only
+ *   ever evaluated for folding, with n = 1.
  * - "pattern": piecewise linear operators are linear once the pieces are chosen (ReLU side, pool
  *   winner). jvp and vjp take the pieces from the values they are given. A ReLU at exactly 0
  *   counts as on (APRNN, PLDI 2023), a pool tie goes to the first element in window order.
@@ -17,9 +18,10 @@
 typedef struct nm_exec {
     const nm_net *net;
     const nm_op *op;
-    int64_t n;  /* points */
-    bool plain; /* evaluate with plain loops only (independent checks), not through BLAS */
-    struct nm_scratch *scratch;
+    int64_t n;     /* points */
+    bool plain;    /* evaluate with plain loops only (independent checks), not through BLAS */
+    bool probable; /* local_error: probabilistic instead of any-order bound on sums (nm_gamma) */
+    struct nm_arena *arena;
 } nm_exec;
 
 /** Scratch room of n elements of `size` bytes, 64-byte aligned, not zeroed, valid until the facet
@@ -71,6 +73,9 @@ nm_status nm_node_float(const nm_node_view *node, const char *name, double fallb
 /** At most `room` integers; *n = 0 if absent. */
 nm_status nm_node_ints(const nm_node_view *node, const char *name, int64_t *out, size_t room,
                        size_t *n, nm_err *err);
+/** The string is lent by the node. */
+nm_status nm_node_string(const nm_node_view *node, const char *name, const char *fallback,
+                         const char **out, nm_err *err);
 
 struct nm_op_kind {
     const char *name; /* as in messages, e.g. "Gemm" */
@@ -98,7 +103,7 @@ struct nm_op_kind {
     /** Checks inputs and attributes, gives the output's shape. */
     nm_status (*infer)(const nm_net *net, const nm_op *op, nm_shape *out, nm_err *err);
 
-    /** out[n x size_out] from in[]. Both precisions come from one source (net/typed.h). */
+    /** out[n x size_out] from in[]. Both precisions come from one source (tensor/typed.h). */
     void (*forward_f32)(const nm_exec *ex, const float *const *in, float *out);
     void (*forward_f64)(const nm_exec *ex, const double *const *in, double *out);
 
@@ -128,18 +133,24 @@ struct nm_op_kind {
     /* -- piecewise linear operators only ------------------------------------------------------ */
 
     /** Number of pins per point, and the k-th one for the pieces that z (input 0 of ONE point)
-     *  lies on. NULL for operators that are linear everywhere; `smooth` operators have none. */
+     *  lies on. NULL for operators that are linear everywhere; `smooth` operators have none.
+     *  A pin with plus == minus holds always (a pool's window entry in the padding). */
     int64_t (*n_pins)(const nm_net *net, const nm_op *op);
     nm_pin (*pin)(const nm_net *net, const nm_op *op, const double *z, int64_t k);
 
-    /** True if the operator is neither linear nor piecewise linear in its data inputs. */
+    /** True if the operator is neither linear nor piecewise linear in its data inputs; ask
+     *  nm_op_is_smooth(), since some are linear for certain operands. */
     bool smooth;
+
+    /** Smooth kinds only: is this operator linear after all (Mul by a constant)? NULL = never. */
+    bool (*is_linear)(const nm_net *net, const nm_op *op);
 
     /* -- float32 deviation (verify/deploy.c, design section 8) --------------------------------- */
 
     /** e[n x size_out]: bound on |computed - exact| of one float32 evaluation of this operator, in
-     *  any order of summation, with or without FMA, on inputs whose magnitude is at most
-     *  |in| + r (r[i] NULL = 0). NULL facet: evaluation is exact (moves, max, ReLU). */
+     *  any order of summation, with or without FMA, on inputs at most r away from in (r[i] NULL =
+     *  0). NULL facet: evaluation is exact (moves, max, ReLU). Weights and other constants may be
+     *  rounded to float32 on the way. */
     void (*local_error)(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e);
 
@@ -152,15 +163,28 @@ struct nm_op_kind {
     void (*residual)(const nm_exec *ex, const double *const *in, const double *out,
                      const double *const *r, double *q);
 
+    /** What the machinery shared by a family of operators works from (net/op/pieces.h, smooth.h,
+     *  move.h, binary.h); NULL if the kind has all facets of its own. */
+    const void *family;
+
     /** The operator only renames or reshapes: out may share the memory of input 0. */
     bool is_view;
 };
 
-/** gamma_n = n u / (1 - n u), u = 2^-24 (Higham, Accuracy and Stability, ch. 3). */
+/** gamma_n = n u / (1 - n u), u = 2^-24: relative error of n float32 operations in any order
+ *  (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3); INFINITY when n u >= 1. */
 double nm_gamma_f32(int64_t n);
+
+/** The factor for a sum of n products, in the model that ex asks for: nm_gamma_f32(n), or with
+ *  ex->probable the smaller of that and exp((lambda sqrt(n) u + n u^2) / (1 - u)) - 1, lambda = 6
+ *  (Higham & Mary, SIAM J. Sci. Comput. 41, 2019, Theorem 2.4). */
+double nm_gamma(const nm_exec *ex, int64_t n);
 
 /** Largest absolute error of one float32 operation that underflows (also when flushed to 0). */
 #define NM_F32_UNDERFLOW 0x1p-126
+
+/** True if this operator is neither linear nor piecewise linear in its data inputs. */
+bool nm_op_is_smooth(const nm_net *net, const nm_op *op);
 
 /** Kind that implements an ONNX operator of the default domain; NULL if none (op/registry.c). */
 const nm_op_kind *nm_op_find(const char *onnx_name);
@@ -168,8 +192,49 @@ const nm_op_kind *nm_op_find(const char *onnx_name);
 /** Comma-separated ONNX names of everything supported, for messages. Static storage. */
 const char *nm_op_list(void);
 
-/* One line per operator with its file op/<name>.c; the registry's table lists them again. */
+/* The kinds; the registry's table lists them again. */
 extern const nm_op_kind nm_op_dense; /* Gemm, and MatMul with constant right side */
+extern const nm_op_kind nm_op_conv;
+extern const nm_op_kind nm_op_conv_transpose;
+extern const nm_op_kind nm_op_batch_norm;
 extern const nm_op_kind nm_op_relu;
+extern const nm_op_kind nm_op_leaky_relu;
+extern const nm_op_kind nm_op_prelu;
+extern const nm_op_kind nm_op_clip;
+extern const nm_op_kind nm_op_abs;
+extern const nm_op_kind nm_op_neg;
+extern const nm_op_kind nm_op_hard_sigmoid;
+extern const nm_op_kind nm_op_sigmoid;
+extern const nm_op_kind nm_op_tanh;
+extern const nm_op_kind nm_op_hard_swish;
+extern const nm_op_kind nm_op_elu;
+extern const nm_op_kind nm_op_gelu;
+extern const nm_op_kind nm_op_erf;
+extern const nm_op_kind nm_op_exp;
+extern const nm_op_kind nm_op_log;
+extern const nm_op_kind nm_op_sqrt;
+extern const nm_op_kind nm_op_pow;
+extern const nm_op_kind nm_op_softmax;
+extern const nm_op_kind nm_op_log_softmax;
+extern const nm_op_kind nm_op_add;
+extern const nm_op_kind nm_op_sub;
+extern const nm_op_kind nm_op_mul;
+extern const nm_op_kind nm_op_div;
+extern const nm_op_kind nm_op_max_pool;     /* MaxPool and GlobalMaxPool */
+extern const nm_op_kind nm_op_average_pool; /* AveragePool and GlobalAveragePool */
+extern const nm_op_kind nm_op_reduce;       /* ReduceMean and ReduceSum */
+extern const nm_op_kind nm_op_identity;     /* Identity and Dropout */
+extern const nm_op_kind nm_op_flatten;
+extern const nm_op_kind nm_op_reshape;
+extern const nm_op_kind nm_op_squeeze;
+extern const nm_op_kind nm_op_unsqueeze;
+extern const nm_op_kind nm_op_transpose;
+extern const nm_op_kind nm_op_concat;
+extern const nm_op_kind nm_op_slice;
+extern const nm_op_kind nm_op_gather;
+extern const nm_op_kind nm_op_pad;
+extern const nm_op_kind nm_op_expand;
+extern const nm_op_kind nm_op_cast;
+extern const nm_op_kind nm_op_shape_of; /* Shape */
 
 #endif

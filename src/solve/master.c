@@ -75,7 +75,7 @@ void nm_master_close(nm_master *master)
 {
     if (!master)
         return;
-    if (master->state)
+    if (master->kind && master->state)
         master->kind->close(master->state);
     nm_rows_free(&master->rows);
     nm_free(master->plain_y);

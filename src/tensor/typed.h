@@ -1,11 +1,11 @@
 /* Compiles the half of a file that is guarded by NM_REAL once per precision:
  *
  *     #ifdef NM_REAL
- *     static void NM_TYPED(forward)(..., const NM_REAL *x, ...) { ... }   -> forward_f32,
- * forward_f64 #else
+ *     static void NM_TYPED(forward)(..., const NM_REAL *x, ...) { ... }   becomes forward_f32
+ *     #else                                                               and forward_f64
  *     ... everything else ...
  *     #define NM_SELF "net/op/relu.c"
- *     #include "net/typed.h"
+ *     #include "tensor/typed.h"
  *     ... the table that names forward_f32 and forward_f64 ...
  *     #endif
  */

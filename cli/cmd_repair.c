@@ -1,0 +1,180 @@
+/* netmend repair: the smallest change of weights that makes given inputs right. */
+#include <inttypes.h>
+
+#include "repair_data.h"
+
+/* -- plan -------------------------------------------------------------------------------------- */
+
+static nm_status make_plan(nm_cli *cli, nm_repair_args *args, const nm_net *net, nm_plan **out,
+                           nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    NM_CLI_TRY(nm_plan_new(net, out, err));
+    if (args->mask) {
+        NM_CLI_TRY(nm_plan_mark_file(cli->ctx, *out, args->mask, err));
+    } else {
+        NM_CLI_TRY(nm_plan_mark_text(*out, args->layer, (nm_free_kind)args->free_kind, err));
+    }
+    if (nm_plan_n_free(*out) == 0)
+        NM_CLI_THROW(err, NM_E_ARG, "%s frees no parameter", args->mask ? args->mask : "--layer");
+    NM_CLI_TRY(nm_plan_set_bounds(*out, args->bound.lo, args->bound.hi, err));
+done:
+    return rc;
+}
+
+/* Without --layer and --mask the last layer is taken, and the output says so. @return whether */
+static bool fill_open_choices(nm_repair_args *args)
+{
+    bool layer_open = !args->mask && !args->layer;
+
+    if (layer_open)
+        args->layer = "last";
+    if (!args->mask && args->free_kind < 0)
+        args->free_kind = NM_FREE_ALL;
+    return layer_open;
+}
+
+/* -- output ------------------------------------------------------------------------------------ */
+
+/* Rows of the file behind indices into a set. */
+static json_t *file_rows(const nm_points *points, const int64_t *indices, int64_t n)
+{
+    json_t *array = json_array();
+
+    for (int64_t i = 0; i < n; i++)
+        if (json_array_append_new(array, json_integer(points->rows[indices[i]])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
+                       const nm_repair_report *report)
+{
+    char *json = nm_repair_report_json(report);
+
+    nm_doc_put(&cli->doc, "method", json_string(nm_repair_method_name(args)));
+    nm_doc_put(&cli->doc, "norm", json_string(nm_norm_name((nm_norm)args->norm)));
+    nm_doc_merge(&cli->doc, json);
+    nm_string_free(json);
+    nm_doc_put(&cli->doc, "conflict_rows",
+               file_rows(&data->repair, report->conflict, report->n_conflict));
+    nm_doc_put(&cli->doc, "output",
+               nm_doc_text(report->outcome == NM_REPAIRED ? args->output : NULL));
+}
+
+static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
+                       const nm_net *net, const nm_plan *plan, bool layer_open)
+{
+    const char *separator = " ";
+
+    (void)fprintf(out, "%s: %" PRId64 " of %" PRId64 " points of %s to repair\n", args->model,
+                  data->repair.n, data->n_candidates, args->inputs.path);
+    (void)fprintf(out, "changing layer");
+    for (int i = 0; i < nm_net_n_layers(net); i++) {
+        nm_layer_info layer;
+        nm_err ignored = {0};
+
+        if (!nm_plan_edits(plan, i) || nm_net_layer_info(net, i, &layer, &ignored) != NM_OK)
+            continue;
+        (void)fprintf(out, "%s%d '%s'", separator, i, layer.name);
+        separator = ", ";
+    }
+    (void)fprintf(out, " (%" PRId64 " parameters)%s\n\n", nm_plan_n_free(plan),
+                  layer_open ? "; the last one, since no --layer is given" : "");
+}
+
+/* Rows of the file, where they are not the indices that the report names. */
+static void print_rows(FILE *out, const char *what, const nm_points *points, const int64_t *indices,
+                       int64_t n)
+{
+    enum { MAX_SHOWN = 20 };
+    bool same = true;
+
+    for (int64_t i = 0; i < n; i++)
+        same = same && points->rows[indices[i]] == indices[i];
+    if (same)
+        return;
+    (void)fprintf(out, "%s", what);
+    for (int64_t i = 0; i < n && i < MAX_SHOWN; i++)
+        (void)fprintf(out, "%s%" PRId64, i ? ", " : " ", points->rows[indices[i]]);
+    (void)fprintf(out, "%s\n", n > MAX_SHOWN ? ", ..." : "");
+}
+
+static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
+                              const nm_repair_report *report, nm_err *err)
+{
+    char *text = nm_repair_report_text(report);
+
+    if (!text)
+        return nm_cli_fail(err, NM_E_NOMEM, "out of memory");
+    (void)fputs(text, out);
+    nm_string_free(text);
+    print_rows(out, "  these are rows of the input file:", &data->repair, report->conflict,
+               report->n_conflict);
+    print_rows(out, "  and rows of the keep file:", &data->keep, report->conflict_keep,
+               report->n_conflict_keep);
+    if (report->outcome == NM_REPAIRED)
+        (void)fprintf(out, "wrote %s\n", args->output);
+    else
+        (void)fprintf(out, "%s was not written\n", args->output);
+    return NM_OK;
+}
+
+static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
+{
+    nm_repair_args *args = args_memory;
+    nm_repair_opts opts = nm_repair_args_opts(args);
+    nm_status rc = NM_OK;
+    nm_net *net = NULL;
+    nm_plan *plan = NULL;
+    nm_repair_data data = {0};
+    nm_repair_task task;
+    nm_repair_report report = {0};
+    bool layer_open;
+    double start = nm_term_now();
+    FILE *out;
+
+    NM_CLI_TRY(nm_repair_args_check(args, err));
+    layer_open = fill_open_choices(args);
+    NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
+    NM_CLI_TRY(make_plan(cli, args, net, &plan, err));
+    NM_CLI_TRY(nm_repair_data_load(cli, args, net, &data, err));
+    nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
+    task = nm_repair_data_task(&data);
+    NM_CLI_TRY(nm_repair(cli->ctx, net, plan, &task, &opts, args->output, NULL, &report, err));
+    cli->status = nm_outcome_name(report.outcome);
+    cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
+    put_report(cli, args, &data, &report);
+    out = nm_cli_text(cli);
+    if (out) {
+        print_task(out, args, &data, net, plan, layer_open);
+        NM_CLI_TRY(print_report(out, args, &data, &report, err));
+    }
+done:
+    nm_repair_report_free(&report);
+    nm_repair_data_free(&data);
+    nm_plan_free(plan);
+    nm_net_free(net);
+    return rc;
+}
+
+const nm_verb nm_verb_repair = {
+    .name = "repair",
+    .summary = "change a network as little as possible until given inputs are right",
+    .synopsis = "MODEL -x FILE [-y FILE] -o OUT.onnx [OPTIONS]",
+    .description = "Finds the smallest change of the weights of a layer with which the network "
+                   "classifies all\nrepair points as wanted, writes the repaired network, and "
+                   "checks the points on the file.",
+    .exit_codes = NM_REPAIR_EXIT_CODES,
+    .examples = {"netmend repair moons.onnx -x bad_x.npy -y bad_y.npy --layer 2 -o fixed.onnx",
+                 "netmend repair mnist.onnx -x fog.npy -y fog_labels.npy --select Misclassified "
+                 "--size 50\n      --keep train.npz --test t10k-images-idx3-ubyte.gz "
+                 "--test-labels t10k-labels-idx1-ubyte.gz\n      --layer 1.. --norm linf+l1n "
+                 "-o fixed.onnx"},
+    .groups = nm_repair_groups,
+    .args_bytes = sizeof(nm_repair_args),
+    .run = run,
+};

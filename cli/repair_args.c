@@ -1,0 +1,229 @@
+#include "repair_args.h"
+
+#include <math.h>
+
+#define AT(field) .offset = offsetof(nm_repair_args, field)
+
+static const nm_opt model_rows[] = {
+    {.name = "MODEL",
+     .kind = NM_OPT_PATH,
+     .positional = true,
+     .required = true,
+     AT(model),
+     .help = "network to repair, .onnx or .nnet"},
+    {.name = "output",
+     .short_name = 'o',
+     .kind = NM_OPT_PATH,
+     .required = true,
+     AT(output),
+     .arg = "OUT.onnx",
+     .help = "repaired network; written only if the repair succeeds"},
+    {0}};
+
+static const nm_opt set_rows[] = {
+    {.name = "select",
+     .kind = NM_OPT_TEXT,
+     AT(select),
+     .arg = "HOW",
+     .initial = "All",
+     .help = "repair set: All points of --inputs, or the Misclassified ones, in file order"},
+    {.name = "size",
+     .kind = NM_OPT_INT,
+     AT(size),
+     .arg = "N",
+     .min = 1,
+     .max = 1e15,
+     .initial = "all",
+     .word = "all",
+     .word_value = 0x1p62,
+     .help = "take the first N of them"},
+    {.name = "target",
+     .kind = NM_OPT_TEXT,
+     AT(target),
+     .arg = "CLASS|FILE",
+     .shown = "the labels",
+     .help = "wanted classes where they differ from the labels: one number for all points, or a "
+             "file of labels"},
+    {.name = "property", .kind = NM_OPT_LATER},
+    {0}};
+
+static const char *const free_names[] = {"weights+biases", "weights", "biases", NULL};
+
+static const nm_opt edit_rows[] = {
+    {.name = "layer",
+     .kind = NM_OPT_TEXT,
+     AT(layer),
+     .arg = "L",
+     .shown = "last",
+     .help = "layer to change: index (negative: from the end), name, last, all, or K.. (weights "
+             "of layer K, biases of K and later)"},
+    {.name = "free",
+     .kind = NM_OPT_CHOICE,
+     AT(free_kind),
+     .choices = free_names,
+     .arg = "WHAT",
+     .shown = "weights+biases",
+     .help = "what may change in it: weights+biases, weights or biases"},
+    {.name = "mask",
+     .kind = NM_OPT_PATH,
+     AT(mask),
+     .arg = "FILE.npz",
+     .help = "instead of --layer: single parameters, arrays <layer>.weight and <layer>.bias, "
+             "nonzero = may change"},
+    {.name = "bound",
+     .kind = NM_OPT_BOUNDS,
+     AT(bound),
+     .arg = "B|LO:HI",
+     .initial = "none",
+     .word = "none",
+     .help = "on the change of each parameter: -B to B, or LO to HI"},
+    {.name = "edit", .kind = NM_OPT_LATER},
+    {0}};
+
+/* The order of these lists is that of the enums in netmend/repair.h. */
+static const char *const method_names[] = {"pointwise", "aprnn", NULL};
+static const char *const later_methods[] = {"prdnn", "layerwise", "minimal",  "multilayer", "vere",
+                                            "inner", "head",      "finetune", "cegis",      NULL};
+static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", NULL};
+static const char *const later_norms[] = {"function", NULL};
+static const char *const count_names[] = {"free", "marked", NULL};
+static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
+static const char *const pins_names[] = {"lazy", "all", "none", NULL};
+static const char *const solver_names[] = {"auto", "clp", "structured", NULL};
+
+static const nm_opt problem_rows[] = {
+    {.name = "method",
+     .kind = NM_OPT_CHOICE,
+     AT(method),
+     .choices = method_names,
+     .later = later_methods,
+     .initial = "pointwise",
+     .help = "aprnn: one program that holds every later activation on its present side"},
+    {.name = "norm",
+     .kind = NM_OPT_CHOICE,
+     AT(norm),
+     .choices = norm_names,
+     .later = later_norms,
+     .initial = "l2",
+     .arg = "NORM",
+     .help = "size of the change, which is minimised: l2, l1, linf, or linf+l1n (largest change "
+             "plus mean change)"},
+    {.name = "norm-includes-outputs",
+     .kind = NM_OPT_FLAG,
+     AT(norm_includes_outputs),
+     .help = "the norm also counts the changes of the outputs at the repair points"},
+    {.name = "norm-counts",
+     .kind = NM_OPT_CHOICE,
+     AT(norm_counts),
+     .choices = count_names,
+     .initial = "free",
+     .help = "parameters behind the mean of linf+l1n: those that can act, or all marked ones"},
+    {.name = "margin",
+     .kind = NM_OPT_DOUBLE,
+     AT(margin),
+     .arg = "M",
+     .max = INFINITY,
+     .initial = "auto",
+     .word = "auto",
+     .word_value = NAN,
+     .unit = "output units",
+     .help = "how far the wanted class must be above each other; auto: the least that survives "
+             "float32 evaluation"},
+    {.name = "safe",
+     .kind = NM_OPT_CHOICE,
+     AT(safe),
+     .choices = safe_names,
+     .initial = "any-order",
+     .arg = "HOW",
+     .help = "what a float32 evaluation elsewhere may not undo: any-order (rigorous bound), "
+             "probable (probabilistic bound) or none (right in float64)"},
+    {.name = "pins",
+     .kind = NM_OPT_CHOICE,
+     AT(pins),
+     .choices = pins_names,
+     .initial = "lazy",
+     .help = "later activations held on their side: where needed, all, none"},
+    {.name = "strategy", .kind = NM_OPT_LATER},
+    {.name = "batch", .kind = NM_OPT_LATER},
+    {.name = "passes", .kind = NM_OPT_LATER},
+    {.name = "max-drawdown", .kind = NM_OPT_LATER},
+    {.name = "elastic", .kind = NM_OPT_LATER},
+    {0}};
+
+static const nm_opt solver_rows[] = {
+    {.name = "solver",
+     .kind = NM_OPT_CHOICE,
+     AT(solver),
+     .choices = solver_names,
+     .arg = "NAME",
+     .initial = "auto",
+     .help = "auto, clp or structured"},
+    {.name = "gap",
+     .kind = NM_OPT_DOUBLE,
+     AT(gap),
+     .arg = "G",
+     .max = 1,
+     .above_min = true,
+     .initial = "1e-6",
+     .help = "relative distance from the optimum that is good enough"},
+    {.name = "max-rounds",
+     .kind = NM_OPT_INT,
+     AT(max_rounds),
+     .arg = "N",
+     .min = 1,
+     .max = 1e6,
+     .initial = "20",
+     .help = "how often margins may be raised after checking the written file"},
+    {.name = "claim", .kind = NM_OPT_LATER},
+    {.name = "report", .kind = NM_OPT_LATER},
+    {0}};
+
+#undef AT
+
+const nm_opt_group nm_repair_groups[] = {
+    {"Arguments", model_rows, 0},
+    {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},
+    {"Data", nm_keep_rows, offsetof(nm_repair_args, keep)},
+    {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},
+    {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
+    {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
+    {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
+    {"What must become right", set_rows, 0},
+    {"What may change", edit_rows, 0},
+    {"What is asked", problem_rows, 0},
+    {"Solver", solver_rows, 0},
+    NM_COMMON_GROUP,
+    {0}};
+
+nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
+{
+    nm_repair_opts opts = NM_REPAIR_OPTS_INIT;
+
+    opts.method = (nm_method)args->method;
+    opts.norm = (nm_norm)args->norm;
+    opts.norm_includes_outputs = args->norm_includes_outputs;
+    opts.norm_counts_marked = args->norm_counts == 1;
+    opts.margin = args->margin;
+    opts.safe = (nm_safe)args->safe;
+    opts.pins = (nm_pins)args->pins;
+    opts.solver = (nm_solver)args->solver;
+    opts.gap = args->gap;
+    opts.max_rounds = (int)args->max_rounds;
+    return opts;
+}
+
+const char *nm_repair_method_name(const nm_repair_args *args)
+{
+    return method_names[args->method];
+}
+
+nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
+{
+    if (!args->inputs.path)
+        return nm_cli_fail(err, NM_E_ARG, "--inputs is missing (the points to repair)");
+    if (args->mask && args->layer)
+        return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
+    if (args->mask && args->free_kind >= 0)
+        return nm_cli_fail(err, NM_E_ARG, "--mask says what is free, --free goes with --layer");
+    return NM_OK;
+}

@@ -1,0 +1,35 @@
+/* Options of `netmend repair`. */
+#ifndef NM_CLI_REPAIR_ARGS_H
+#define NM_CLI_REPAIR_ARGS_H
+
+#include "data_args.h"
+
+typedef struct nm_repair_args {
+    nm_common_opts common;
+    const char *model, *output;
+    nm_data_set inputs, keep, reference, test, similar;
+    nm_data_prep prep;
+    const char *select, *target;
+    int64_t size; /* INT64_MAX = all */
+    const char *layer, *mask;
+    int free_kind;
+    nm_opt_bounds bound;
+    int method, norm, norm_counts, safe, pins, solver;
+    bool norm_includes_outputs;
+    double margin, gap;
+    int64_t max_rounds;
+} nm_repair_args;
+
+/** Groups for a verb whose struct is nm_repair_args. */
+extern const nm_opt_group nm_repair_groups[];
+
+/** Options of the library call. */
+nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
+
+/** "pointwise" or "aprnn". Static storage. */
+const char *nm_repair_method_name(const nm_repair_args *args);
+
+/** NM_E_ARG for combinations that make no sense. */
+nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err);
+
+#endif

@@ -1,0 +1,21 @@
+/* The points of one repair: loading, choosing the repair set, wanted classes. */
+#ifndef NM_CLI_REPAIR_DATA_H
+#define NM_CLI_REPAIR_DATA_H
+
+#include "repair_args.h"
+
+/** Sets that were not given are empty. Free with nm_repair_data_free(). */
+typedef struct nm_repair_data {
+    nm_points repair; /**< the chosen points; their labels are the wanted classes */
+    nm_points keep, reference, test, similar;
+    int64_t n_candidates; /**< points of --inputs, from which they were chosen */
+} nm_repair_data;
+
+nm_status nm_repair_data_load(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
+                              nm_repair_data *out, nm_err *err);
+void nm_repair_data_free(nm_repair_data *data);
+
+/** The library's view of the data; lends everything. */
+nm_repair_task nm_repair_data_task(const nm_repair_data *data);
+
+#endif

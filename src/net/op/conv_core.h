@@ -1,0 +1,75 @@
+/* What Conv and ConvTranspose share. Both relate an *image* [images x groups * image_channels x
+ * window.in] to *rows* [images x groups * row_channels x window.out] through one window and weights
+ * [groups * row_channels x image_channels x taps]:
+ *
+ *     correlate   rows  += W col(image)      Conv forward, ConvTranspose adjoint
+ *     scatter     image += col'(W' rows)     ConvTranspose forward, Conv adjoint
+ *     outer       W     += rows col(image)'  adjoint w.r.t. the weights of both
+ *
+ * col() is im2col, by tiles: parts of a large image, or several small ones, so that each matrix
+ * product is large enough to run fast and its columns stay in the cache. */
+#ifndef NM_NET_OP_CONV_CORE_H
+#define NM_NET_OP_CONV_CORE_H
+
+#include "net/op.h"
+#include "net/op/window.h"
+
+/** Attributes of both kinds. */
+typedef struct nm_conv_attr {
+    nm_window_attr window;
+    int64_t groups;
+    /* ConvTranspose only: */
+    size_t n_output_padding;
+    int64_t output_padding[NM_WINDOW_AXES];
+} nm_conv_attr;
+
+typedef struct nm_conv {
+    nm_window window;
+    int64_t images;                       /* of all points */
+    int64_t groups;                       /* independent blocks of channels */
+    int64_t image_channels, row_channels; /* per group */
+} nm_conv;
+
+void nm_conv_correlate_f32(const nm_exec *ex, const nm_conv *c, const float *image,
+                           const float *weights, float *rows);
+void nm_conv_correlate_f64(const nm_exec *ex, const nm_conv *c, const double *image,
+                           const double *weights, double *rows);
+void nm_conv_scatter_f32(const nm_exec *ex, const nm_conv *c, const float *rows,
+                         const float *weights, float *image);
+void nm_conv_scatter_f64(const nm_exec *ex, const nm_conv *c, const double *rows,
+                         const double *weights, double *image);
+void nm_conv_outer(const nm_exec *ex, const nm_conv *c, const double *rows, const double *image,
+                   double *weights);
+
+/** out[...] = bias of the channel, or 0 without biases. */
+void nm_conv_fill_f32(const nm_exec *ex, const float *bias, float *out);
+void nm_conv_fill_f64(const nm_exec *ex, const double *bias, double *out);
+
+/** gb[channel] += sum of dout over points and positions. */
+void nm_conv_bias_vjp(const nm_exec *ex, const double *dout, double *gb);
+
+/** dout += db of the channel. */
+void nm_conv_bias_jvp(const nm_exec *ex, const double *db, double *dout);
+
+/** Reads the attributes of both kinds. */
+nm_status nm_conv_parse(const nm_node_view *node, void *attr, nm_err *err);
+
+/** Checks that weights are constant, of the input's rank, and fit kernel_shape; that biases are
+ *  constant and n_out many. */
+nm_status nm_conv_check(const nm_net *net, const nm_op *op, int64_t n_out, nm_err *err);
+
+/** Applies the operator without biases to |weights| and non-negative x: for error bounds.
+ *  @param forward  of one kind, without biases: y = W x
+ *  @return false when memory ran out */
+typedef void (*nm_conv_apply)(const nm_exec *ex, const double *x, const double *w,
+                              const double *bias, double *y);
+
+/** local_error facet; n_terms is the most products that one output sums. */
+void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
+                         const double *const *in, const double *const *r, double *e);
+
+/** spread facet. */
+void nm_conv_spread(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
+                    const double *const *in, const double *const *r, double *s);
+
+#endif

@@ -1,0 +1,80 @@
+#include "net/op/facet.h"
+
+double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n)
+{
+    return nm_scratch_reach(ex, x, NULL, n);
+}
+
+double *nm_scratch_reach(const nm_exec *ex, const double *x, const double *r, int64_t n)
+{
+    double *to = nm_scratch(ex, (size_t)n, sizeof *to);
+
+    for (int64_t i = 0; to && i < n; i++)
+        to[i] = fabs(x[i]) + nm_or_zero(r, i);
+    return to;
+}
+
+nm_status nm_axis_resolve(int64_t axis, int rank, int *out, nm_err *err)
+{
+    if (axis < -rank || axis >= rank)
+        return nm_fail(err, NM_E_SHAPE, "axis %lld does not exist, the input has %d axes",
+                       (long long)axis, rank);
+    *out = (int)(axis < 0 ? axis + rank : axis);
+    return NM_OK;
+}
+
+nm_status nm_const_ints(const nm_net *net, const nm_op *op, int i, const char *what, int64_t *out,
+                        size_t room, size_t *n, nm_err *err)
+{
+    const nm_tensor *tensor = nm_op_constant(net, op, i);
+
+    *n = 0;
+    if (!tensor)
+        return nm_fail(err, NM_E_UNSUPPORTED, "%s is computed or missing, expected a constant",
+                       what);
+    if (tensor->shape.rank > 1 || tensor->size > (int64_t)room)
+        return nm_fail(err, NM_E_SHAPE, "%s has %lld values, expected a list of at most %zu", what,
+                       (long long)tensor->size, room);
+    for (int64_t k = 0; k < tensor->size; k++) {
+        double v = tensor->f64[k];
+
+        if (!(fabs(v) <= 0x1p63) || v != floor(v))
+            return nm_fail(err, NM_E_FORMAT, "%s holds %g, expected integers", what, v);
+        out[k] = v >= 0x1p63 ? INT64_MAX : (int64_t)v;
+    }
+    *n = (size_t)tensor->size;
+    return NM_OK;
+}
+
+nm_status nm_const_scalar(const nm_net *net, const nm_op *op, int i, const char *what,
+                          double fallback, double *out, nm_err *err)
+{
+    const nm_tensor *tensor = nm_op_constant(net, op, i);
+
+    *out = fallback;
+    if (!nm_has_input(op, i))
+        return NM_OK;
+    if (!tensor)
+        return nm_fail(err, NM_E_UNSUPPORTED, "%s is computed, expected a constant", what);
+    if (tensor->size != 1)
+        return nm_fail(err, NM_E_SHAPE, "%s has %lld values, expected one", what,
+                       (long long)tensor->size);
+    *out = tensor->f64[0];
+    return NM_OK;
+}
+
+nm_status nm_refuse_batch(const nm_net *net, const nm_op *op, int i, int64_t axis, nm_err *err)
+{
+    if (nm_is_batch_axis(net, op, i, axis))
+        return nm_fail(err, NM_E_UNSUPPORTED,
+                       "%s along axis 0 would mix the points of a batch, expected another axis",
+                       op->kind->name);
+    return NM_OK;
+}
+
+nm_status nm_infer_same(const nm_net *net, const nm_op *op, nm_shape *out, nm_err *err)
+{
+    (void)err;
+    *out = *nm_op_shape(net, op, 0);
+    return NM_OK;
+}

@@ -1,0 +1,92 @@
+/* Small things that the facets of many operators need. */
+#ifndef NM_NET_OP_FACET_H
+#define NM_NET_OP_FACET_H
+
+#include <math.h>
+
+#include "net/op.h"
+
+/** Names that a kind implements: NM_ONNX("Relu"). */
+#define NM_ONNX(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static inline const nm_value *nm_in_value(const nm_exec *ex, int i)
+{
+    return &ex->net->values[ex->op->in[i]];
+}
+
+static inline const nm_value *nm_out_value(const nm_exec *ex)
+{
+    return &ex->net->values[ex->op->out];
+}
+
+/** Elements of all points of input i (of the constant, if it is one). */
+static inline int64_t nm_in_total(const nm_exec *ex, int i)
+{
+    const nm_value *value = nm_in_value(ex, i);
+
+    return value->constant ? value->size : ex->n * value->size;
+}
+
+static inline int64_t nm_out_total(const nm_exec *ex)
+{
+    return ex->n * nm_out_value(ex)->size;
+}
+
+/** Entry of an array that may be absent: then 0. */
+static inline double nm_or_zero(const double *array, int64_t i)
+{
+    return array ? array[i] : 0;
+}
+
+/** Makes an upper bound that was computed in double safe against the rounding of a few operations
+ *  without cancellation (each at most 2^-53). */
+static inline double nm_up(double bound)
+{
+    return bound * (1 + 1e-12);
+}
+
+/** Makes a bound on float32 errors hold against the computed double value too, not only against
+ *  the exact one: double sums err 2^-29 as much as float32 sums. */
+static inline double nm_up_error(double bound)
+{
+    return bound * (1 + 0x1p-26);
+}
+
+/** Unit roundoff of float32. */
+#define NM_F32_UNIT 0x1p-24
+
+/** Scratch copies of an array: |x|, and |x| + r (r may be NULL). NULL when memory ran out. */
+double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n);
+double *nm_scratch_reach(const nm_exec *ex, const double *x, const double *r, int64_t n);
+
+/** True if the axis of input i holds the batch, so that an operator along it would mix points. */
+static inline bool nm_is_batch_axis(const nm_net *net, const nm_op *op, int i, int64_t axis)
+{
+    return net->batch_symbolic && axis == 0 && !nm_op_constant(net, op, i);
+}
+
+/** Counts a negative axis from the end; refuses those outside [-rank, rank). */
+nm_status nm_axis_resolve(int64_t axis, int rank, int *out, nm_err *err);
+
+/** The integers of constant input i (at most `room`).
+ *  NM_E_UNSUPPORTED if it is no constant; NM_E_FORMAT if it is no list of integers. */
+nm_status nm_const_ints(const nm_net *net, const nm_op *op, int i, const char *what, int64_t *out,
+                        size_t room, size_t *n, nm_err *err);
+
+/** The value of a constant input with one element; `fallback` if it is absent. */
+nm_status nm_const_scalar(const nm_net *net, const nm_op *op, int i, const char *what,
+                          double fallback, double *out, nm_err *err);
+
+/** True if input i is given (not left out). */
+static inline bool nm_has_input(const nm_op *op, int i)
+{
+    return i < op->n_in && op->in[i] >= 0;
+}
+
+/** Refuses operators along the batch axis. */
+nm_status nm_refuse_batch(const nm_net *net, const nm_op *op, int i, int64_t axis, nm_err *err);
+
+/** infer facet of everything that keeps the shape of input 0. */
+nm_status nm_infer_same(const nm_net *net, const nm_op *op, nm_shape *out, nm_err *err);
+
+#endif

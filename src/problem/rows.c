@@ -1,0 +1,133 @@
+/* Coefficients of rows: the gradient of each row's quantity w.r.t. the free parameters, by one
+   backward pass for a batch of rows. For a dense layer a row's weight part is the outer product of
+   the adjoint at the layer's output and the layer's input (design, section 5). */
+#include "problem/rows.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+struct batch {
+    const nm_tail *tail;
+    const nm_row_id *rows;
+    int64_t n_rows;
+    double *a;
+    int64_t *points; /* [n_rows] scratch */
+    nm_tape *at;     /* the values of each row's point */
+    nm_tape *adj;    /* adjoints */
+};
+
+/* Seeds the adjoint of one row where its quantity lives; returns the quantity's present value. */
+static double seed(const struct batch *b, int64_t r, const nm_demand *demand)
+{
+    const nm_net *net = b->tail->net;
+    const nm_row_id *row = &b->rows[r];
+
+    if (row->kind == NM_ROW_PIN) {
+        const nm_op *op = &net->ops[row->op];
+        int v = op->in[0];
+        const double *z = b->at->val[v] + r * net->values[v].size;
+        double *adj = b->adj->val[v] + r * net->values[v].size;
+        nm_pin pin = op->kind->pin(net, op, z, row->k);
+
+        adj[pin.plus] += pin.sign;
+        if (pin.minus >= 0)
+            adj[pin.minus] -= pin.sign;
+        return pin.sign * (z[pin.plus] - (pin.minus >= 0 ? z[pin.minus] : 0)) - pin.rhs;
+    }
+    const double *score = b->at->val[net->scores] + r * net->values[net->scores].size;
+    double *adj = b->adj->val[net->scores] + r * net->values[net->scores].size;
+
+    if (row->kind == NM_ROW_OUTPUT) {
+        adj[row->k] += 1;
+        return score[row->k];
+    }
+    adj[demand->target[row->point]] += 1;
+    adj[row->k] -= 1;
+    return score[demand->target[row->point]] - score[row->k];
+}
+
+static nm_status gradient_of_block(const struct batch *b, const nm_param_block *block, int64_t r,
+                                   nm_exec *ex)
+{
+    const nm_net *net = b->tail->net;
+    const nm_op *op = &net->ops[net->layers[block->layer].op];
+    int64_t size = nm_block_tensor_size(net, block);
+    const double *x = b->at->val[op->in[0]] + r * net->values[op->in[0]].size;
+    const double *dout = b->adj->val[op->out] + r * net->values[op->out].size;
+    double *row = b->a + r * b->tail->params->n;
+    double *g =
+        block->entry ? nm_arena_take(ex->arena, (size_t)size, sizeof *g) : row + block->first;
+
+    if (!g)
+        return NM_E_NOMEM;
+    memset(g, 0, (size_t)size * sizeof *g);
+    ex->op = op;
+    op->kind->param_vjp(ex, x, dout, block->bias ? NULL : g, block->bias ? g : NULL);
+    if (block->entry)
+        nm_block_gather(net, block, g, row);
+    return NM_OK;
+}
+
+static nm_status gradients(void *user, int64_t first, int64_t n, nm_arena *arena)
+{
+    const struct batch *b = user;
+    const nm_params *params = b->tail->params;
+    nm_exec ex = {.net = b->tail->net, .n = 1, .arena = arena};
+    nm_status rc = NM_OK;
+
+    for (int64_t r = first; rc == NM_OK && r < first + n; r++)
+        for (int i = 0; rc == NM_OK && i < params->n_blocks; i++) {
+            rc = gradient_of_block(b, &params->blocks[i], r, &ex);
+            if (rc == NM_OK)
+                rc = nm_arena_reset(arena, NULL);
+        }
+    return rc;
+}
+
+static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand *demand,
+                            double *value, nm_err *err)
+{
+    nm_status rc;
+
+    b->at->n = b->adj->n = b->n_rows;
+    for (int64_t r = 0; r < b->n_rows; r++)
+        b->points[r] = b->rows[r].point;
+    nm_tape_gather(b->at, b->tail->at, b->points, b->n_rows);
+    nm_tape_zero(b->adj);
+    for (int64_t r = 0; r < b->n_rows; r++)
+        value[r] = seed(b, r, demand);
+    rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, false, err);
+    if (rc == NM_OK)
+        rc = nm_blocks_run(ctx, b->n_rows, 8, gradients, b, err);
+    return rc;
+}
+
+nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                       const nm_row_id *rows, int64_t n_rows, double *a, double *value, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    int64_t chunk = nm_pass_block(tail->net) * nm_ctx_threads(ctx);
+    struct batch b = {.tail = tail};
+    bool *keep = NULL;
+
+    chunk = chunk < n_rows ? chunk : n_rows;
+    NM_TRY(nm_alloc(&keep, (size_t)tail->net->n_values, sizeof *keep, err));
+    NM_TRY(nm_alloc(&b.points, (size_t)chunk, sizeof *b.points, err));
+    for (int v = 0; v < tail->net->n_values; v++)
+        keep[v] = tail->at->val[v] != NULL;
+    NM_TRY(nm_tape_new(tail->net, chunk, keep, &b.at, err));
+    NM_TRY(nm_tape_new(tail->net, chunk, tail->behind, &b.adj, err));
+    for (int64_t first = 0; first < n_rows; first += chunk) {
+        b.rows = rows + first;
+        b.n_rows = n_rows - first < chunk ? n_rows - first : chunk;
+        b.a = a + first * tail->params->n;
+        NM_TRY(make_batch(ctx, &b, demand, value + first, err));
+    }
+done:
+    nm_tape_free(b.at);
+    nm_tape_free(b.adj);
+    nm_free(b.points);
+    nm_free(keep);
+    return rc;
+}

@@ -1,0 +1,71 @@
+/* Rows of the repair problem. A row is an operator, named by what it constrains; its coefficients
+ * are made (one backward pass) only when a solver asks for them. */
+#ifndef NM_PROBLEM_ROWS_H
+#define NM_PROBLEM_ROWS_H
+
+#include "problem/tail.h"
+
+typedef enum nm_row_kind {
+    NM_ROW_LABEL, /* score[target] - score[k] >= margin */
+    NM_ROW_PIN,   /* the k-th pin of operator `op` holds */
+    NM_ROW_OUTPUT /* the k-th score itself (a term of the norm, not a constraint) */
+} nm_row_kind;
+
+typedef struct nm_row_id {
+    nm_row_kind kind;
+    int op;        /* pins only */
+    int64_t point; /* index into the tail's points */
+    int64_t k;
+} nm_row_id;
+
+/** What each point must fulfil. Arrays [n points of the tail]. */
+typedef struct nm_demand {
+    int64_t *target; /* wanted class */
+    double *margin;  /* required score[target] - score[other] */
+    int64_t
+        n_pinned; /* the first n_pinned points may be pinned (repair points), later not (keep) */
+} nm_demand;
+
+/** Coefficients and present values of rows, pieces fixed as at tail->delta: after a step d from
+ *  there, row r has the value value[r] + a_r . d (for pins: its slack).
+ *  @param a      out, [n_rows x params->n]
+ *  @param value  out, [n_rows] */
+nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                       const nm_row_id *rows, int64_t n_rows, double *a, double *value,
+                       nm_err *err);
+
+/** A row that the linearised values break, and by how much (> 0). */
+typedef struct nm_violation {
+    nm_row_id row;
+    double amount;
+} nm_violation;
+
+/** Growing list of violations, sorted by amount (largest first) once complete. */
+typedef struct nm_violations {
+    nm_violation *at;
+    int64_t n, room;
+} nm_violations;
+
+void nm_violations_free(nm_violations *list);
+
+/** How rows are looked for. */
+typedef struct nm_separation {
+    bool pins;              /* pins of the first n_pinned points, too */
+    int64_t labels_a_point; /* at most so many label rows and pins of one point, the worst ones */
+    int64_t pins_a_point;
+    double tolerance; /* ignore violations up to this * (1 + |required value|) */
+} nm_separation;
+
+/** Finds rows broken at tail->delta + step, by the tangent t of that step (NULL: step 0). */
+nm_status nm_separate(const nm_tail *tail, const nm_demand *demand, const nm_tape *t,
+                      const nm_separation *how, nm_violations *out, nm_err *err);
+
+/** The pins of point p (of `tail`) that its true values on `moved` break: neurons that flipped.
+ *  @param q  index of the same point in `moved` */
+nm_status nm_flips(const nm_tail *tail, int64_t p, const nm_tail *moved, int64_t q,
+                   nm_violations *out, nm_err *err);
+
+/** Number of constraint rows the whole program has (labels of all points, pins of pinned ones). */
+int64_t nm_rows_total(const nm_tail *tail, const nm_demand *demand, bool pins);
+
+#endif

@@ -1,0 +1,149 @@
+#include "repair/judge.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* The float32 nearest to old + change whose distance from old stays within lo..hi. */
+static float round_within(double old, double change, double lo, double hi)
+{
+    float value = (float)(old + change);
+
+    while ((double)value - old > hi || (double)value - old < lo)
+        value = nextafterf(value, (float)old);
+    return value;
+}
+
+static nm_status round_block(const nm_net *net, const nm_plan *plan, const nm_param_block *block,
+                             const double *delta, double *rounded, nm_net *out, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    double *values = NULL;
+
+    NM_TRY(nm_alloc(&values, (size_t)nm_block_tensor_size(net, block), sizeof *values, err));
+    NM_TRY(nm_net_get_layer(net, block->layer, block->bias, values, err));
+    for (int64_t i = 0; i < block->n; i++) {
+        double *value = &values[block->entry ? block->entry[i] : i];
+        double old = *value, change = delta[block->first + i];
+
+        *value = change == 0 ? old : (double)round_within(old, change, plan->lo, plan->hi);
+        rounded[block->first + i] = *value - old;
+    }
+    NM_TRY(nm_net_set_layer(out, block->layer, block->bias, values, err));
+done:
+    nm_free(values);
+    return rc;
+}
+
+nm_status nm_round_repair(const nm_net *net, const nm_plan *plan, const nm_params *params,
+                          const double *delta, double *rounded, nm_net **out, nm_err *err)
+{
+    nm_status rc = nm_net_clone(net, out, err);
+
+    for (int i = 0; rc == NM_OK && i < params->n_blocks; i++)
+        rc = round_block(net, plan, &params->blocks[i], delta, rounded, *out, err);
+    if (rc != NM_OK) {
+        nm_net_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+/* Second-order terms beyond this share are not worth forcing the margins up for. */
+static const double reach_factor = 8;
+
+bool nm_deploy_in_reach(const nm_deploy *deploy, int64_t p)
+{
+    return deploy->rigorous[p] <= reach_factor * deploy->first_order[p];
+}
+
+double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p)
+{
+    if (safe == NM_SAFE_NONE)
+        return 0;
+    if (safe == NM_SAFE_PROBABLE)
+        return deploy->probable[p];
+    return nm_deploy_in_reach(deploy, p) ? deploy->rigorous[p] : 2 * deploy->first_order[p];
+}
+
+bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p)
+{
+    if (!(deploy->margin[p] > 0))
+        return false;
+    if (safe == NM_SAFE_ANY_ORDER && nm_deploy_in_reach(deploy, p))
+        return deploy->safe[p];
+    return deploy->margin[p] > nm_deploy_bound(deploy, safe, p);
+}
+
+/* Reading back needs a real file: devices and pipes are refused. */
+static nm_status check_regular(const char *path, nm_err *err)
+{
+    struct stat info;
+
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return nm_fail(err, NM_E_IO, "%s: not a regular file, expected one that can be read back",
+                       path);
+    return NM_OK;
+}
+
+/* "dir/fixed.onnx" -> "dir/fixed.onnx.123.check.onnx": the ending chooses the format. */
+static nm_status check_path(const char *path, char **out, nm_err *err)
+{
+    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+    const char *ending = dot && (!slash || dot > slash) ? dot : "";
+    size_t room = strlen(path) + strlen(ending) + 32;
+    nm_status rc = nm_alloc(out, room, 1, err);
+
+    if (rc == NM_OK)
+        (void)snprintf(*out, room, "%s.%ld.check%s", path, (long)getpid(), ending);
+    return rc;
+}
+
+static nm_status judge_file(nm_ctx *ctx, const char *path, const float *x, const int64_t *target,
+                            int64_t n, nm_safe safe, nm_deploy *deploy, nm_net **read_back,
+                            nm_err *err)
+{
+    nm_status rc = nm_net_load(ctx, path, read_back, err);
+
+    if (rc == NM_OK)
+        rc = nm_deploy_check(ctx, *read_back, x, target, n, true, deploy, err);
+    for (int64_t p = 0; rc == NM_OK && p < n; p++)
+        if (!nm_deploy_passes(deploy, safe, p))
+            rc = nm_fail(err, NM_E_INTERNAL,
+                         "%s: point %lld passed in memory but not in the file as written "
+                         "(margin %.9g): the file was not kept",
+                         path, (long long)p, deploy->margin[p]);
+    return rc;
+}
+
+nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
+                          const int64_t *target, int64_t n, nm_safe safe, nm_deploy *deploy,
+                          nm_net **read_back, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    char *temp = NULL;
+
+    *read_back = NULL;
+    memset(deploy, 0, sizeof *deploy);
+    NM_TRY(check_regular(path, err));
+    NM_TRY(check_path(path, &temp, err));
+    NM_TRY(nm_net_save(ctx, net, temp, err));
+    rc = judge_file(ctx, temp, x, target, n, safe, deploy, read_back, err);
+    if (rc == NM_OK && rename(temp, path) != 0)
+        rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", path, strerror(errno));
+    if (rc != NM_OK)
+        (void)unlink(temp);
+done:
+    if (rc != NM_OK) {
+        nm_net_free(*read_back);
+        *read_back = NULL;
+        nm_deploy_clear(deploy);
+    }
+    nm_free(temp);
+    return rc;
+}

@@ -1,0 +1,521 @@
+#include "repair/pointwise.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
+
+/* A margin missed by less than this (relative to the scores) is the solver's rounding. */
+static const double margin_tolerance = 1e-7;
+
+/* -- opening ---------------------------------------------------------------------------------- */
+
+static nm_status grow_demand(nm_search *s, int64_t n, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (n <= s->demand_room)
+        return NM_OK;
+    rc = nm_realloc(&s->demand.target, (size_t)(2 * n), sizeof *s->demand.target, err);
+    if (rc == NM_OK)
+        rc = nm_realloc(&s->demand.margin, (size_t)(2 * n), sizeof *s->demand.margin, err);
+    if (rc == NM_OK)
+        s->demand_room = 2 * n;
+    return rc;
+}
+
+/* Smallest margin of a point with these scores. */
+static double smallest_gap(const double *score, int64_t n, int64_t target)
+{
+    double gap = INFINITY;
+
+    for (int64_t j = 0; j < n; j++)
+        if (j != target && score[target] - score[j] < gap)
+            gap = score[target] - score[j];
+    return gap;
+}
+
+static int64_t n_scores(const nm_search *s)
+{
+    return s->net->values[s->net->scores].size;
+}
+
+/* Keep points that are wrong from the start are not bound to anything. */
+static nm_status open_keep(nm_search *s, const float *x, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    double *scores = NULL;
+    size_t n = (size_t)s->n_keep;
+
+    NM_TRY(nm_alloc(&s->keep_margin, n, sizeof *s->keep_margin, err));
+    NM_TRY(nm_alloc(&s->keep_slot, n, sizeof *s->keep_slot, err));
+    NM_TRY(nm_alloc(&scores, n, (size_t)n_scores(s) * sizeof *scores, err));
+    NM_TRY(nm_tail_new(s->ctx, s->net, s->params, x, s->n_keep, true, &s->keep, err));
+    NM_TRY(nm_tail_scores(s->ctx, s->keep, s->delta, scores, err));
+    for (int64_t p = 0; p < s->n_keep; p++) {
+        double gap = smallest_gap(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
+
+        s->keep_slot[p] = -1;
+        s->keep_margin[p] = gap > 0 ? gap : -INFINITY;
+    }
+done:
+    nm_free(scores);
+    return rc;
+}
+
+nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
+                         const nm_params *params, const nm_repair_opts *opts, const float *x,
+                         const int64_t *target, int64_t n_repair, const float *keep_x,
+                         const int64_t *keep_target, int64_t n_keep, nm_search **out, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_search *s = NULL;
+
+    *out = NULL;
+    NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
+    *s = (nm_search){.ctx = ctx,
+                     .net = net,
+                     .plan = plan,
+                     .params = params,
+                     .opts = opts,
+                     .n_repair = n_repair,
+                     .n_keep = n_keep,
+                     .keep_target = keep_target};
+    NM_TRY(nm_alloc(&s->delta, (size_t)params->n, sizeof *s->delta, err));
+    NM_TRY(nm_tail_new(ctx, net, params, x, n_repair, false, &s->active, err));
+    NM_TRY(grow_demand(s, n_repair, err));
+    s->demand.n_pinned = n_repair;
+    memcpy(s->demand.target, target, (size_t)n_repair * sizeof *target);
+    memset(s->demand.margin, 0, (size_t)n_repair * sizeof *s->demand.margin);
+    NM_TRY(nm_memdup(&s->original_scores, s->active->at->val[net->scores],
+                     (size_t)(n_repair * n_scores(s)), sizeof *s->original_scores, err));
+    if (n_keep > 0)
+        NM_TRY(open_keep(s, keep_x, err));
+    *out = s;
+    s = NULL;
+done:
+    nm_search_close(s);
+    return rc;
+}
+
+void nm_search_close(nm_search *s)
+{
+    if (!s)
+        return;
+    nm_tail_free(s->active);
+    nm_tail_free(s->keep);
+    nm_free(s->demand.target);
+    nm_free(s->demand.margin);
+    nm_free(s->keep_margin);
+    nm_free(s->keep_slot);
+    nm_free(s->original_scores);
+    nm_free(s->seed_rows);
+    nm_free(s->delta);
+    nm_free(s->conflict);
+    nm_free(s);
+}
+
+/* -- the true forward check ---------------------------------------------------------------------
+ */
+
+/* Points that miss their margin under a change. Indices [room for all]. */
+struct misses {
+    int64_t *repair, *keep; /* indices into the repair set, into the keep set */
+    int64_t n_repair, n_keep;
+    double worst; /* largest shortfall of a repair point */
+};
+
+static void misses_clear(struct misses *m)
+{
+    nm_free(m->repair);
+    nm_free(m->keep);
+}
+
+static nm_status misses_new(const nm_search *s, struct misses *m, nm_err *err)
+{
+    nm_status rc = nm_alloc(&m->repair, (size_t)s->n_repair, sizeof *m->repair, err);
+
+    if (rc == NM_OK)
+        rc = nm_alloc(&m->keep, (size_t)s->n_keep, sizeof *m->keep, err);
+    return rc;
+}
+
+static double shortfall(const double *score, int64_t n, int64_t target, double margin)
+{
+    double allowed = margin_tolerance * (1 + fabs(score[target]));
+    double gap = smallest_gap(score, n, target);
+
+    /* A point must also be right, however small the margin asked for. */
+    return fmax(margin - allowed, 0) < gap ? 0 : fmax(margin - gap, allowed);
+}
+
+static nm_status find_misses(const nm_search *s, const double *delta, struct misses *m, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    int64_t n = s->active->at->n > s->n_keep ? s->active->at->n : s->n_keep;
+    double *scores = NULL;
+
+    m->n_repair = m->n_keep = 0;
+    m->worst = 0;
+    NM_TRY(nm_alloc(&scores, (size_t)n, (size_t)n_scores(s) * sizeof *scores, err));
+    NM_TRY(nm_tail_scores(s->ctx, s->active, delta, scores, err));
+    for (int64_t p = 0; p < s->n_repair; p++) {
+        double missing = shortfall(scores + p * n_scores(s), n_scores(s), s->demand.target[p],
+                                   s->demand.margin[p]);
+
+        if (missing > 0)
+            m->repair[m->n_repair++] = p;
+        m->worst = fmax(m->worst, missing);
+    }
+    if (s->n_keep > 0)
+        NM_TRY(nm_tail_scores(s->ctx, s->keep, delta, scores, err));
+    for (int64_t p = 0; p < s->n_keep; p++)
+        if (s->keep_margin[p] > 0 && shortfall(scores + p * n_scores(s), n_scores(s),
+                                               s->keep_target[p], s->keep_margin[p]) > 0)
+            m->keep[m->n_keep++] = p;
+done:
+    nm_free(scores);
+    return rc;
+}
+
+/* Makes keep points that were broken active; they take part in every program from now on.
+   The active tail stays linearised where it is. */
+static nm_status promote(nm_search *s, const struct misses *m, int64_t *promoted, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    int64_t *points = NULL, n = 0, first = s->active->at->n;
+
+    NM_TRY(nm_alloc(&points, (size_t)m->n_keep, sizeof *points, err));
+    for (int64_t i = 0; i < m->n_keep; i++)
+        if (s->keep_slot[m->keep[i]] < 0)
+            points[n++] = m->keep[i];
+    *promoted = n;
+    if (n == 0)
+        goto done;
+    NM_TRY(grow_demand(s, first + n, err));
+    NM_TRY(nm_tail_append(s->active, s->keep, points, n, err));
+    for (int64_t i = 0; i < n; i++) {
+        s->keep_slot[points[i]] = first + i;
+        s->demand.target[first + i] = s->keep_target[points[i]];
+        s->demand.margin[first + i] = s->keep_margin[points[i]];
+    }
+    NM_TRY(nm_tail_move(s->ctx, s->active, s->active->delta, err));
+done:
+    nm_free(points);
+    return rc;
+}
+
+/* -- programs -----------------------------------------------------------------------------------
+ */
+
+static nm_status open_program(const nm_search *s, const double *base, bool all_pins,
+                              nm_program **out, nm_err *err)
+{
+    nm_program_opts opts = {.plan = s->plan,
+                            .repair = s->opts,
+                            .base = base,
+                            .original_scores = s->original_scores,
+                            .all_pins = all_pins};
+
+    return nm_program_open(s->ctx, s->active, &s->demand, &opts, out, err);
+}
+
+static void take_solution(nm_search *s, const nm_program *program)
+{
+    memcpy(s->delta, nm_program_delta(program), (size_t)s->params->n * sizeof *s->delta);
+    s->figures = nm_program_report(program);
+}
+
+/* Pins the neurons of badly predicted repair points that flipped between the linearisation and the
+   present solution. */
+static nm_status pin_flips(nm_search *s, nm_program *program, const struct misses *m,
+                           int64_t *added, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_tail *moved = NULL;
+    nm_violations flips = {0};
+    nm_row_id *rows = NULL;
+    int64_t n = 0;
+
+    *added = 0;
+    NM_TRY(nm_tail_subset(s->ctx, s->active, m->repair, m->n_repair, nm_program_delta(program),
+                          &moved, err));
+    NM_TRY(nm_alloc(&rows, (size_t)m->n_repair, FLIPS_A_POINT * sizeof *rows, err));
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        flips.n = 0;
+        NM_TRY(nm_flips(s->active, m->repair[i], moved, i, &flips, err));
+        for (int64_t k = 0; k < flips.n && k < FLIPS_A_POINT; k++)
+            rows[n++] = flips.at[k].row;
+    }
+    NM_TRY(nm_program_add(program, rows, n, added, err));
+done:
+    nm_violations_free(&flips);
+    nm_free(rows);
+    nm_tail_free(moved);
+    return rc;
+}
+
+static nm_status keep_seed_rows(nm_search *s, const nm_program *program, nm_err *err)
+{
+    int64_t n;
+    const nm_row_id *rows = nm_program_rows(program, &n);
+
+    nm_free(s->seed_rows);
+    s->seed_rows = NULL;
+    s->n_seed_rows = n;
+    return nm_memdup(&s->seed_rows, rows, (size_t)n, sizeof *rows, err);
+}
+
+/* What a solve-and-check loop came to. */
+enum verdict { ACCEPTED, INFEASIBLE, STUCK };
+
+/* Solves, checks by true forward evaluation, adds what was broken (keep points; pins where
+   wanted), until accepted or nothing more can be added. */
+static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, int max_tries,
+                                 enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    struct misses m = {0};
+
+    *verdict = STUCK;
+    NM_TRY(misses_new(s, &m, err));
+    for (int i = 0; i < max_tries; i++) {
+        nm_master_outcome outcome;
+        int64_t promoted, pinned = 0;
+
+        NM_TRY(nm_program_solve(program, &outcome, err));
+        if (outcome != NM_MASTER_SOLVED) {
+            *verdict = outcome == NM_MASTER_INFEASIBLE ? INFEASIBLE : STUCK;
+            break;
+        }
+        take_solution(s, program);
+        NM_TRY(find_misses(s, s->delta, &m, err));
+        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
+               (long long)m.n_repair, (long long)m.n_keep);
+        if (m.n_repair + m.n_keep == 0) {
+            *verdict = ACCEPTED;
+            break;
+        }
+        NM_TRY(promote(s, &m, &promoted, err));
+        if (pin && m.n_repair > 0)
+            NM_TRY(pin_flips(s, program, &m, &pinned, err));
+        if (promoted + pinned == 0)
+            break;
+    }
+done:
+    misses_clear(&m);
+    return rc;
+}
+
+static void finish_program(nm_search *s, nm_program *program)
+{
+    s->rounds += nm_program_report(program).rounds;
+    nm_program_close(program);
+}
+
+/* -- stage 1 ------------------------------------------------------------------------------------
+ */
+
+static bool is_exact(const nm_search *s)
+{
+    return s->active->affine || s->opts->pins == NM_PINS_ALL;
+}
+
+static nm_status describe_conflict(nm_search *s, nm_program *program, nm_err *err)
+{
+    nm_status rc;
+
+    nm_free(s->conflict);
+    rc = nm_alloc(&s->conflict, (size_t)s->active->at->n, sizeof *s->conflict, err);
+    if (rc == NM_OK)
+        rc = nm_program_conflict(program, s->conflict, err);
+    (void)snprintf(s->reason, sizeof s->reason, "%s",
+                   s->active->affine
+                       ? "no change within the plan satisfies these points together"
+                       : "no change within the plan satisfies these points together while every "
+                         "later activation of the repair points stays on its present side");
+    return rc;
+}
+
+static nm_status first_stage(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_program *program = NULL;
+    int64_t added;
+
+    memset(s->delta, 0, (size_t)s->params->n * sizeof *s->delta);
+    NM_TRY(nm_tail_move(s->ctx, s->active, s->delta, err));
+    NM_TRY(open_program(s, NULL, s->opts->pins == NM_PINS_ALL, &program, err));
+    NM_TRY(nm_program_add(program, s->seed_rows, s->n_seed_rows, &added, err));
+    s->linearisations = 1;
+    NM_TRY(
+        solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FIRST_TRIES, verdict, err));
+    NM_TRY(keep_seed_rows(s, program, err));
+    if (*verdict == INFEASIBLE && is_exact(s))
+        NM_TRY(describe_conflict(s, program, err));
+done:
+    if (program)
+        finish_program(s, program);
+    return rc;
+}
+
+/* -- stage 2 ------------------------------------------------------------------------------------
+ */
+
+/* Asks a little more of points that keep missing, so that the steps do not end just short. */
+static void raise_working_margins(nm_search *s, const struct misses *m, double worst)
+{
+    for (int64_t i = 0; i < m->n_repair; i++)
+        s->demand.margin[m->repair[i]] += 0.1 * worst;
+    for (int64_t i = 0; i < m->n_keep; i++) {
+        int64_t slot = s->keep_slot[m->keep[i]];
+
+        if (slot >= 0)
+            s->demand.margin[slot] += 0.1 * worst;
+    }
+}
+
+/* One accumulated step from s->delta; false through *moved when the linearised program has no
+   solution. A step that made more points wrong is halved until it does not (or is tiny). */
+static nm_status take_step(nm_search *s, struct misses *m, bool *moved, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_program *program = NULL;
+    nm_master_outcome outcome;
+    double *from = NULL;
+    int64_t before = m->n_repair + m->n_keep;
+    size_t n = (size_t)s->params->n;
+
+    *moved = false;
+    NM_TRY(nm_memdup(&from, s->delta, n, sizeof *from, err));
+    NM_TRY(nm_tail_move(s->ctx, s->active, from, err));
+    NM_TRY(open_program(s, from, false, &program, err));
+    s->linearisations++;
+    NM_TRY(nm_program_solve(program, &outcome, err));
+    if (outcome != NM_MASTER_SOLVED)
+        goto done;
+    *moved = true;
+    take_solution(s, program);
+    NM_TRY(find_misses(s, s->delta, m, err));
+    for (int halving = 0; halving < 4 && m->n_repair + m->n_keep > before; halving++) {
+        for (size_t i = 0; i < n; i++)
+            s->delta[i] = 0.5 * (s->delta[i] + from[i]);
+        NM_TRY(find_misses(s, s->delta, m, err));
+    }
+done:
+    if (program)
+        finish_program(s, program);
+    nm_free(from);
+    return rc;
+}
+
+static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    struct misses m = {0};
+    double *margins = NULL; /* what was asked; the steps work with a little more */
+    int64_t n_margins = s->active->at->n, promoted;
+    bool moved;
+
+    *verdict = STUCK;
+    NM_TRY(misses_new(s, &m, err));
+    NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
+    NM_TRY(find_misses(s, s->delta, &m, err));
+    for (int i = 0; i < MAX_STEPS && m.n_repair + m.n_keep > 0; i++) {
+        NM_TRY(promote(s, &m, &promoted, err));
+        NM_TRY(take_step(s, &m, &moved, err));
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed", i + 1,
+               (long long)m.n_repair, (long long)m.n_keep);
+        if (!moved)
+            break;
+        raise_working_margins(s, &m, fmax(m.worst, 1e-3));
+    }
+    if (m.n_repair + m.n_keep == 0)
+        *verdict = ACCEPTED;
+done:
+    if (margins)
+        memcpy(s->demand.margin, margins, (size_t)n_margins * sizeof *margins);
+    for (int64_t p = 0; p < s->n_keep; p++)
+        if (s->keep_slot[p] >= n_margins)
+            s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
+    misses_clear(&m);
+    nm_free(margins);
+    return rc;
+}
+
+/* -- stage 3 ------------------------------------------------------------------------------------
+ */
+
+/* From the pattern of the repaired network, the smallest change measured from the original one.
+   The accumulated change stays the answer when this does not give an accepted one. */
+static nm_status final_stage(nm_search *s, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_program *program = NULL;
+    double *accumulated = NULL;
+    nm_program_figures figures = s->figures;
+    enum verdict verdict;
+    size_t n = (size_t)s->params->n;
+
+    NM_TRY(nm_memdup(&accumulated, s->delta, n, sizeof *accumulated, err));
+    NM_TRY(nm_tail_move(s->ctx, s->active, accumulated, err));
+    NM_TRY(open_program(s, NULL, false, &program, err));
+    s->linearisations++;
+    NM_TRY(solve_and_check(s, program, true, MAX_FINAL_TRIES, &verdict, err));
+    if (verdict != ACCEPTED) {
+        memcpy(s->delta, accumulated, n * sizeof *accumulated);
+        s->figures = figures;
+        s->figures.objective = s->figures.lower_bound = NAN; /* sums of steps minimise nothing */
+    }
+done:
+    if (program)
+        finish_program(s, program);
+    nm_free(accumulated);
+    return rc;
+}
+
+/* -- all together ---------------------------------------------------------------------------------
+ */
+
+static nm_search_outcome gave_up(nm_search *s, const char *why)
+{
+    (void)snprintf(s->reason, sizeof s->reason, "%s", why);
+    return NM_SEARCH_GAVE_UP;
+}
+
+nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    enum verdict verdict;
+
+    s->rounds = 0;
+    s->reason[0] = '\0';
+    NM_TRY(first_stage(s, &verdict, err));
+    if (verdict == ACCEPTED) {
+        *outcome = NM_SEARCH_FOUND;
+        goto done;
+    }
+    if (verdict == INFEASIBLE && is_exact(s)) {
+        *outcome = NM_SEARCH_INFEASIBLE;
+        goto done;
+    }
+    if (is_exact(s)) {
+        *outcome = gave_up(s, "the solver failed numerically, or keep points cannot be held with "
+                              "the present activations");
+        goto done;
+    }
+    /* The last solution of stage 1 is a good start even though its pins ran out. */
+    NM_TRY(accumulate(s, &verdict, err));
+    if (verdict != ACCEPTED) {
+        *outcome = gave_up(s, "accumulated steps did not reach all points");
+        goto done;
+    }
+    NM_TRY(final_stage(s, err));
+    *outcome = NM_SEARCH_FOUND;
+done:
+    return rc;
+}

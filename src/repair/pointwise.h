@@ -1,0 +1,60 @@
+/* Pointwise repair: a change of the free parameters under which every repair point has its margin
+ * and every keep point stays right, by true forward evaluation in double.
+ *
+ * The change is looked for in up to three stages (design, section 5):
+ *  1. the program linearised at the original network; pins all, lazily where flips spoil points,
+ *     or none. Exact where the tail is affine or all pins are asked for (APRNN, PLDI 2023);
+ *  2. accumulated steps: smallest step at the current weights, linearise there, repeat, until the
+ *     forward evaluation accepts;
+ *  3. the program linearised at the repaired network, measured from the original one: feasible by
+ *     construction, and smaller than the accumulated change. */
+#ifndef NM_REPAIR_POINTWISE_H
+#define NM_REPAIR_POINTWISE_H
+
+#include "repair/program.h"
+
+typedef enum nm_search_outcome {
+    NM_SEARCH_FOUND,
+    NM_SEARCH_INFEASIBLE, /* proven for the problem as posed (see `reason`) */
+    NM_SEARCH_GAVE_UP     /* no answer */
+} nm_search_outcome;
+
+/** State that survives from one search to the next (margins change in between). */
+typedef struct nm_search {
+    const nm_ctx *ctx;
+    const nm_net *net;
+    const nm_plan *plan;
+    const nm_params *params;
+    const nm_repair_opts *opts;
+    int64_t n_repair;
+    nm_tail *active;  /* repair points, then the keep points that were ever broken */
+    nm_demand demand; /* of the active points */
+    int64_t demand_room;
+    nm_tail *keep; /* NULL without keep set; lean */
+    int64_t n_keep;
+    const int64_t *keep_target; /* [n_keep] */
+    double *keep_margin;        /* [n_keep] what each must keep; -INFINITY: wrong before, free */
+    int64_t *keep_slot;         /* [n_keep] index among the active points, -1 if not there */
+    double *original_scores;    /* [n_repair x n_scores] */
+    nm_row_id *seed_rows;       /* rows of the last program at the original network */
+    int64_t n_seed_rows;
+    /* result */
+    double *delta; /* [params->n] */
+    nm_program_figures figures;
+    int linearisations, rounds;
+    char reason[256];
+    bool *conflict; /* [active points] after INFEASIBLE; NULL otherwise */
+} nm_search;
+
+/** Prepares a search. x, target [n_repair]; margins are set by the caller through search->demand
+ *  (0 at first). keep_target may be NULL when keep is NULL. All arguments are lent. */
+nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
+                         const nm_params *params, const nm_repair_opts *opts, const float *x,
+                         const int64_t *target, int64_t n_repair, const float *keep_x,
+                         const int64_t *keep_target, int64_t n_keep, nm_search **out, nm_err *err);
+void nm_search_close(nm_search *search);
+
+/** Searches with the present margins. */
+nm_status nm_search_run(nm_search *search, nm_search_outcome *outcome, nm_err *err);
+
+#endif

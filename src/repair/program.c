@@ -1,0 +1,393 @@
+#include "repair/program.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum {
+    ROWS_A_ROUND = 1000, /* more rows make the master slower than the rounds they save */
+    LABELS_A_POINT = 2,
+    PINS_A_POINT = 8,
+    MAX_ROUNDS = 1000
+};
+
+/* Broken by less than this (relative) is a matter of the solver's accuracy. */
+static const double row_tolerance = 1e-9;
+
+struct nm_program {
+    const nm_ctx *ctx;
+    const nm_tail *tail;
+    const nm_demand *demand;
+    nm_program_opts opts;
+    nm_master_spec spec;
+    nm_master *master;
+    double *lo, *hi, *terms, *offset; /* arrays of the spec */
+    double *base;                     /* [n] */
+    double *delta;                    /* [n] base + solution */
+    double *step;                     /* [n] delta - tail->delta, scratch */
+    nm_tape *tangent;                 /* made anew when points were appended */
+    nm_row_id *rows;                  /* those the master has, in its order */
+    int64_t n_rows, room;
+    nm_row_id *sorted; /* the same, sorted, to look names up */
+    double *y;         /* [n_rows] multipliers of the last solve */
+    nm_program_figures figures;
+};
+
+/* -- names of rows ---------------------------------------------------------------------------- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    const nm_row_id *ra = a, *rb = b;
+
+    if (ra->point != rb->point)
+        return ra->point < rb->point ? -1 : 1;
+    if (ra->kind != rb->kind)
+        return ra->kind < rb->kind ? -1 : 1;
+    if (ra->op != rb->op)
+        return ra->op < rb->op ? -1 : 1;
+    return ra->k < rb->k ? -1 : ra->k > rb->k;
+}
+
+static bool is_known(const nm_program *p, const nm_row_id *row)
+{
+    return p->n_rows > 0 &&
+           bsearch(row, p->sorted, (size_t)p->n_rows, sizeof *row, compare_rows) != NULL;
+}
+
+static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (p->n_rows + n > p->room) {
+        int64_t room = 2 * (p->n_rows + n);
+
+        rc = nm_realloc(&p->rows, (size_t)room, sizeof *p->rows, err);
+        if (rc == NM_OK)
+            rc = nm_realloc(&p->sorted, (size_t)room, sizeof *p->sorted, err);
+        if (rc == NM_OK)
+            rc = nm_realloc(&p->y, (size_t)room, sizeof *p->y, err);
+        if (rc != NM_OK)
+            return rc;
+        p->room = room;
+    }
+    memcpy(p->rows + p->n_rows, rows, (size_t)n * sizeof *rows);
+    p->n_rows += n;
+    memcpy(p->sorted, p->rows, (size_t)p->n_rows * sizeof *rows);
+    qsort(p->sorted, (size_t)p->n_rows, sizeof *p->sorted, compare_rows);
+    return NM_OK;
+}
+
+/* -- opening ---------------------------------------------------------------------------------- */
+
+static nm_status set_bounds(nm_program *p, nm_err *err)
+{
+    const nm_plan *plan = p->opts.plan;
+    int64_t n = p->spec.n;
+    nm_status rc = NM_OK;
+
+    if (isinf(plan->lo) && isinf(plan->hi))
+        return NM_OK;
+    NM_TRY(nm_alloc(&p->lo, (size_t)n, sizeof *p->lo, err));
+    NM_TRY(nm_alloc(&p->hi, (size_t)n, sizeof *p->hi, err));
+    for (int64_t i = 0; i < n; i++) {
+        p->lo[i] = fmin(plan->lo - p->base[i], 0);
+        p->hi[i] = fmax(plan->hi - p->base[i], 0);
+    }
+    p->spec.lo = p->lo;
+    p->spec.hi = p->hi;
+done:
+    return rc;
+}
+
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* a . (base - tail->delta): how far the base lies from where rows are linearised. */
+static double shift_to_base(const nm_program *p, const double *a)
+{
+    return dot(a, p->base, p->spec.n) - dot(a, p->tail->delta, p->spec.n);
+}
+
+/* Output changes at the repair points as affine functions of the step: terms of the norm. */
+static nm_status set_terms(nm_program *p, nm_err *err)
+{
+    const nm_net *net = p->tail->net;
+    int64_t n_scores = net->values[net->scores].size;
+    int64_t n = p->demand->n_pinned * n_scores;
+    nm_row_id *rows = NULL;
+    nm_status rc = NM_OK;
+
+    if (!p->opts.repair->norm_includes_outputs)
+        return NM_OK;
+    NM_TRY(nm_alloc(&rows, (size_t)n, sizeof *rows, err));
+    NM_TRY(nm_alloc(&p->terms, (size_t)n, (size_t)p->spec.n * sizeof *p->terms, err));
+    NM_TRY(nm_alloc(&p->offset, (size_t)n, sizeof *p->offset, err));
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = (nm_row_id){.kind = NM_ROW_OUTPUT, .point = i / n_scores, .k = i % n_scores};
+    NM_TRY(nm_rows_make(p->ctx, p->tail, p->demand, rows, n, p->terms, p->offset, err));
+    for (int64_t i = 0; i < n; i++)
+        p->offset[i] += shift_to_base(p, p->terms + i * p->spec.n) - p->opts.original_scores[i];
+    p->spec.n_terms = n;
+    p->spec.terms = p->terms;
+    p->spec.offset = p->offset;
+done:
+    nm_free(rows);
+    return rc;
+}
+
+/* P of the norm's definition: parameters, and outputs when they belong to the vector. */
+static double norm_length(const nm_program *p)
+{
+    const nm_repair_opts *repair = p->opts.repair;
+    int64_t n = repair->norm_counts_marked ? nm_plan_n_marked(p->opts.plan) : p->spec.n;
+
+    return (double)(n + p->spec.n_terms);
+}
+
+nm_status nm_program_open(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                          const nm_program_opts *opts, nm_program **out, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_program *p = NULL;
+    size_t n = (size_t)tail->params->n;
+
+    *out = NULL;
+    NM_TRY(nm_alloc(&p, 1, sizeof *p, err));
+    p->ctx = ctx;
+    p->tail = tail;
+    p->demand = demand;
+    p->opts = *opts;
+    p->spec.norm = opts->repair->norm;
+    p->spec.n = tail->params->n;
+    p->spec.gap = opts->repair->gap * 0.01;
+    NM_TRY(nm_alloc(&p->base, n, sizeof *p->base, err));
+    if (opts->base)
+        memcpy(p->base, opts->base, n * sizeof *p->base);
+    NM_TRY(nm_memdup(&p->delta, p->base, n, sizeof *p->delta, err));
+    NM_TRY(nm_alloc(&p->step, n, sizeof *p->step, err));
+    NM_TRY(set_bounds(p, err));
+    NM_TRY(set_terms(p, err));
+    p->spec.l1_weight = 1 / norm_length(p);
+    NM_TRY(nm_master_open(ctx, &p->spec, opts->repair->solver, &p->master, err));
+    *out = p;
+    p = NULL;
+done:
+    nm_program_close(p);
+    return rc;
+}
+
+void nm_program_close(nm_program *p)
+{
+    if (!p)
+        return;
+    nm_master_close(p->master);
+    nm_tape_free(p->tangent);
+    nm_free(p->lo);
+    nm_free(p->hi);
+    nm_free(p->terms);
+    nm_free(p->offset);
+    nm_free(p->base);
+    nm_free(p->delta);
+    nm_free(p->step);
+    nm_free(p->rows);
+    nm_free(p->sorted);
+    nm_free(p->y);
+    nm_free(p);
+}
+
+/* -- rows ------------------------------------------------------------------------------------- */
+
+/* Coefficients and right sides of named rows, in terms of the step from the base. */
+static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
+                           nm_err *err)
+{
+    nm_status rc = nm_rows_make(p->ctx, p->tail, p->demand, rows, n, a, h, err);
+
+    for (int64_t r = 0; rc == NM_OK && r < n; r++) {
+        double wanted = rows[r].kind == NM_ROW_LABEL ? p->demand->margin[rows[r].point] : 0;
+
+        h[r] = wanted - h[r] - shift_to_base(p, a + r * p->spec.n);
+    }
+    return rc;
+}
+
+static nm_status add_new(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    double *a = NULL, *h = NULL;
+
+    NM_TRY(nm_alloc(&a, (size_t)n, (size_t)p->spec.n * sizeof *a, err));
+    NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
+    NM_TRY(make_rows(p, rows, n, a, h, err));
+    NM_TRY(nm_master_add_rows(p->master, n, a, h, err));
+    NM_TRY(remember(p, rows, n, err));
+done:
+    nm_free(a);
+    nm_free(h);
+    return rc;
+}
+
+nm_status nm_program_add(nm_program *p, const nm_row_id *rows, int64_t n, int64_t *added,
+                         nm_err *err)
+{
+    nm_row_id *new_rows;
+    nm_status rc = nm_alloc(&new_rows, (size_t)n, sizeof *new_rows, err);
+
+    *added = 0;
+    for (int64_t i = 0; rc == NM_OK && i < n; i++)
+        if (!is_known(p, &rows[i]))
+            new_rows[(*added)++] = rows[i];
+    if (rc == NM_OK && *added > 0)
+        rc = add_new(p, new_rows, *added, err);
+    nm_free(new_rows);
+    return rc;
+}
+
+/* -- the lazy loop ------------------------------------------------------------------------------
+ */
+
+/* Tangent of the present solution's step away from where the tail is linearised. */
+static nm_status update_tangent(nm_program *p, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (p->tangent && p->tangent->n != p->tail->at->n) {
+        nm_tape_free(p->tangent);
+        p->tangent = NULL;
+    }
+    if (!p->tangent)
+        rc = nm_tail_tangent_new(p->tail, &p->tangent, err);
+    for (int64_t i = 0; i < p->spec.n; i++)
+        p->step[i] = p->delta[i] - p->tail->delta[i];
+    return rc == NM_OK ? nm_tail_tangent(p->ctx, p->tail, p->step, p->tangent, err) : rc;
+}
+
+static nm_status add_broken(nm_program *p, int64_t *added, nm_err *err)
+{
+    nm_separation how = {.pins = p->opts.all_pins,
+                         .labels_a_point = LABELS_A_POINT,
+                         .pins_a_point = PINS_A_POINT,
+                         .tolerance = row_tolerance};
+    nm_violations found = {0};
+    nm_row_id *rows = NULL;
+    int64_t n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(update_tangent(p, err));
+    NM_TRY(nm_separate(p->tail, p->demand, p->tangent, &how, &found, err));
+    n = found.n < ROWS_A_ROUND ? found.n : ROWS_A_ROUND;
+    NM_TRY(nm_alloc(&rows, (size_t)n, sizeof *rows, err));
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = found.at[i].row;
+    NM_TRY(nm_program_add(p, rows, n, added, err));
+done:
+    nm_free(rows);
+    nm_violations_free(&found);
+    return rc;
+}
+
+static nm_status solve_master(nm_program *p, nm_master_outcome *outcome, nm_err *err)
+{
+    nm_master_result got;
+    nm_status rc = nm_master_solve(p->master, &got, err);
+
+    if (rc != NM_OK)
+        return rc;
+    *outcome = got.outcome;
+    if (got.y)
+        memcpy(p->y, got.y, (size_t)p->n_rows * sizeof *p->y);
+    if (got.outcome != NM_MASTER_SOLVED)
+        return NM_OK;
+    for (int64_t i = 0; i < p->spec.n; i++)
+        p->delta[i] = p->base[i] + got.d[i];
+    p->figures.objective = got.objective;
+    p->figures.lower_bound = got.lower_bound;
+    return NM_OK;
+}
+
+nm_status nm_program_solve(nm_program *p, nm_master_outcome *outcome, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    int64_t added = 1;
+
+    *outcome = NM_MASTER_SOLVED;
+    if (p->n_rows > 0 || p->spec.n_terms > 0)
+        rc = solve_master(p, outcome, err);
+    for (int i = 0; rc == NM_OK && *outcome == NM_MASTER_SOLVED && i < MAX_ROUNDS; i++) {
+        rc = nm_ctx_check(p->ctx, err);
+        if (rc == NM_OK)
+            rc = add_broken(p, &added, err);
+        if (rc != NM_OK || added == 0)
+            break;
+        p->figures.rounds++;
+        rc = solve_master(p, outcome, err);
+        nm_progress(p->ctx, "solving", p->n_rows, 0, p->figures.objective);
+        nm_log(p->ctx, NM_LOG_DEBUG, "round %d: %lld rows, objective %.9g", p->figures.rounds,
+               (long long)p->n_rows, p->figures.objective);
+    }
+    return rc;
+}
+
+/* -- results ------------------------------------------------------------------------------------
+ */
+
+const double *nm_program_delta(const nm_program *p)
+{
+    return p->delta;
+}
+
+nm_program_figures nm_program_report(const nm_program *p)
+{
+    nm_program_figures f = p->figures;
+
+    f.n_rows = p->n_rows;
+    f.n_total = nm_rows_total(p->tail, p->demand, p->opts.all_pins);
+    f.solver = nm_master_solver(p->master);
+    return f;
+}
+
+const nm_row_id *nm_program_rows(const nm_program *p, int64_t *n)
+{
+    *n = p->n_rows;
+    return p->rows;
+}
+
+nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    double *a = NULL, *h = NULL, *y = NULL;
+    int64_t *group = NULL;
+    nm_row_id *rows = NULL;
+    int64_t n = 0;
+
+    /* Only rows with a positive multiplier take part in the proof. */
+    NM_TRY(nm_alloc(&rows, (size_t)p->n_rows, sizeof *rows, err));
+    NM_TRY(nm_alloc(&y, (size_t)p->n_rows, sizeof *y, err));
+    for (int64_t r = 0; r < p->n_rows; r++)
+        if (p->y[r] > 0) {
+            rows[n] = p->rows[r];
+            y[n++] = p->y[r];
+        }
+    NM_TRY(nm_alloc(&a, (size_t)n, (size_t)p->spec.n * sizeof *a, err));
+    NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
+    NM_TRY(nm_alloc(&group, (size_t)n, sizeof *group, err));
+    for (int64_t r = 0; r < n; r++)
+        group[r] = rows[r].point;
+    NM_TRY(make_rows(p, rows, n, a, h, err));
+    NM_TRY(nm_conflict_groups(p->ctx, &p->spec, n, a, h, group, p->tail->at->n, y, member, err));
+done:
+    nm_free(a);
+    nm_free(h);
+    nm_free(y);
+    nm_free(group);
+    nm_free(rows);
+    return rc;
+}

@@ -1,0 +1,136 @@
+/* The repair report as JSON, with the keys of the command-line contract. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "netmend/repair.h"
+
+static json_t *number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *integer(int64_t v)
+{
+    return json_integer((json_int_t)v);
+}
+
+static json_t *indices(const int64_t *at, int64_t n)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < n; i++)
+        json_array_append_new(list, integer(at[i]));
+    return list;
+}
+
+static json_t *layers(const nm_repair_report *r)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < r->n_layers; i++)
+        json_array_append_new(list, json_integer(r->layers[i]));
+    return list;
+}
+
+static json_t *point_set(const nm_set_report *s)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "n", integer(s->n));
+    json_object_set_new(o, "right_before", integer(s->right_before));
+    json_object_set_new(o, "right_after", integer(s->right_after));
+    json_object_set_new(o, "safe_after", integer(s->safe_after));
+    json_object_set_new(o, "probable_after", integer(s->probable_after));
+    json_object_set_new(o, "first_order_after", integer(s->first_order_after));
+    json_object_set_new(o, "min_margin_after", number(s->min_margin_after));
+    json_object_set_new(o, "min_slack_after", number(s->min_slack_after));
+    json_object_set_new(o, "max_bound_after", number(s->max_bound_after));
+    json_object_set_new(o, "max_first_order_after", number(s->max_first_order_after));
+    return o;
+}
+
+/* gain: name of the figure and its sign (drawdown is what was lost). */
+static json_t *held_out(const nm_accuracy_report *a, const char *figure, double sign)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "n", integer(a->n));
+    json_object_set_new(o, "accuracy_before", number(a->before));
+    json_object_set_new(o, "accuracy_after", number(a->after));
+    json_object_set_new(o, figure, number(sign * 100 * (a->after - a->before)));
+    return o;
+}
+
+static json_t *change(const nm_repair_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "linf", number(r->change_linf));
+    json_object_set_new(o, "l1", number(r->change_l1));
+    json_object_set_new(o, "l2", number(r->change_l2));
+    json_object_set_new(o, "n_changed", integer(r->n_changed));
+    json_object_set_new(o, "n_free", integer(r->n_free));
+    json_object_set_new(o, "n_marked", integer(r->n_marked));
+    return o;
+}
+
+static json_t *lp(const nm_repair_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "rows", integer(r->rows));
+    json_object_set_new(o, "rows_total", integer(r->rows_total));
+    json_object_set_new(o, "rounds", json_integer(r->solver_rounds));
+    json_object_set_new(o, "solver", json_string(r->solver));
+    json_object_set_new(o, "linearisations", json_integer(r->linearisations));
+    json_object_set_new(o, "judge_rounds", json_integer(r->judge_rounds));
+    return o;
+}
+
+static json_t *times(const nm_repair_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "prepare", number(r->s_prepare));
+    json_object_set_new(o, "solve", number(r->s_solve));
+    json_object_set_new(o, "judge", number(r->s_judge));
+    json_object_set_new(o, "write", number(r->s_write));
+    json_object_set_new(o, "measure", number(r->s_measure));
+    return o;
+}
+
+char *nm_repair_report_json(const nm_repair_report *r)
+{
+    json_t *o = json_object();
+    char *dumped, *text = NULL;
+
+    json_object_set_new(o, "status", json_string(nm_outcome_name(r->outcome)));
+    json_object_set_new(o, "reason", json_string(r->reason));
+    json_object_set_new(o, "layers", layers(r));
+    json_object_set_new(o, "margin", number(r->margin));
+    json_object_set_new(o, "objective", number(r->objective));
+    json_object_set_new(o, "lower_bound", number(r->lower_bound));
+    json_object_set_new(o, "gap", number(r->gap));
+    json_object_set_new(o, "repair_set", point_set(&r->repair));
+    if (r->keep.n > 0)
+        json_object_set_new(o, "keep", point_set(&r->keep));
+    if (r->test.n > 0)
+        json_object_set_new(o, "test", held_out(&r->test, "drawdown_points", -1));
+    if (r->similar.n > 0)
+        json_object_set_new(o, "similar", held_out(&r->similar, "generalization_points", 1));
+    json_object_set_new(o, "change", change(r));
+    json_object_set_new(o, "lp", lp(r));
+    if (r->outcome == NM_INFEASIBLE) {
+        json_object_set_new(o, "conflict", indices(r->conflict, r->n_conflict));
+        json_object_set_new(o, "conflict_keep", indices(r->conflict_keep, r->n_conflict_keep));
+    }
+    json_object_set_new(o, "time_s", times(r));
+    dumped = json_dumps(o, JSON_REAL_PRECISION(17));
+    json_decref(o);
+    if (dumped)
+        (void)nm_strdup(&text, dumped, NULL);
+    free(dumped);
+    return text;
+}

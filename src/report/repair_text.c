@@ -1,0 +1,162 @@
+/* The repair report for people. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "netmend/repair.h"
+
+enum { MAX_TEXT = 8192, MAX_LISTED = 20 };
+
+struct text {
+    char *at;
+    size_t used;
+};
+
+static void NM_PRINTF(2, 3) say(struct text *t, const char *fmt, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(t->at + t->used, MAX_TEXT - t->used, fmt, args);
+    va_end(args);
+    if (n > 0)
+        t->used = t->used + (size_t)n < MAX_TEXT ? t->used + (size_t)n : MAX_TEXT - 1;
+}
+
+static void say_headline(struct text *t, const nm_repair_report *r)
+{
+    say(t, "%s", nm_outcome_name(r->outcome));
+    if (r->outcome == NM_REPAIRED && r->n_changed == 0)
+        say(t, ": all %lld points were right and safe already, nothing was changed",
+            (long long)r->repair.n);
+    else if (r->outcome == NM_REPAIRED)
+        say(t, ": %lld of %lld points right (%lld before), %lld safe in any float32 order",
+            (long long)r->repair.right_after, (long long)r->repair.n,
+            (long long)r->repair.right_before, (long long)r->repair.safe_after);
+    else if (r->reason[0])
+        say(t, ": %s", r->reason);
+    say(t, "\n");
+}
+
+static void say_indices(struct text *t, const char *what, const int64_t *at, int64_t n)
+{
+    if (n == 0)
+        return;
+    say(t, "  %s", what);
+    for (int64_t i = 0; i < n && i < MAX_LISTED; i++)
+        say(t, "%s%lld", i ? ", " : " ", (long long)at[i]);
+    say(t, n > MAX_LISTED ? ", ... (%lld in all)\n" : "\n", (long long)n);
+}
+
+static void say_set(struct text *t, const char *name, const nm_set_report *s, bool after)
+{
+    if (s->n == 0)
+        return;
+    say(t, "  %-28s %8lld %12.2f %%", name, (long long)s->n,
+        100 * (double)s->right_before / (double)s->n);
+    if (after)
+        say(t, " %12.2f %% %+11.2f", 100 * (double)s->right_after / (double)s->n,
+            100 * (double)(s->right_after - s->right_before) / (double)s->n);
+    say(t, "\n");
+}
+
+static void say_accuracy(struct text *t, const char *name, const nm_accuracy_report *a, bool after)
+{
+    if (a->n == 0)
+        return;
+    say(t, "  %-28s %8lld %12.2f %%", name, (long long)a->n, 100 * a->before);
+    if (after)
+        say(t, " %12.2f %% %+11.2f", 100 * a->after, 100 * (a->after - a->before));
+    say(t, "\n");
+}
+
+static void say_table(struct text *t, const nm_repair_report *r)
+{
+    bool after = r->outcome == NM_REPAIRED || r->outcome == NM_PARTLY;
+
+    say(t, "\n  %-28s %8s %14s", "right", "points", "before");
+    say(t, after ? " %14s %11s\n" : "\n", "after", "change");
+    say_set(t, "repair set (efficacy)", &r->repair, after);
+    say_set(t, "keep set", &r->keep, after);
+    say_accuracy(t, "test set (drawdown)", &r->test, after);
+    say_accuracy(t, "similar (generalization)", &r->similar, after);
+}
+
+/* What float32 evaluation elsewhere can do to the repaired points, and how sure that is. */
+static void say_margins(struct text *t, const nm_set_report *s)
+{
+    say(t, "  margin     smallest %.4g; ", s->min_margin_after);
+    if (s->safe_after == s->n)
+        say(t, "float32 evaluation in any order takes away at most %.3g of one and leaves %.3g\n",
+            s->max_bound_after, s->min_slack_after);
+    else
+        say(t,
+            "%lld of %lld exceed what float32 evaluation in any order can take away (at most "
+            "%.3g;\n             to first order %.3g, exceeded by %lld; probable model: %lld)\n",
+            (long long)s->safe_after, (long long)s->n, s->max_bound_after, s->max_first_order_after,
+            (long long)s->first_order_after, (long long)s->probable_after);
+}
+
+static void say_change(struct text *t, const nm_repair_report *r)
+{
+    say(t, "\n  changed    %lld of %lld free parameters in layer", (long long)r->n_changed,
+        (long long)r->n_free);
+    for (int i = 0; i < r->n_layers; i++)
+        say(t, "%s %d", i ? "," : r->n_layers > 1 ? "s" : "", r->layers[i]);
+    say(t, "; linf %.6g, l1 %.6g, l2 %.6g\n", r->change_linf, r->change_l1, r->change_l2);
+    say_margins(t, &r->repair);
+    if (isfinite(r->objective))
+        say(t, "  optimum    %.9g, proven bound %.9g (gap %.1e)\n", r->objective, r->lower_bound,
+            r->gap);
+    say(t, "  program    %lld of %lld rows, %d rounds, %d linearisation%s, solver %s\n",
+        (long long)r->rows, (long long)r->rows_total, r->solver_rounds, r->linearisations,
+        r->linearisations == 1 ? "" : "s", r->solver);
+}
+
+static void say_times(struct text *t, const nm_repair_report *r)
+{
+    say(t,
+        "  seconds    prepare %.3f, solve %.3f, judge %.3f, write and re-check %.3f, measure "
+        "%.3f\n",
+        r->s_prepare, r->s_solve, r->s_judge, r->s_write, r->s_measure);
+}
+
+char *nm_repair_report_text(const nm_repair_report *r)
+{
+    struct text t = {0};
+
+    if (nm_alloc(&t.at, MAX_TEXT, 1, NULL) != NM_OK)
+        return NULL;
+    say_headline(&t, r);
+    if (r->outcome == NM_INFEASIBLE) {
+        say_indices(&t, "conflicting points of the repair set:", r->conflict, r->n_conflict);
+        say_indices(&t, "and of the keep set:", r->conflict_keep, r->n_conflict_keep);
+    }
+    say_table(&t, r);
+    if (r->outcome == NM_REPAIRED && r->n_changed > 0)
+        say_change(&t, r);
+    say_times(&t, r);
+    return t.at;
+}
+
+void nm_string_free(char *text)
+{
+    nm_free(text);
+}
+
+const char *nm_outcome_name(nm_outcome outcome)
+{
+    static const char *const names[] = {"repaired", "partly", "infeasible", "limit"};
+
+    return names[outcome];
+}
+
+const char *nm_norm_name(nm_norm norm)
+{
+    static const char *const names[] = {"linf+l1n", "linf", "l1", "l2"};
+
+    return names[norm];
+}

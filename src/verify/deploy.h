@@ -1,0 +1,43 @@
+/* How far a float32 evaluation of a net can deviate from exact arithmetic at given points.
+ *
+ * Computed values satisfy v^ = f(u^) + e with a local error |e| bounded by the operator
+ * (local_error: any order of summation, with or without FMA), and f(u^) = f(u) + J d + q for the
+ * inputs' deviation d, with the curvature q bounded by the operator (residual: a ReLU whose sign
+ * could change, a pool whose winner could). So the deviation of a margin is exactly
+ *     sum over all values of  adjoint . (e + q).
+ * Three bounds follow from it:
+ *   rigorous     |adjoint| . (|e| + |q|); the radius |d| <= r that e and q need is pushed forward
+ *                operator by operator (spread). Holds without exception, but r grows with depth:
+ *                for deep nets it can be far above what any evaluation does;
+ *   first order  |adjoint| . |e| with e at the computed values: what is left when terms of second
+ *                order in the unit roundoff are dropped (Higham's "to first order");
+ *   probable     the same with the probabilistic local errors of Higham & Mary (2019). */
+#ifndef NM_VERIFY_DEPLOY_H
+#define NM_VERIFY_DEPLOY_H
+
+#include "base/ctx.h"
+#include "net/graph.h"
+
+/** Per point; arrays [n]. Bounds are those of the class that comes closest to its bound. */
+typedef struct nm_deploy {
+    int64_t n;
+    double *margin;   /* min over j of score[target] - score[j], in float64 */
+    double *rigorous; /* bounds on the deviation of a margin, output units */
+    double *first_order;
+    double *probable;
+    double *slack; /* min over j of score[target] - score[j] - rigorous bound */
+    bool *safe;    /* every margin exceeds its rigorous any-order bound */
+    bool *safe_first_order;
+    bool *safe_probable;
+} nm_deploy;
+
+/** @param x       [n x n_in] float32 inputs, as the net receives them
+ *  @param target  [n] classes
+ *  @param plain   plain loops only: shares no kernel with the optimiser
+ *  Weights are taken as float32. Free with nm_deploy_clear(). */
+nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
+                          const int64_t *target, int64_t n, bool plain, nm_deploy *out,
+                          nm_err *err);
+void nm_deploy_clear(nm_deploy *deploy);
+
+#endif
