@@ -45,7 +45,7 @@ static void NM_TYPED(put_back)(const nm_window *w, const tap *t, cursor at, int6
 {
     for (stretch s; next_stretch(w, t, &at, &s); source += s.n * lanes)
         NM_TYPED(add)
-        (s.hi - s.lo, lanes, source + s.lo * lanes, w->stride[2], channel + s.first * lanes);
+    (s.hi - s.lo, lanes, source + s.lo * lanes, w->stride[2], channel + s.first * lanes);
 }
 
 void NM_TYPED(nm_im2col)(const nm_window *w, int64_t channels, int64_t lanes, const NM_REAL *image,
@@ -59,7 +59,7 @@ void NM_TYPED(nm_im2col)(const nm_window *w, int64_t channels, int64_t lanes, co
 
         for (int64_t c = 0; c < channels; c++)
             NM_TYPED(look)
-            (w, &t, start, lanes, image + c * pixels * lanes, col + (c * taps + k) * n * lanes);
+        (w, &t, start, lanes, image + c * pixels * lanes, col + (c * taps + k) * n * lanes);
     }
 }
 
@@ -74,7 +74,36 @@ void NM_TYPED(nm_col2im)(const nm_window *w, int64_t channels, int64_t lanes, co
 
         for (int64_t c = 0; c < channels; c++)
             NM_TYPED(put_back)
-            (w, &t, start, lanes, col + (c * taps + k) * n * lanes, image + c * pixels * lanes);
+        (w, &t, start, lanes, col + (c * taps + k) * n * lanes, image + c * pixels * lanes);
+    }
+}
+
+/* to[i, l] = max(to[i, l], from[i * stride, l]); the old one where neither is larger (NaN). */
+static void NM_TYPED(raise)(int64_t n, int64_t lanes, const NM_REAL *from, int64_t stride,
+                            NM_REAL *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const NM_REAL *x = from + i * stride * lanes;
+        NM_REAL *best = to + i * lanes;
+
+        for (int64_t l = 0; l < lanes; l++)
+            best[l] = x[l] > best[l] ? x[l] : best[l];
+    }
+}
+
+void NM_TYPED(nm_window_max)(const nm_window *w, int64_t lanes, const NM_REAL *image, NM_REAL *out)
+{
+    int64_t taps = nm_window_volume(w->kernel);
+    cursor start = cursor_at(w, 0, nm_window_volume(w->out));
+
+    for (int64_t k = 0; k < taps; k++) {
+        tap t = tap_at(w, k);
+        cursor at = start;
+        NM_REAL *to = out;
+
+        for (stretch s; next_stretch(w, &t, &at, &s); to += s.n * lanes)
+            NM_TYPED(raise)
+            (s.hi - s.lo, lanes, image + s.first * lanes, w->stride[2], to + s.lo * lanes);
     }
 }
 

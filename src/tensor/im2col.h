@@ -43,4 +43,13 @@ void nm_col2im_f32(const nm_window *w, int64_t channels, int64_t lanes, const fl
 void nm_col2im_f64(const nm_window *w, int64_t channels, int64_t lanes, const double *col,
                    int64_t from, int64_t n, double *image);
 
+/** out[p, l] = the largest of out[p, l] and of what the window at position p sees of lane l, in
+ *  window order; out[p, l] stays where it is NaN.
+ *  @param image  [in x lanes]
+ *  @param out    [positions x lanes], given a value (each window's first element, say) by the
+ * caller
+ */
+void nm_window_max_f32(const nm_window *w, int64_t lanes, const float *image, float *out);
+void nm_window_max_f64(const nm_window *w, int64_t lanes, const double *image, double *out);
+
 #endif
