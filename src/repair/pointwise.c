@@ -317,7 +317,8 @@ static void finish_program(nm_search *s, nm_program *program)
     nm_program_close(program);
 }
 
-/* -- stage 1 ------------------------------------------------------------------------------------
+/* -- at the original network
+ * ------------------------------------------------------------------------------------
  */
 
 static bool is_exact(const nm_search *s)
@@ -341,7 +342,8 @@ static nm_status describe_conflict(nm_search *s, nm_program *program, nm_err *er
     return rc;
 }
 
-static nm_status first_stage(nm_search *s, enum verdict *verdict, nm_err *err)
+/* @param pin  pin neurons whose flips spoil a point (where the program is not exact anyway) */
+static nm_status at_original(nm_search *s, bool pin, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_program *program = NULL;
@@ -351,10 +353,10 @@ static nm_status first_stage(nm_search *s, enum verdict *verdict, nm_err *err)
     NM_TRY(nm_tail_move(s->ctx, s->active, s->delta, err));
     NM_TRY(open_program(s, NULL, s->opts->pins == NM_PINS_ALL, &program, err));
     NM_TRY(nm_program_add(program, s->seed_rows, s->n_seed_rows, &added, err));
-    s->linearisations = 1;
-    NM_TRY(
-        solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FIRST_TRIES, verdict, err));
-    NM_TRY(keep_seed_rows(s, program, err));
+    s->linearisations++;
+    NM_TRY(solve_and_check(s, program, pin, MAX_FIRST_TRIES, verdict, err));
+    if (!pin)
+        NM_TRY(keep_seed_rows(s, program, err));
     if (*verdict == INFEASIBLE && is_exact(s))
         NM_TRY(describe_conflict(s, program, err));
 done:
@@ -363,7 +365,8 @@ done:
     return rc;
 }
 
-/* -- stage 2 ------------------------------------------------------------------------------------
+/* -- accumulated steps
+ * ------------------------------------------------------------------------------------
  */
 
 /* Asks a little more of points that keep missing, so that the steps do not end just short. */
@@ -447,7 +450,8 @@ done:
     return rc;
 }
 
-/* -- stage 3 ------------------------------------------------------------------------------------
+/* -- at the repaired network
+ * ------------------------------------------------------------------------------------
  */
 
 /* From the pattern of the repaired network, the smallest change measured from the original one.
@@ -465,7 +469,8 @@ static nm_status final_stage(nm_search *s, nm_err *err)
     NM_TRY(nm_tail_move(s->ctx, s->active, accumulated, err));
     NM_TRY(open_program(s, NULL, false, &program, err));
     s->linearisations++;
-    NM_TRY(solve_and_check(s, program, true, MAX_FINAL_TRIES, &verdict, err));
+    NM_TRY(
+        solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, &verdict, err));
     if (verdict != ACCEPTED) {
         memcpy(s->delta, accumulated, n * sizeof *accumulated);
         s->figures = figures;
@@ -487,35 +492,40 @@ static nm_search_outcome gave_up(nm_search *s, const char *why)
     return NM_SEARCH_GAVE_UP;
 }
 
+/* Steps to a network that is right, then the smallest change in its pieces. Where that fails: the
+   original network's pieces, held where they matter. */
+static nm_status beyond_original(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    NM_TRY(accumulate(s, verdict, err));
+    if (*verdict == ACCEPTED)
+        NM_TRY(final_stage(s, err));
+    else if (s->opts->pins == NM_PINS_LAZY)
+        NM_TRY(at_original(s, true, verdict, err));
+done:
+    return rc;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
     enum verdict verdict;
 
-    s->rounds = 0;
+    s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
-    NM_TRY(first_stage(s, &verdict, err));
-    if (verdict == ACCEPTED) {
+    NM_TRY(at_original(s, false, &verdict, err));
+    if (verdict != ACCEPTED && !is_exact(s))
+        NM_TRY(beyond_original(s, &verdict, err));
+    if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
-        goto done;
-    }
-    if (verdict == INFEASIBLE && is_exact(s)) {
+    else if (verdict == INFEASIBLE && is_exact(s))
         *outcome = NM_SEARCH_INFEASIBLE;
-        goto done;
-    }
-    if (is_exact(s)) {
+    else if (is_exact(s))
         *outcome = gave_up(s, "the solver failed numerically, or keep points cannot be held with "
                               "the present activations");
-        goto done;
-    }
-    /* The last solution of stage 1 is a good start even though its pins ran out. */
-    NM_TRY(accumulate(s, &verdict, err));
-    if (verdict != ACCEPTED) {
+    else
         *outcome = gave_up(s, "accumulated steps did not reach all points");
-        goto done;
-    }
-    NM_TRY(final_stage(s, err));
-    *outcome = NM_SEARCH_FOUND;
 done:
     return rc;
 }

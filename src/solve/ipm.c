@@ -384,7 +384,7 @@ static bool worth_trying(const nm_ipm *ipm)
 
     /* What the rows still miss is made up by a polish, at a price of about that much. */
     return gap <= 2 * ipm->spec->gap * fabs(ipm->primal_value) &&
-           infeasibility(ipm) < 0.1 * ipm->spec->gap;
+           infeasibility(ipm) < fmax(1e-7, 0.1 * ipm->spec->gap);
 }
 
 /* The sum of multipliers, against its value when all is well (about the optimum / h). */
