@@ -114,6 +114,8 @@ void nm_search_close(nm_search *s)
     nm_free(s->keep_slot);
     nm_free(s->original_scores);
     nm_free(s->seed_rows);
+    nm_free(s->reference);
+    nm_free(s->reference_rows);
     nm_free(s->delta);
     nm_free(s->conflict);
     nm_free(s);
@@ -212,6 +214,10 @@ done:
 /* -- programs -----------------------------------------------------------------------------------
  */
 
+/* Steps only have to lead somewhere good: they are not solved to the end. */
+static const double step_gap = 1e-3;
+
+/* base: from where the step is measured; NULL: the whole change, from the original network */
 static nm_status open_program(const nm_search *s, const double *base, bool all_pins,
                               nm_program **out, nm_err *err)
 {
@@ -219,7 +225,8 @@ static nm_status open_program(const nm_search *s, const double *base, bool all_p
                             .repair = s->opts,
                             .base = base,
                             .original_scores = s->original_scores,
-                            .all_pins = all_pins};
+                            .all_pins = all_pins,
+                            .gap = base ? step_gap : 0.01 * s->opts->gap};
 
     return nm_program_open(s->ctx, s->active, &s->demand, &opts, out, err);
 }
@@ -454,31 +461,64 @@ done:
  * ------------------------------------------------------------------------------------
  */
 
-/* From the pattern of the repaired network, the smallest change measured from the original one.
-   The accumulated change stays the answer when this does not give an accepted one. */
-static nm_status final_stage(nm_search *s, nm_err *err)
+static nm_status keep_reference(nm_search *s, const nm_program *program, nm_err *err)
+{
+    int64_t n;
+    const nm_row_id *rows = nm_program_rows(program, &n);
+    nm_status rc = NM_OK;
+
+    nm_free(s->reference);
+    nm_free(s->reference_rows);
+    s->reference = NULL;
+    s->reference_rows = NULL;
+    s->n_reference_rows = n;
+    NM_TRY(nm_memdup(&s->reference, s->active->delta, (size_t)s->params->n, sizeof(double), err));
+    NM_TRY(nm_memdup(&s->reference_rows, rows, (size_t)n, sizeof *rows, err));
+done:
+    return rc;
+}
+
+/* In the pieces of the network at `reference`, the smallest change measured from the original
+   one. When accepted, the next search (with raised margins) starts here. */
+static nm_status at_reference(nm_search *s, const double *reference, enum verdict *verdict,
+                              nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_program *program = NULL;
+    int64_t added;
+
+    NM_TRY(nm_tail_move(s->ctx, s->active, reference, err));
+    NM_TRY(open_program(s, NULL, false, &program, err));
+    NM_TRY(nm_program_add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    s->linearisations++;
+    NM_TRY(
+        solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, verdict, err));
+    if (*verdict == ACCEPTED)
+        NM_TRY(keep_reference(s, program, err));
+done:
+    if (program)
+        finish_program(s, program);
+    return rc;
+}
+
+/* The accumulated change stays the answer when its own pieces do not give an accepted one. */
+static nm_status final_stage(nm_search *s, nm_err *err)
+{
+    nm_status rc = NM_OK;
     double *accumulated = NULL;
     nm_program_figures figures = s->figures;
     enum verdict verdict;
     size_t n = (size_t)s->params->n;
 
+    s->n_reference_rows = 0; /* those were pins of other pieces */
     NM_TRY(nm_memdup(&accumulated, s->delta, n, sizeof *accumulated, err));
-    NM_TRY(nm_tail_move(s->ctx, s->active, accumulated, err));
-    NM_TRY(open_program(s, NULL, false, &program, err));
-    s->linearisations++;
-    NM_TRY(
-        solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, &verdict, err));
+    NM_TRY(at_reference(s, accumulated, &verdict, err));
     if (verdict != ACCEPTED) {
         memcpy(s->delta, accumulated, n * sizeof *accumulated);
         s->figures = figures;
         s->figures.objective = s->figures.lower_bound = NAN; /* sums of steps minimise nothing */
     }
 done:
-    if (program)
-        finish_program(s, program);
     nm_free(accumulated);
     return rc;
 }
@@ -507,14 +547,30 @@ done:
     return rc;
 }
 
+/* The pieces of the last answer, for margins that grew a little since. */
+static nm_status from_reference(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    double *reference;
+    nm_status rc =
+        nm_memdup(&reference, s->reference, (size_t)s->params->n, sizeof *reference, err);
+
+    if (rc == NM_OK)
+        rc = at_reference(s, reference, verdict, err);
+    nm_free(reference);
+    return rc;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
-    enum verdict verdict;
+    enum verdict verdict = STUCK;
 
     s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
-    NM_TRY(at_original(s, false, &verdict, err));
+    if (s->reference)
+        NM_TRY(from_reference(s, &verdict, err));
+    if (verdict != ACCEPTED)
+        NM_TRY(at_original(s, false, &verdict, err));
     if (verdict != ACCEPTED && !is_exact(s))
         NM_TRY(beyond_original(s, &verdict, err));
     if (verdict == ACCEPTED)

@@ -179,6 +179,9 @@ static nm_status judge_in_memory(struct job *j, const nm_net *net, nm_deploy *ou
     return rc;
 }
 
+/* Bounds move with the weights: a little more than the present one saves rounds. */
+static const double margin_reserve = 1.1;
+
 /* The smallest margin that can pass: a little above what deployment may take away. */
 static void set_first_margins(struct job *j)
 {
@@ -190,7 +193,7 @@ static void set_first_margins(struct job *j)
         /* Without a bound to exceed, the margin must still survive the rounding of the weights. */
         if (j->opts.safe == NM_SAFE_NONE && isnan(j->opts.margin))
             bound = j->original.probable[p];
-        j->search->demand.margin[p] = fmax(asked, 1.02 * bound);
+        j->search->demand.margin[p] = fmax(asked, margin_reserve * bound);
     }
 }
 
@@ -285,7 +288,7 @@ static nm_status search_once(struct job *j, nm_search_outcome *outcome, nm_err *
 
     r->s_solve += nm_now() - start;
     r->solver_rounds += j->search->rounds;
-    r->linearisations = j->search->linearisations;
+    r->linearisations += j->search->linearisations;
     if (rc != NM_OK)
         return rc;
     (void)snprintf(r->reason, sizeof r->reason, "%s", j->search->reason);
@@ -464,7 +467,7 @@ static nm_status fill_report(struct job *j, nm_err *err)
     if (f->solver && r->outcome == NM_REPAIRED) {
         r->objective = f->objective;
         r->lower_bound = f->lower_bound;
-        r->gap = (f->objective - f->lower_bound) / fmax(fabs(f->objective), 1e-300);
+        r->gap = fmax(f->objective - f->lower_bound, 0) / fmax(fabs(f->objective), 1e-300);
     }
     for (int64_t p = 0; p < j->search->n_repair; p++)
         r->margin = fmax(r->margin, j->search->demand.margin[p]);
