@@ -8,8 +8,7 @@
 #include "base/file.h"
 #include "netmend/netmend.h"
 
-/* -- material
- * --------------------------------------------------------------------------------------- */
+/* -- material ---------------------------------------------------------------------------- */
 
 struct world {
     nm_ctx *ctx;
@@ -142,8 +141,7 @@ static void assert_repairs(struct world *w, const char *layer, const nm_points *
     forget_result(w);
 }
 
-/* -- what is promised
- * ------------------------------------------------------------------------------ */
+/* -- what is promised -------------------------------------------------------------------- */
 
 static void every_layer_and_norm_repairs_moons(void **state)
 {
@@ -286,8 +284,7 @@ static void a_right_set_leaves_the_file_as_it_is(void **state)
     close_world(&w);
 }
 
-/* -- proper negative answers
- * ------------------------------------------------------------------------ */
+/* -- proper negative answers ------------------------------------------------------------- */
 
 static void equal_points_with_different_labels_are_named(void **state)
 {
@@ -378,8 +375,7 @@ static void a_keep_point_equal_to_a_repair_point_conflicts(void **state)
     close_world(&w);
 }
 
-/* -- limits and refusals
- * ----------------------------------------------------------------------------- */
+/* -- limits and refusals ----------------------------------------------------------------- */
 
 static void no_time_is_a_limit_and_writes_nothing(void **state)
 {

@@ -32,7 +32,7 @@ static nm_deploy check(const nm_net *net, const float *x, const int64_t *target,
     return d;
 }
 
-/* -- evaluations that a runtime could choose ------------------------------------------------- */
+/* -- evaluations that a runtime could choose --------------------------------------------- */
 
 /* Class with the largest score, the target left aside: the other side of the smallest margin. */
 static int64_t closest_class(const double *score, int64_t n, int64_t target)
@@ -342,7 +342,7 @@ static void flushed_denormals_stay_within_the_bound(void **state)
     }
 }
 
-/* -- worst-case rounding ----------------------------------------------------------------------- */
+/* -- worst-case rounding ----------------------------------------------------------------- */
 
 enum { DEEP = 3, WIDE = 7 };
 static const int64_t fragile_widths[DEEP + 1] = {3, WIDE, WIDE, 2};
@@ -524,7 +524,7 @@ static void kinks_are_within_the_bound(void **state)
     }
 }
 
-/* -- overflow ---------------------------------------------------------------------------------- */
+/* -- overflow ---------------------------------------------------------------------------- */
 
 static void assert_never_safe(const nm_net *net, const float *x)
 {
@@ -627,7 +627,7 @@ static void large_weights_alone_have_finite_bounds(void **state)
     nm_net_free(net);
 }
 
-/* -- ways to compute the bounds ---------------------------------------------------------------- */
+/* -- ways to compute the bounds ---------------------------------------------------------- */
 
 static void assert_close_deploys(const nm_deploy *a, const nm_deploy *b, double rtol)
 {
