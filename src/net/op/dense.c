@@ -241,7 +241,7 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
         /* alpha may come first or last: neither may overflow. */
         for (int64_t j = i * d.n_out; j < (i + 1) * d.n_out; j++)
             e[j] = fmax(alpha, 1) * most_w <= NM_F32_RANGE && e[j] <= fmin(alpha, 1) * NM_F32_RANGE
-                       ? nm_sum_error(gamma, e[j], underflow)
+                       ? nm_up_error(gamma * e[j] + underflow)
                        : (double)INFINITY;
     }
 }

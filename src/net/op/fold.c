@@ -17,7 +17,7 @@ int64_t nm_folded_roundings(const nm_exec *ex)
 
         for (int k = 0; (is_sum(op->kind) || is_scaling(op->kind)) && k < op->n_in; k++)
             if (op->in[k] == ex->op->out)
-                return 8;
+                return 3;
     }
     return 0;
 }

@@ -9,10 +9,10 @@
 
 #include "net/op.h"
 
-/** Roundings beyond its own that each product of a layer may pass: 8 if an operator that may be
- *  folded into the layer reads its output, else 0. A normalisation takes five (sum, root, quotient,
- *  product with the weight, sum of the shifts), a scaling by a rounded constant two, one more
- *  summand one. */
+/** Roundings beyond its own that each product of a layer may pass: 3 if an operator that may be
+ *  folded into the layer reads its output, else 0. One for each of two scalings of the weight, one
+ *  for another summand. (Errors of the scaling factor itself are the same in all products, so they
+ *  are relative to the output: the local error of the scaling operator pays for them.) */
 int64_t nm_folded_roundings(const nm_exec *ex);
 
 /** How many products a layer sums whose result is input i, perhaps scaled and shifted by constants

@@ -262,23 +262,28 @@ static void evaluations_of_scaled_layers_stay_within_the_bound(void **state)
     }
 }
 
-/* A dense layer whose products are all equal, positive for class 0 and negative for class 1. */
-static void make_even_layer(net_maker *m, double product)
+/* A dense layer or 1 x 1 convolution whose products are all equal, positive for class 0 and
+   negative for class 1. */
+static void make_even_layer(net_maker *m, double product, double bias)
 {
-    int64_t k = make_shape_at(m)->dim[1];
+    const nm_shape *x = make_shape_at(m);
+    int64_t k = x->dim[1];
+    bool conv = x->rank == 4;
     nm_attr_value trans = {.name = "transB", .type = NM_ATTR_INT, .i = 1};
-    int w = make_constant(m, MAKE_SHAPE(2, k), product, 0);
+    int w = make_constant(m, conv ? MAKE_SHAPE(2, k, 1, 1) : MAKE_SHAPE(2, k), product, 0);
     nm_tensor *weights = m->net->values[w].constant;
 
     for (int64_t i = k; i < 2 * k; i++) {
         weights->f32[i] = -weights->f32[i];
         weights->f64[i] = -weights->f64[i];
     }
-    make_op(m, "Gemm", (int[]){m->at, w}, 2, &trans, 1);
+    make_op(m, conv ? "Conv" : "Gemm", (int[]){m->at, w, make_constant(m, MAKE_SHAPE(2), bias, 0)},
+            3, &trans, !conv);
 }
 
-/* A large shift that is folded into the layer before swallows its small products one by one. */
-static void folded_shifts_stay_within_the_bound(void **state)
+/* A large bias, or a shift that is folded into the layer before, swallows its small products one by
+ * one. */
+static void large_shifts_stay_within_the_bound(void **state)
 {
     enum { K = 400 };
     float x[4 * K];
@@ -286,8 +291,8 @@ static void folded_shifts_stay_within_the_bound(void **state)
     (void)state;
     for (int i = 0; i < 4 * K; i++)
         x[i] = (float)(1 + i / K) / 4;
-    for (int variant = 0; variant < 4; variant++) {
-        net_maker m = make_net(5, MAKE_SHAPE(1, K));
+    for (int variant = 0; variant < 6; variant++) {
+        net_maker m = make_net(5, variant < 5 ? MAKE_SHAPE(1, K) : MAKE_SHAPE(1, K, 1, 1));
         nm_net *net;
         int skip = -1;
 
@@ -297,13 +302,15 @@ static void folded_shifts_stay_within_the_bound(void **state)
             skip = m.at;
             m.at = m.net->input;
         }
-        make_even_layer(&m, 0.0017);
+        make_even_layer(&m, 0.0017, variant < 4 ? 0 : 1e5);
         if (variant == 0 || variant == 3)
             make_batch_norm(&m, 1e5);
         if (variant == 3) /* and through the normalisation into a residual */
             skip = make_constant(&m, MAKE_SHAPE(2), 1e5, 1e3);
-        if (variant >= 2)
+        if (skip >= 0)
             make_add(&m, skip);
+        if (variant == 5)
+            make_unary(&m, "Flatten");
         if (variant == 1)
             make_op(&m, "Sub", (int[]){m.at, make_constant(&m, MAKE_SHAPE(2), 1e5, 1e3)}, 2, NULL,
                     0);
@@ -600,18 +607,41 @@ static void clipping_does_not_hide_an_overflow(void **state)
     }
 }
 
-static void sums_of_pools_may_overflow(void **state)
+/* What a sum cancels to is in range, its terms are not. */
+static void sums_of_convolutions_and_pools_may_overflow(void **state)
 {
-    net_maker m = make_net(10, MAKE_SHAPE(1, 1, 2, 2));
+    const float x[4] = {2e38F, 2e38F, -2e38F, -2e38F}, channels[2] = {1e20F, -1e20F};
+
+    (void)state;
+    for (int conv = 0; conv < 2; conv++) {
+        net_maker m = make_net(10, conv ? MAKE_SHAPE(1, 2, 1, 1) : MAKE_SHAPE(1, 1, 2, 2));
+        nm_net *net;
+
+        if (conv)
+            make_even_layer(&m, 1e19, 0);
+        else
+            make_op(&m, "GlobalAveragePool", &m.at, 1, NULL, 0);
+        make_unary(&m, "Flatten");
+        m.scale = 1e-37;
+        make_dense(&m, 2);
+        net = make_done(&m);
+        assert_never_safe(net, conv ? channels : x);
+        nm_net_free(net);
+    }
+}
+
+static void products_may_overflow(void **state)
+{
+    net_maker m = make_net(15, MAKE_SHAPE(1, 2));
     nm_net *net;
 
     (void)state;
-    make_op(&m, "GlobalAveragePool", &m.at, 1, NULL, 0);
-    make_unary(&m, "Flatten");
-    m.scale = 1e-37;
+    for (int i = 0; i < 4; i++)
+        make_op(&m, "Mul", (int[]){m.at, make_constant(&m, MAKE_SHAPE(2), i < 2 ? 1e20 : 1e-20, 0)},
+                2, NULL, 0);
     make_dense(&m, 2);
     net = make_done(&m);
-    assert_never_safe(net, (float[]){2e38F, 2e38F, -2e38F, -2e38F});
+    assert_never_safe(net, (float[]){1, -1});
     nm_net_free(net);
 }
 
@@ -780,13 +810,14 @@ int main(void)
         cmocka_unit_test(evaluations_of_random_dense_nets_stay_within_the_bound),
         cmocka_unit_test(evaluations_of_random_residual_nets_stay_within_the_bound),
         cmocka_unit_test(evaluations_of_scaled_layers_stay_within_the_bound),
-        cmocka_unit_test(folded_shifts_stay_within_the_bound),
+        cmocka_unit_test(large_shifts_stay_within_the_bound),
         cmocka_unit_test(flushed_denormals_stay_within_the_bound),
         cmocka_unit_test(no_choice_of_roundings_passes_the_rigorous_bound),
         cmocka_unit_test(kinks_are_within_the_bound),
         cmocka_unit_test(what_may_overflow_is_never_safe),
         cmocka_unit_test(clipping_does_not_hide_an_overflow),
-        cmocka_unit_test(sums_of_pools_may_overflow),
+        cmocka_unit_test(sums_of_convolutions_and_pools_may_overflow),
+        cmocka_unit_test(products_may_overflow),
         cmocka_unit_test(large_weights_alone_have_finite_bounds),
         cmocka_unit_test(plain_loops_and_blas_agree),
         cmocka_unit_test(threads_do_not_change_a_bit),
