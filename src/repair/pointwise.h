@@ -40,6 +40,9 @@ typedef struct nm_search {
     double *original_scores;    /* [n_repair x n_scores] */
     nm_row_id *seed_rows;       /* rows of the last program at the original network */
     int64_t n_seed_rows;
+    double *reference; /* [params->n] in whose pieces the last answer was found; NULL: original */
+    nm_row_id *reference_rows; /* rows of the program there */
+    int64_t n_reference_rows;
     /* result */
     double *delta; /* [params->n] */
     nm_program_figures figures;

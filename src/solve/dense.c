@@ -23,6 +23,8 @@ void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int6
 {
     int64_t tile = tile_size(m > n ? m : n);
 
+    if (m == 0 || n == 0 || k == 0)
+        return;
     if (lower && m * n * k <= WORTH_THREADS) {
         cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)m, (int)k, 1, a, (int)lda, 1, out,
                     (int)ldo);

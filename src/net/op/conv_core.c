@@ -143,6 +143,7 @@ void NM_TYPED(nm_conv_fill)(const nm_exec *ex, const NM_REAL *bias, NM_REAL *out
 #include <string.h>
 
 #include "net/op/facet.h"
+#include "net/op/fold.h"
 #include "tensor/gemm.h"
 #include "tensor/lanes.h"
 
@@ -331,9 +332,9 @@ static double *count_products(const nm_exec *ex, nm_conv_apply apply, const doub
     return count;
 }
 
-/* gamma_{k+3} with k the number of nonzero products, as for dense layers. Direct and GEMM
-   convolutions sum the products in some order; Winograd and FFT algorithms compute other products
-   and are outside this bound. */
+/* gamma_{k+3} and folding, with k the number of nonzero products, as for dense layers. Direct and
+   GEMM convolutions sum the products in some order; Winograd and FFT algorithms compute other
+   products and are outside this bound. */
 void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
                          const double *const *in, const double *const *r, double *e)
 {
@@ -342,14 +343,21 @@ void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms
     double *b = bias ? nm_scratch_abs(ex, bias, nm_in_value(ex, BIAS)->size) : NULL;
     double *x = nm_scratch_reach(ex, in[0], r[0], nm_in_total(ex, 0));
     double *count = x ? count_products(ex, apply, x) : NULL;
-    int64_t n = nm_out_total(ex);
+    int64_t size = nm_out_value(ex)->size, size_in = nm_in_value(ex, 0)->size;
+    int64_t folded = nm_folded_roundings(ex);
+    double most_w;
 
     if (!w || !x || !count || (bias && !b))
         return;
     apply(ex, x, w, b, e);
-    for (int64_t i = 0; i < n; i++)
-        e[i] = nm_up_error(nm_gamma(ex, (int64_t)count[i] + 3) * e[i] +
-                           (double)(2 * n_terms + 2) * NM_F32_UNDERFLOW);
+    most_w = nm_largest(w, nm_in_value(ex, WEIGHT)->size);
+    for (int64_t p = 0; p < ex->n; p++) {
+        double factors = 1 + most_w + nm_largest(x + p * size_in, size_in);
+        double underflow = (double)(2 * n_terms + 2) * factors * NM_F32_UNDERFLOW;
+
+        for (int64_t i = p * size; i < (p + 1) * size; i++)
+            e[i] = nm_sum_error(nm_gamma(ex, (int64_t)count[i] + 3 + folded), e[i], underflow);
+    }
 }
 
 void nm_conv_spread(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
