@@ -173,6 +173,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: forward_bench [--repeats 1..%d] [--images N]\n", MAX_REPEATS);
         return 2;
     }
+    openblas_set_num_threads(1);
     bench_dense(1, repeats);
     bench_dense(2, repeats);
     bench_conv("small_cnn_cifar10", n_images, repeats);

@@ -26,6 +26,9 @@ void *bench_alloc(int64_t n, size_t size);
 /** Wall seconds since some fixed time. */
 double bench_now(void);
 
+/** Seconds of processor time of this process, all threads: what it costs on a busy machine, too. */
+double bench_processor(void);
+
 /** Median; sorts x. */
 double bench_median(double *x, int n);
 
