@@ -39,7 +39,7 @@ struct nm_program {
     nm_program_figures figures;
 };
 
-/* -- names of rows ---------------------------------------------------------------------------- */
+/* -- names of rows ----------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -85,7 +85,7 @@ static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_er
     return NM_OK;
 }
 
-/* -- opening ---------------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------------- */
 
 static nm_status set_bounds(nm_program *p, nm_err *err)
 {
@@ -209,7 +209,7 @@ void nm_program_close(nm_program *p)
     nm_free(p);
 }
 
-/* -- rows ------------------------------------------------------------------------------------- */
+/* -- rows -------------------------------------------------------------------------------- */
 
 /* Coefficients and right sides of named rows, in terms of the step from the base. */
 static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
@@ -257,8 +257,7 @@ nm_status nm_program_add(nm_program *p, const nm_row_id *rows, int64_t n, int64_
     return rc;
 }
 
-/* -- the lazy loop ------------------------------------------------------------------------------
- */
+/* -- the lazy loop ----------------------------------------------------------------------- */
 
 /* Tangent of the present solution's step away from where the tail is linearised. */
 static nm_status update_tangent(nm_program *p, nm_err *err)
@@ -362,8 +361,7 @@ nm_status nm_program_solve(nm_program *p, nm_master_outcome *outcome, nm_err *er
     return rc;
 }
 
-/* -- results ------------------------------------------------------------------------------------
- */
+/* -- results ----------------------------------------------------------------------------- */
 
 const double *nm_program_delta(const nm_program *p)
 {
