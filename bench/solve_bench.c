@@ -158,7 +158,7 @@ static run median_run(nm_ctx *ctx, const program *p, nm_solver solver, double li
 
     for (int i = 0; i < count; i++) {
         runs[i] = run_once(ctx, p, solver, limit);
-        if (runs[i].seconds > limit / 5) /* once is enough */
+        if (runs[i].seconds > 1) /* once is enough */
             count = i + 1;
     }
     qsort(runs, (size_t)count, sizeof *runs, by_seconds);
@@ -197,7 +197,7 @@ static void bench(nm_ctx *ctx, const bench_case *c, size_t norm, int repeats, do
 int main(int argc, char **argv)
 {
     int repeats = argc > 1 ? atoi(argv[1]) : 3;
-    double limit = argc > 2 ? atof(argv[2]) : 3;
+    double limit = argc > 2 ? atof(argv[2]) : 2;
     int threads = argc > 3 ? atoi(argv[3]) : 0;
     nm_ctx *ctx;
 

@@ -85,6 +85,14 @@ static nm_status gradients(void *user, int64_t first, int64_t n, nm_arena *arena
     return rc;
 }
 
+/* Enough rows for a thread to be worth waking. */
+static int64_t rows_a_block(const nm_params *params)
+{
+    const int64_t coefficients = 1 << 18;
+
+    return coefficients / params->n + 1;
+}
+
 static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand *demand,
                             double *value, nm_err *err)
 {
@@ -99,7 +107,7 @@ static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand 
         value[r] = seed(b, r, demand);
     rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, false, err);
     if (rc == NM_OK)
-        rc = nm_blocks_run(ctx, b->n_rows, 8, gradients, b, err);
+        rc = nm_blocks_run(ctx, b->n_rows, rows_a_block(b->tail->params), gradients, b, err);
     return rc;
 }
 

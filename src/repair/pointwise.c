@@ -12,7 +12,7 @@ enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT
 /* A margin missed by less than this (relative to the scores) is the solver's rounding. */
 static const double margin_tolerance = 1e-7;
 
-/* -- opening ---------------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------------- */
 
 static nm_status grow_demand(nm_search *s, int64_t n, nm_err *err)
 {
@@ -114,13 +114,14 @@ void nm_search_close(nm_search *s)
     nm_free(s->keep_slot);
     nm_free(s->original_scores);
     nm_free(s->seed_rows);
+    nm_free(s->reference);
+    nm_free(s->reference_rows);
     nm_free(s->delta);
     nm_free(s->conflict);
     nm_free(s);
 }
 
-/* -- the true forward check ---------------------------------------------------------------------
- */
+/* -- the true forward check -------------------------------------------------------------- */
 
 /* Points that miss their margin under a change. Indices [room for all]. */
 struct misses {
@@ -209,9 +210,12 @@ done:
     return rc;
 }
 
-/* -- programs -----------------------------------------------------------------------------------
- */
+/* -- programs ---------------------------------------------------------------------------- */
 
+/* Steps only have to lead somewhere good: they are not solved to the end. */
+static const double step_gap = 1e-3;
+
+/* base: from where the step is measured; NULL: the whole change, from the original network */
 static nm_status open_program(const nm_search *s, const double *base, bool all_pins,
                               nm_program **out, nm_err *err)
 {
@@ -219,7 +223,8 @@ static nm_status open_program(const nm_search *s, const double *base, bool all_p
                             .repair = s->opts,
                             .base = base,
                             .original_scores = s->original_scores,
-                            .all_pins = all_pins};
+                            .all_pins = all_pins,
+                            .gap = base ? step_gap : 0.01 * s->opts->gap};
 
     return nm_program_open(s->ctx, s->active, &s->demand, &opts, out, err);
 }
@@ -230,8 +235,21 @@ static void take_solution(nm_search *s, const nm_program *program)
     s->figures = nm_program_report(program);
 }
 
-/* Pins the neurons of badly predicted repair points that flipped between the linearisation and the
-   present solution. */
+/* Active points among the missed ones: all repair points, and keep points that have rows already.
+ */
+static int64_t list_active(const nm_search *s, const struct misses *m, int64_t *points)
+{
+    int64_t n = m->n_repair;
+
+    memcpy(points, m->repair, (size_t)n * sizeof *points);
+    for (int64_t i = 0; i < m->n_keep; i++)
+        if (s->keep_slot[m->keep[i]] >= 0)
+            points[n++] = s->keep_slot[m->keep[i]];
+    return n;
+}
+
+/* Pins the neurons of missed points that flipped between the linearisation and the present
+   solution. */
 static nm_status pin_flips(nm_search *s, nm_program *program, const struct misses *m,
                            int64_t *added, nm_err *err)
 {
@@ -239,21 +257,24 @@ static nm_status pin_flips(nm_search *s, nm_program *program, const struct misse
     nm_tail *moved = NULL;
     nm_violations flips = {0};
     nm_row_id *rows = NULL;
-    int64_t n = 0;
+    int64_t *points = NULL, n = 0, n_points;
 
     *added = 0;
-    NM_TRY(nm_tail_subset(s->ctx, s->active, m->repair, m->n_repair, nm_program_delta(program),
-                          &moved, err));
-    NM_TRY(nm_alloc(&rows, (size_t)m->n_repair, FLIPS_A_POINT * sizeof *rows, err));
-    for (int64_t i = 0; i < m->n_repair; i++) {
+    NM_TRY(nm_alloc(&points, (size_t)(m->n_repair + m->n_keep), sizeof *points, err));
+    n_points = list_active(s, m, points);
+    NM_TRY(nm_tail_subset(s->ctx, s->active, points, n_points, nm_program_delta(program), &moved,
+                          err));
+    NM_TRY(nm_alloc(&rows, (size_t)n_points, FLIPS_A_POINT * sizeof *rows, err));
+    for (int64_t i = 0; i < n_points; i++) {
         flips.n = 0;
-        NM_TRY(nm_flips(s->active, m->repair[i], moved, i, &flips, err));
+        NM_TRY(nm_flips(s->active, points[i], moved, i, &flips, err));
         for (int64_t k = 0; k < flips.n && k < FLIPS_A_POINT; k++)
             rows[n++] = flips.at[k].row;
     }
     NM_TRY(nm_program_add(program, rows, n, added, err));
 done:
     nm_violations_free(&flips);
+    nm_free(points);
     nm_free(rows);
     nm_tail_free(moved);
     return rc;
@@ -300,9 +321,9 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
             *verdict = ACCEPTED;
             break;
         }
-        NM_TRY(promote(s, &m, &promoted, err));
-        if (pin && m.n_repair > 0)
+        if (pin)
             NM_TRY(pin_flips(s, program, &m, &pinned, err));
+        NM_TRY(promote(s, &m, &promoted, err));
         if (promoted + pinned == 0)
             break;
     }
@@ -317,8 +338,7 @@ static void finish_program(nm_search *s, nm_program *program)
     nm_program_close(program);
 }
 
-/* -- stage 1 ------------------------------------------------------------------------------------
- */
+/* -- at the original network ------------------------------------------------------------- */
 
 static bool is_exact(const nm_search *s)
 {
@@ -341,7 +361,8 @@ static nm_status describe_conflict(nm_search *s, nm_program *program, nm_err *er
     return rc;
 }
 
-static nm_status first_stage(nm_search *s, enum verdict *verdict, nm_err *err)
+/* @param pin  pin neurons whose flips spoil a point (where the program is not exact anyway) */
+static nm_status at_original(nm_search *s, bool pin, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_program *program = NULL;
@@ -351,10 +372,10 @@ static nm_status first_stage(nm_search *s, enum verdict *verdict, nm_err *err)
     NM_TRY(nm_tail_move(s->ctx, s->active, s->delta, err));
     NM_TRY(open_program(s, NULL, s->opts->pins == NM_PINS_ALL, &program, err));
     NM_TRY(nm_program_add(program, s->seed_rows, s->n_seed_rows, &added, err));
-    s->linearisations = 1;
-    NM_TRY(
-        solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FIRST_TRIES, verdict, err));
-    NM_TRY(keep_seed_rows(s, program, err));
+    s->linearisations++;
+    NM_TRY(solve_and_check(s, program, pin, MAX_FIRST_TRIES, verdict, err));
+    if (!pin)
+        NM_TRY(keep_seed_rows(s, program, err));
     if (*verdict == INFEASIBLE && is_exact(s))
         NM_TRY(describe_conflict(s, program, err));
 done:
@@ -363,8 +384,7 @@ done:
     return rc;
 }
 
-/* -- stage 2 ------------------------------------------------------------------------------------
- */
+/* -- accumulated steps ------------------------------------------------------------------- */
 
 /* Asks a little more of points that keep missing, so that the steps do not end just short. */
 static void raise_working_margins(nm_search *s, const struct misses *m, double worst)
@@ -447,39 +467,71 @@ done:
     return rc;
 }
 
-/* -- stage 3 ------------------------------------------------------------------------------------
- */
+/* -- at the repaired network ------------------------------------------------------------- */
 
-/* From the pattern of the repaired network, the smallest change measured from the original one.
-   The accumulated change stays the answer when this does not give an accepted one. */
-static nm_status final_stage(nm_search *s, nm_err *err)
+static nm_status keep_reference(nm_search *s, const nm_program *program, nm_err *err)
+{
+    int64_t n;
+    const nm_row_id *rows = nm_program_rows(program, &n);
+    nm_status rc = NM_OK;
+
+    nm_free(s->reference);
+    nm_free(s->reference_rows);
+    s->reference = NULL;
+    s->reference_rows = NULL;
+    s->n_reference_rows = n;
+    NM_TRY(nm_memdup(&s->reference, s->active->delta, (size_t)s->params->n, sizeof(double), err));
+    NM_TRY(nm_memdup(&s->reference_rows, rows, (size_t)n, sizeof *rows, err));
+done:
+    return rc;
+}
+
+/* In the pieces of the network at `reference`, the smallest change measured from the original
+   one. When accepted, the next search (with raised margins) starts here. */
+static nm_status at_reference(nm_search *s, const double *reference, enum verdict *verdict,
+                              nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_program *program = NULL;
+    int64_t added;
+
+    NM_TRY(nm_tail_move(s->ctx, s->active, reference, err));
+    NM_TRY(open_program(s, NULL, false, &program, err));
+    NM_TRY(nm_program_add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    s->linearisations++;
+    NM_TRY(
+        solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, verdict, err));
+    if (*verdict == ACCEPTED)
+        NM_TRY(keep_reference(s, program, err));
+done:
+    if (program)
+        finish_program(s, program);
+    return rc;
+}
+
+/* The accumulated change stays the answer when its own pieces do not give an accepted one. */
+static nm_status final_stage(nm_search *s, nm_err *err)
+{
+    nm_status rc = NM_OK;
     double *accumulated = NULL;
     nm_program_figures figures = s->figures;
     enum verdict verdict;
     size_t n = (size_t)s->params->n;
 
+    s->n_reference_rows = 0; /* those were pins of other pieces */
     NM_TRY(nm_memdup(&accumulated, s->delta, n, sizeof *accumulated, err));
-    NM_TRY(nm_tail_move(s->ctx, s->active, accumulated, err));
-    NM_TRY(open_program(s, NULL, false, &program, err));
-    s->linearisations++;
-    NM_TRY(solve_and_check(s, program, true, MAX_FINAL_TRIES, &verdict, err));
+    NM_TRY(at_reference(s, accumulated, &verdict, err));
     if (verdict != ACCEPTED) {
         memcpy(s->delta, accumulated, n * sizeof *accumulated);
         s->figures = figures;
         s->figures.objective = s->figures.lower_bound = NAN; /* sums of steps minimise nothing */
     }
 done:
-    if (program)
-        finish_program(s, program);
     nm_free(accumulated);
     return rc;
 }
 
-/* -- all together ---------------------------------------------------------------------------------
- */
+/* -- all together ------------------------------------------------------------------------ */
 
 static nm_search_outcome gave_up(nm_search *s, const char *why)
 {
@@ -487,35 +539,56 @@ static nm_search_outcome gave_up(nm_search *s, const char *why)
     return NM_SEARCH_GAVE_UP;
 }
 
+/* Steps to a network that is right, then the smallest change in its pieces. Where that fails: the
+   original network's pieces, held where they matter. */
+static nm_status beyond_original(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    NM_TRY(accumulate(s, verdict, err));
+    if (*verdict == ACCEPTED)
+        NM_TRY(final_stage(s, err));
+    else if (s->opts->pins == NM_PINS_LAZY)
+        NM_TRY(at_original(s, true, verdict, err));
+done:
+    return rc;
+}
+
+/* The pieces of the last answer, for margins that grew a little since. */
+static nm_status from_reference(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    double *reference;
+    nm_status rc =
+        nm_memdup(&reference, s->reference, (size_t)s->params->n, sizeof *reference, err);
+
+    if (rc == NM_OK)
+        rc = at_reference(s, reference, verdict, err);
+    nm_free(reference);
+    return rc;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
-    enum verdict verdict;
+    enum verdict verdict = STUCK;
 
-    s->rounds = 0;
+    s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
-    NM_TRY(first_stage(s, &verdict, err));
-    if (verdict == ACCEPTED) {
+    if (s->reference)
+        NM_TRY(from_reference(s, &verdict, err));
+    if (verdict != ACCEPTED)
+        NM_TRY(at_original(s, false, &verdict, err));
+    if (verdict != ACCEPTED && !is_exact(s))
+        NM_TRY(beyond_original(s, &verdict, err));
+    if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
-        goto done;
-    }
-    if (verdict == INFEASIBLE && is_exact(s)) {
+    else if (verdict == INFEASIBLE && is_exact(s))
         *outcome = NM_SEARCH_INFEASIBLE;
-        goto done;
-    }
-    if (is_exact(s)) {
+    else if (is_exact(s))
         *outcome = gave_up(s, "the solver failed numerically, or keep points cannot be held with "
                               "the present activations");
-        goto done;
-    }
-    /* The last solution of stage 1 is a good start even though its pins ran out. */
-    NM_TRY(accumulate(s, &verdict, err));
-    if (verdict != ACCEPTED) {
+    else
         *outcome = gave_up(s, "accumulated steps did not reach all points");
-        goto done;
-    }
-    NM_TRY(final_stage(s, err));
-    *outcome = NM_SEARCH_FOUND;
 done:
     return rc;
 }

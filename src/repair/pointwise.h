@@ -1,13 +1,15 @@
 /* Pointwise repair: a change of the free parameters under which every repair point has its margin
  * and every keep point stays right, by true forward evaluation in double.
  *
- * The change is looked for in up to three stages (design, section 5):
- *  1. the program linearised at the original network; pins all, lazily where flips spoil points,
- *     or none. Exact where the tail is affine or all pins are asked for (APRNN, PLDI 2023);
+ * Where it is looked for (design, section 5):
+ *  1. the program linearised at the original network. Exact, and so the only place, where the tail
+ *     is affine or all pins are asked for (APRNN, PLDI 2023);
  *  2. accumulated steps: smallest step at the current weights, linearise there, repeat, until the
  *     forward evaluation accepts;
  *  3. the program linearised at the repaired network, measured from the original one: feasible by
- *     construction, and smaller than the accumulated change. */
+ *     construction, and smaller than the accumulated change;
+ *  4. where the steps fail and pins may be used: the original network again, with the neurons
+ *     pinned whose flips spoil a point. */
 #ifndef NM_REPAIR_POINTWISE_H
 #define NM_REPAIR_POINTWISE_H
 
@@ -38,6 +40,9 @@ typedef struct nm_search {
     double *original_scores;    /* [n_repair x n_scores] */
     nm_row_id *seed_rows;       /* rows of the last program at the original network */
     int64_t n_seed_rows;
+    double *reference; /* [params->n] in whose pieces the last answer was found; NULL: original */
+    nm_row_id *reference_rows; /* rows of the program there */
+    int64_t n_reference_rows;
     /* result */
     double *delta; /* [params->n] */
     nm_program_figures figures;

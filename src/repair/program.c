@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tensor/gemm.h"
 
 enum {
     ROWS_A_ROUND = 1000, /* more rows make the master slower than the rounds they save */
@@ -12,6 +13,9 @@ enum {
     PINS_A_POINT = 8,
     MAX_ROUNDS = 1000
 };
+
+/* While rows are still being found, answers need not be exact. */
+static const double searching_gap = 1e-3;
 
 /* Broken by less than this (relative) is a matter of the solver's accuracy. */
 static const double row_tolerance = 1e-9;
@@ -30,12 +34,13 @@ struct nm_program {
     nm_tape *tangent;                 /* made anew when points were appended */
     nm_row_id *rows;                  /* those the master has, in its order */
     int64_t n_rows, room;
+    bool has_pins;
     nm_row_id *sorted; /* the same, sorted, to look names up */
     double *y;         /* [n_rows] multipliers of the last solve */
     nm_program_figures figures;
 };
 
-/* -- names of rows ---------------------------------------------------------------------------- */
+/* -- names of rows ----------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -72,6 +77,8 @@ static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_er
             return rc;
         p->room = room;
     }
+    for (int64_t i = 0; i < n; i++)
+        p->has_pins = p->has_pins || rows[i].kind == NM_ROW_PIN;
     memcpy(p->rows + p->n_rows, rows, (size_t)n * sizeof *rows);
     p->n_rows += n;
     memcpy(p->sorted, p->rows, (size_t)p->n_rows * sizeof *rows);
@@ -79,7 +86,7 @@ static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_er
     return NM_OK;
 }
 
-/* -- opening ---------------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------------- */
 
 static nm_status set_bounds(nm_program *p, nm_err *err)
 {
@@ -101,19 +108,26 @@ done:
     return rc;
 }
 
-static double dot(const double *a, const double *b, int64_t n)
+/* to[r] += sign * a_r . (base - tail->delta): how far the base lies from where rows are linearised.
+ */
+static void add_shift_to_base(nm_program *p, const double *a, int64_t n_rows, double sign,
+                              double *to)
 {
-    double sum = 0;
+    int64_t n = p->spec.n;
+    nm_gemm g = {.plain = true, /* one column: nothing for BLAS to gain */
+                 .trans_b = true,
+                 .m = n_rows,
+                 .n = 1,
+                 .k = n,
+                 .lda = n,
+                 .ldb = n,
+                 .ldc = 1,
+                 .alpha = sign,
+                 .beta = 1};
 
     for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-/* a . (base - tail->delta): how far the base lies from where rows are linearised. */
-static double shift_to_base(const nm_program *p, const double *a)
-{
-    return dot(a, p->base, p->spec.n) - dot(a, p->tail->delta, p->spec.n);
+        p->step[i] = p->base[i] - p->tail->delta[i];
+    nm_gemm_f64(&g, a, p->step, to);
 }
 
 /* Output changes at the repair points as affine functions of the step: terms of the norm. */
@@ -133,8 +147,9 @@ static nm_status set_terms(nm_program *p, nm_err *err)
     for (int64_t i = 0; i < n; i++)
         rows[i] = (nm_row_id){.kind = NM_ROW_OUTPUT, .point = i / n_scores, .k = i % n_scores};
     NM_TRY(nm_rows_make(p->ctx, p->tail, p->demand, rows, n, p->terms, p->offset, err));
+    add_shift_to_base(p, p->terms, n, 1, p->offset);
     for (int64_t i = 0; i < n; i++)
-        p->offset[i] += shift_to_base(p, p->terms + i * p->spec.n) - p->opts.original_scores[i];
+        p->offset[i] -= p->opts.original_scores[i];
     p->spec.n_terms = n;
     p->spec.terms = p->terms;
     p->spec.offset = p->offset;
@@ -167,7 +182,7 @@ nm_status nm_program_open(const nm_ctx *ctx, const nm_tail *tail, const nm_deman
     p->opts = *opts;
     p->spec.norm = opts->repair->norm;
     p->spec.n = tail->params->n;
-    p->spec.gap = opts->repair->gap * 0.01;
+    p->spec.gap = opts->gap;
     NM_TRY(nm_alloc(&p->base, n, sizeof *p->base, err));
     if (opts->base)
         memcpy(p->base, opts->base, n * sizeof *p->base);
@@ -203,7 +218,7 @@ void nm_program_close(nm_program *p)
     nm_free(p);
 }
 
-/* -- rows ------------------------------------------------------------------------------------- */
+/* -- rows -------------------------------------------------------------------------------- */
 
 /* Coefficients and right sides of named rows, in terms of the step from the base. */
 static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
@@ -214,8 +229,10 @@ static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, doub
     for (int64_t r = 0; rc == NM_OK && r < n; r++) {
         double wanted = rows[r].kind == NM_ROW_LABEL ? p->demand->margin[rows[r].point] : 0;
 
-        h[r] = wanted - h[r] - shift_to_base(p, a + r * p->spec.n);
+        h[r] = wanted - h[r];
     }
+    if (rc == NM_OK)
+        add_shift_to_base(p, a, n, -1, h);
     return rc;
 }
 
@@ -251,8 +268,7 @@ nm_status nm_program_add(nm_program *p, const nm_row_id *rows, int64_t n, int64_
     return rc;
 }
 
-/* -- the lazy loop ------------------------------------------------------------------------------
- */
+/* -- the lazy loop ----------------------------------------------------------------------- */
 
 /* Tangent of the present solution's step away from where the tail is linearised. */
 static nm_status update_tangent(nm_program *p, nm_err *err)
@@ -313,31 +329,50 @@ static nm_status solve_master(nm_program *p, nm_master_outcome *outcome, nm_err 
     return NM_OK;
 }
 
-nm_status nm_program_solve(nm_program *p, nm_master_outcome *outcome, nm_err *err)
+static nm_status solve_round(nm_program *p, nm_master_outcome *outcome, nm_err *err)
+{
+    nm_status rc = solve_master(p, outcome, err);
+
+    p->figures.rounds++;
+    nm_progress(p->ctx, "solving", p->n_rows, 0, p->figures.objective);
+    nm_log(p->ctx, NM_LOG_DEBUG, "round %d: %lld rows, objective %.9g", p->figures.rounds,
+           (long long)p->n_rows, p->figures.objective);
+    return rc;
+}
+
+/* Adds rows and solves until none is broken. */
+static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
     int64_t added = 1;
 
-    *outcome = NM_MASTER_SOLVED;
+    nm_master_set_gap(p->master, gap);
     if (p->n_rows > 0 || p->spec.n_terms > 0)
-        rc = solve_master(p, outcome, err);
+        rc = solve_round(p, outcome, err);
     for (int i = 0; rc == NM_OK && *outcome == NM_MASTER_SOLVED && i < MAX_ROUNDS; i++) {
         rc = nm_ctx_check(p->ctx, err);
         if (rc == NM_OK)
             rc = add_broken(p, &added, err);
         if (rc != NM_OK || added == 0)
             break;
-        p->figures.rounds++;
-        rc = solve_master(p, outcome, err);
-        nm_progress(p->ctx, "solving", p->n_rows, 0, p->figures.objective);
-        nm_log(p->ctx, NM_LOG_DEBUG, "round %d: %lld rows, objective %.9g", p->figures.rounds,
-               (long long)p->n_rows, p->figures.objective);
+        rc = solve_round(p, outcome, err);
     }
     return rc;
 }
 
-/* -- results ------------------------------------------------------------------------------------
- */
+nm_status nm_program_solve(nm_program *p, nm_master_outcome *outcome, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    *outcome = NM_MASTER_SOLVED;
+    if (p->spec.gap < searching_gap)
+        rc = solve_to_gap(p, searching_gap, outcome, err);
+    if (rc == NM_OK && *outcome == NM_MASTER_SOLVED)
+        rc = solve_to_gap(p, p->spec.gap, outcome, err);
+    return rc;
+}
+
+/* -- results ----------------------------------------------------------------------------- */
 
 const double *nm_program_delta(const nm_program *p)
 {
@@ -349,7 +384,7 @@ nm_program_figures nm_program_report(const nm_program *p)
     nm_program_figures f = p->figures;
 
     f.n_rows = p->n_rows;
-    f.n_total = nm_rows_total(p->tail, p->demand, p->opts.all_pins);
+    f.n_total = nm_rows_total(p->tail, p->demand, p->opts.all_pins || p->has_pins);
     f.solver = nm_master_solver(p->master);
     return f;
 }

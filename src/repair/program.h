@@ -12,6 +12,7 @@ typedef struct nm_program_opts {
     const double *base; /* [params->n] the change from which the norm is measured; NULL = 0 */
     const double *original_scores; /* [n_pinned x n_scores] of the unedited net, for the norm */
     bool all_pins; /* pins of the pinned points belong to the program; else only those added */
+    double gap;    /* relative optimality gap of the final answer */
 } nm_program_opts;
 
 typedef struct nm_program nm_program;

@@ -23,6 +23,8 @@ void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int6
 {
     int64_t tile = tile_size(m > n ? m : n);
 
+    if (m == 0 || n == 0 || k == 0)
+        return;
     if (lower && m * n * k <= WORTH_THREADS) {
         cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)m, (int)k, 1, a, (int)lda, 1, out,
                     (int)ldo);
@@ -113,7 +115,8 @@ int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double
         for (int64_t i = first; i < last; i++)
             diagonal[i - first] = k[i * ldk + i];
         if (first > 0) {
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (n * n * BLOCK > WORTH_THREADS)
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(threads) if ((n - first) * BLOCK * first > WORTH_THREADS)
             for (int64_t s = 0; s < strips; s++) {
                 int64_t i = first + s * BLOCK;
 
@@ -127,7 +130,8 @@ int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double
         if (bad < 0)
             return -1;
         replaced += bad;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (n * n * BLOCK > WORTH_THREADS)
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(threads) if ((n - first) * BLOCK * BLOCK > WORTH_THREADS)
         for (int64_t s = 1; s < strips; s++) {
             int64_t i = first + s * BLOCK;
 

@@ -25,8 +25,7 @@ static bool can(const nm_master_spec *spec)
     return spec->norm != NM_NORM_L2;
 }
 
-/* -- memory -------------------------------------------------------------------------------------
- */
+/* -- memory ------------------------------------------------------------------------------ */
 
 static double *carve(double **block, int64_t count)
 {
@@ -169,8 +168,7 @@ done:
     return rc;
 }
 
-/* -- the start ----------------------------------------------------------------------------------
- */
+/* -- the start --------------------------------------------------------------------------- */
 
 /* `unit` and the rows in it. @param d  a point that meets the rows, or NULL */
 static void scale_rows(nm_ipm *ipm, const double *d)
@@ -309,8 +307,7 @@ done:
     return rc;
 }
 
-/* -- answers --------------------------------------------------------------------------------------
- */
+/* -- answers ----------------------------------------------------------------------------- */
 
 static void export_multipliers(ipm_solver *s)
 {
@@ -384,7 +381,7 @@ static bool worth_trying(const nm_ipm *ipm)
 
     /* What the rows still miss is made up by a polish, at a price of about that much. */
     return gap <= 2 * ipm->spec->gap * fabs(ipm->primal_value) &&
-           infeasibility(ipm) < 0.1 * ipm->spec->gap;
+           infeasibility(ipm) < fmax(1e-7, 0.1 * ipm->spec->gap);
 }
 
 /* The sum of multipliers, against its value when all is well (about the optimum / h). */

@@ -20,7 +20,7 @@ struct chunk {
     nm_tape *source[N_MODELS]; /* |e| + |q| of each value; |e| for the first-order models */
 };
 
-/* -- radii and sources, forward -------------------------------------------------------------- */
+/* -- radii and sources, forward ---------------------------------------------------------- */
 
 static void add_into(double *to, const double *from, int64_t n)
 {
@@ -122,7 +122,7 @@ static nm_status push_errors(struct chunk *c, nm_err *err)
     return nm_pass_run(c->ctx, &pass, err);
 }
 
-/* -- pairs of classes that need the adjoint ---------------------------------------------------- */
+/* -- pairs of classes that need the adjoint ---------------------------------------------- */
 
 struct pair {
     int64_t point; /* in the chunk */
@@ -219,8 +219,7 @@ static nm_status bound_pairs(struct backward *b, struct pair *pairs, int64_t n, 
     return rc;
 }
 
-/* -- one chunk of points ------------------------------------------------------------------------
- */
+/* -- one chunk of points ----------------------------------------------------------------- */
 
 static void judge_pair(const struct pair *pair, nm_deploy *out, int64_t p)
 {

@@ -46,10 +46,20 @@ static nm_status read_axes(const nm_net *net, const nm_op *op, int rank, int *ax
     return rc;
 }
 
+static nm_status take_amount(const nm_net *net, const nm_op *op, int axis, int64_t amount,
+                             int64_t *to, nm_err *err)
+{
+    if (amount < 0 || amount > NM_MAX_ELEMENTS)
+        return nm_fail(err, NM_E_UNSUPPORTED, "pads holds %lld, expected 0 to %lld",
+                       (long long)amount, (long long)NM_MAX_ELEMENTS);
+    to[axis] = amount;
+    return amount > 0 ? nm_refuse_batch(net, op, 0, axis, err) : NM_OK;
+}
+
 static nm_status read_amounts(const nm_net *net, const nm_op *op, struct amounts *out, nm_err *err)
 {
     struct attr a = *(const struct attr *)op->attr;
-    int axes[NM_MAX_DIMS];
+    int axes[NM_MAX_DIMS] = {0};
     size_t n = 0;
     nm_status rc = read_axes(net, op, nm_op_shape(net, op, 0)->rank, axes, &n, err);
 
@@ -58,15 +68,10 @@ static nm_status read_amounts(const nm_net *net, const nm_op *op, struct amounts
         rc = nm_const_ints(net, op, 1, "pads", a.pads, 2 * NM_MAX_DIMS, &a.n, err);
     if (rc == NM_OK && a.n != 2 * n)
         rc = nm_fail(err, NM_E_SHAPE, "pads has %zu values, expected %zu", a.n, 2 * n);
-    for (size_t i = 0; rc == NM_OK && i < 2 * n; i++) {
-        int axis = axes[i % n];
-
-        if (a.pads[i] < 0 || a.pads[i] > NM_MAX_ELEMENTS)
-            rc = nm_fail(err, NM_E_UNSUPPORTED, "pads holds %lld, expected 0 to %lld",
-                         (long long)a.pads[i], (long long)NM_MAX_ELEMENTS);
-        else if (a.pads[i] > 0)
-            rc = nm_refuse_batch(net, op, 0, axis, err);
-        (i < n ? out->begin : out->end)[axis] = a.pads[i];
+    for (size_t i = 0; rc == NM_OK && i < n; i++) {
+        rc = take_amount(net, op, axes[i], a.pads[i], out->begin, err);
+        if (rc == NM_OK)
+            rc = take_amount(net, op, axes[i], a.pads[n + i], out->end, err);
     }
     return rc;
 }

@@ -172,8 +172,8 @@ static void relu_bounds_are_tight(void **state)
     const recipe r = {.onnx_name = "Relu", .n_in = 1, .in = {X(1, 4)}};
     fixture f = make(&r, 1);
     nm_exec ex = exec_of(&f, 1, false);
-    const double z[] = {-1, -0.25, 0.25, 1}, radius[] = {0.5, 0.5, 0.5, 0.5};
-    const double spread[] = {0, 0.25, 0.5, 0.5}, residual[] = {0, 0.25, 0.25, 0};
+    const double z[] = {-1, -0.25, 0.25, 0}, radius[] = {0.5, 0.5, 0.5, 0.5};
+    const double spread[] = {0, 0.25, 0.5, 0.5}, residual[] = {0, 0.25, 0.25, 0.5};
     const double *in = z, *radii = radius;
     double s[4], q[4];
 

@@ -218,7 +218,7 @@ static void rows_of_shared_image_nets_are_slopes(void **state)
         check_shared("cifar10/resnet_tiny_cifar10.onnx", "cifar10/test_batch.bin", 1, resnet[i]);
 }
 
-/* -- the rest ---------------------------------------------------------------------------------- */
+/* -- the rest ----- */
 
 static void threads_do_not_change_a_bit(void **state)
 {

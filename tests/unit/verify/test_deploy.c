@@ -4,7 +4,7 @@
 
 #include "netmend/data.h"
 
-/* -- evaluations that a runtime could choose ------------------------------------------------- */
+/* -- evaluations that a runtime could choose ----- */
 
 /* Class with the largest score, the target left aside: the other side of the smallest margin. */
 static int64_t closest_class(const double *score, int64_t n, int64_t target)

@@ -5,7 +5,7 @@
 #include "net/chain.h"
 #include "repair/judge.h"
 
-/* -- overflow ---------------------------------------------------------------------------------- */
+/* -- overflow ----- */
 
 static void assert_never_safe(const nm_net *net, const float *x)
 {
@@ -131,7 +131,7 @@ static void large_weights_alone_have_finite_bounds(void **state)
     nm_net_free(net);
 }
 
-/* -- ways to compute the bounds ---------------------------------------------------------------- */
+/* -- ways to compute the bounds ----- */
 
 static void assert_close_deploys(const nm_deploy *a, const nm_deploy *b, double rtol)
 {
