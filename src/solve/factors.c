@@ -29,6 +29,21 @@ done:
     return rc;
 }
 
+nm_status nm_factors_room(const nm_factor_space *space, int64_t m, nm_factors *list, nm_err *err)
+{
+    size_t width = (size_t)nm_factor_width(space);
+    nm_status rc = NM_OK;
+
+    *list = (nm_factors){.space = space};
+    NM_TRY(nm_alloc(&list->point, (size_t)m, sizeof *list->point, err));
+    NM_TRY(nm_alloc(&list->g, (size_t)m, width * sizeof *list->g, err));
+    list->m = list->capacity = m;
+done:
+    if (rc != NM_OK)
+        nm_factors_free(list);
+    return rc;
+}
+
 void nm_factors_free(nm_factors *list)
 {
     nm_free(list->point);

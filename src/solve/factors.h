@@ -20,6 +20,9 @@ nm_status nm_factors_append(nm_factors *list, int64_t m, const int64_t *point, c
                             nm_err *err);
 void nm_factors_free(nm_factors *list);
 
+/** An empty list becomes m rows of zeros, for the caller to fill. */
+nm_status nm_factors_room(const nm_factor_space *space, int64_t m, nm_factors *list, nm_err *err);
+
 /** Rows first .. first + m - 1, lent; nothing of a list without a space. */
 nm_factors nm_factors_slice(const nm_factors *list, int64_t first, int64_t m);
 
