@@ -110,8 +110,7 @@ static nm_status check_same(nm_ctx *ctx, const nm_net *net, const char *path, co
     return rc;
 }
 
-/* Reading back needs a real file: devices and pipes are refused. */
-static nm_status check_regular(const char *path, nm_err *err)
+nm_status nm_check_regular(const char *path, nm_err *err)
 {
     struct stat info;
 
@@ -163,7 +162,7 @@ nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, cons
 
     *read_back = NULL;
     memset(deploy, 0, sizeof *deploy);
-    NM_TRY(check_regular(path, err));
+    NM_TRY(nm_check_regular(path, err));
     NM_TRY(check_path(path, &temp, err));
     NM_TRY(nm_net_save(ctx, net, temp, err));
     rc = judge_file(ctx, net, temp, path, x, target, n, safe, deploy, read_back, err);

@@ -24,6 +24,9 @@ bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p);
 /** What `safe` asks the margin of point p to exceed; 0 for NM_SAFE_NONE. */
 double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p);
 
+/** Reading back needs a real file: NM_E_IO if path names a device, a pipe or a folder. */
+nm_status nm_check_regular(const char *path, nm_err *err);
+
 /** Writes the net beside `path`, reads it back, and judges what was read: every repair point must
  *  pass, every margin must equal the one in memory but for the rounding of parameters. Only then it
  *  is renamed to path.

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "io/net_file.h"
 #include "net/op.h"
 #include "netmend/eval.h"
 #include "repair/judge.h"
@@ -100,11 +101,17 @@ static nm_status check_pinnable(const struct job *j, nm_err *err)
 /* A first, empty write tells early that the output cannot be written. */
 static nm_status check_writable(const char *path, nm_err *err)
 {
+    nm_format format;
     nm_writer w;
-    nm_status rc = path ? nm_writer_open(&w, path, err) : NM_OK;
+    nm_status rc = NM_OK;
 
-    if (path && rc == NM_OK)
-        nm_writer_abort(&w);
+    if (!path)
+        return NM_OK;
+    NM_TRY(nm_check_regular(path, err));
+    NM_TRY(nm_save_format(path, &format, err));
+    NM_TRY(nm_writer_open(&w, path, err));
+    nm_writer_abort(&w);
+done:
     return rc;
 }
 

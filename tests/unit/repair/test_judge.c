@@ -155,11 +155,12 @@ static void rounding_never_leaves_the_bounds(void **state)
 
 static void changes_that_are_no_float32_are_refused(void **state)
 {
-    static const double bad[] = {1e39, -1e39, INFINITY, NAN, DBL_MAX};
+    static const double bad[] = {1e39, -1e39, DBL_MAX, INFINITY, NAN, INFINITY, NAN};
 
     (void)state;
-    for (int i = 0; i < 5; i++) {
-        job j = open_job(3, -(double)INFINITY, (double)INFINITY);
+    for (int i = 0; i < 7; i++) {
+        double bound = i < 5 ? (double)INFINITY : 1;
+        job j = open_job(3, -bound, bound);
         nm_net *fixed;
         nm_err err = {0};
 
