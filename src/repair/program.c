@@ -360,7 +360,13 @@ static nm_status solve_round(nm_program *p, nm_master_outcome *outcome, nm_err *
     return rc;
 }
 
-/* Adds rows and solves until none is broken. */
+/* Hardly any rows were new: the next answer may as well be exact, it will hardly break more. */
+static bool nearly_found(const nm_program *p, double gap, int64_t added)
+{
+    return gap > p->spec.gap && 20 * added < p->n_rows;
+}
+
+/* Adds rows and solves until none is broken, or for a rough gap until few are. */
 static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -373,7 +379,7 @@ static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outc
         rc = nm_ctx_check(p->ctx, err);
         if (rc == NM_OK)
             rc = add_broken(p, &added, err);
-        if (rc != NM_OK || added == 0)
+        if (rc != NM_OK || added == 0 || nearly_found(p, gap, added))
             break;
         rc = solve_round(p, outcome, err);
     }
