@@ -14,7 +14,10 @@ static nm_status make_plan(nm_cli *cli, nm_repair_args *args, const nm_net *net,
     if (args->mask) {
         NM_CLI_TRY(nm_plan_mark_file(cli->ctx, *out, args->mask, err));
     } else {
-        NM_CLI_TRY(nm_plan_mark_text(*out, args->layer, (nm_free_kind)args->free_kind, err));
+        rc = nm_plan_mark_text(*out, args->layer, (nm_free_kind)args->free_kind, err);
+        nm_cli_prefix(err, args->model);
+        if (rc != NM_OK)
+            goto done;
     }
     if (nm_plan_n_free(*out) == 0)
         NM_CLI_THROW(err, NM_E_ARG, "%s frees no parameter", args->mask ? args->mask : "--layer");

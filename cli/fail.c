@@ -20,6 +20,17 @@ nm_status nm_cli_fail(nm_err *err, nm_status code, const char *fmt, ...)
     return code;
 }
 
+void nm_cli_prefix(nm_err *err, const char *file)
+{
+    char old[NM_ERR_TEXT];
+
+    if (err->code == NM_OK)
+        return;
+    memcpy(old, err->text, sizeof old);
+    if (snprintf(err->text, sizeof err->text, "%s: %s", file, old) < 0)
+        memcpy(err->text, old, sizeof old);
+}
+
 nm_status nm_cli_alloc(void *out, int64_t n, size_t size, nm_err *err)
 {
     void *room = calloc(n > 0 ? (size_t)n : 1, size);

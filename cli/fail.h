@@ -7,6 +7,9 @@
 /** Records a failure unless `err` already holds one. @return `code`. */
 nm_status nm_cli_fail(nm_err *err, nm_status code, const char *fmt, ...) NM_PRINTF(3, 4);
 
+/** Puts the name of a file before the message of a failure; nothing happens when err is clean. */
+void nm_cli_prefix(nm_err *err, const char *file);
+
 /** Room for n elements of `size` bytes, zeroed; *out = NULL on failure. Free with free(). */
 nm_status nm_cli_alloc(void *out, int64_t n, size_t size, nm_err *err);
 

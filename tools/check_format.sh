@@ -3,6 +3,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
+clang-format --version >/dev/null # it must be there, or nothing would seem wrong
 folders=
 for folder in src include cli tests bench examples; do
     [ ! -d "$folder" ] || folders="$folders $folder"
@@ -16,9 +17,8 @@ files() {
 case ${1:-} in
 --fix) files | xargs clang-format -i ;;
 '')
-    wrong=$(files | while read -r file; do
-        clang-format "$file" | cmp -s "$file" - || echo "$file"
-    done)
+    wrong=$(files | xargs clang-format --dry-run 2>&1 |
+        sed -n 's/^\([^ :]*\):[0-9]*:[0-9]*: warning:.*/\1/p' | sort -u)
     if [ -n "$wrong" ]; then
         printf '%s\nnot as clang-format leaves them; mend with: tools/check_format.sh --fix\n' "$wrong" >&2
         exit 1

@@ -99,16 +99,24 @@ nm_status nm_net_to_memory(const nm_net *net, nm_format format, nm_buffer *out, 
     return nm_onnx_export(net, out, err);
 }
 
+nm_status nm_save_format(const char *path, nm_format *format, nm_err *err)
+{
+    *format = ends_with(path, ".nnet") ? NM_FORMAT_NNET : NM_FORMAT_ONNX;
+    if (*format == NM_FORMAT_ONNX && !ends_with(path, ".onnx"))
+        return nm_fail(err, NM_E_ARG, "%s: unknown kind of network file, expected .onnx or .nnet",
+                       path);
+    return NM_OK;
+}
+
 nm_status nm_net_save(nm_ctx *ctx, const nm_net *net, const char *path, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_buffer file = {0};
-    bool nnet = ends_with(path, ".nnet");
+    nm_format format;
 
     NM_TRY(nm_ctx_check(ctx, err));
-    if (!nnet && !ends_with(path, ".onnx"))
-        NM_THROW(err, NM_E_ARG, "%s: unknown kind of network file, expected .onnx or .nnet", path);
-    rc = nm_net_to_memory(net, nnet ? NM_FORMAT_NNET : NM_FORMAT_ONNX, &file, err);
+    NM_TRY(nm_save_format(path, &format, err));
+    rc = nm_net_to_memory(net, format, &file, err);
     if (rc != NM_OK)
         nm_err_prefix(err, "%s: ", path);
     else

@@ -16,6 +16,9 @@ nm_status nm_net_from_memory(const unsigned char *data, size_t n_bytes, nm_forma
 /** The bytes that nm_net_save() would write. Free with nm_buffer_free(). */
 nm_status nm_net_to_memory(const nm_net *net, nm_format format, nm_buffer *out, nm_err *err);
 
+/** Format in which a network is saved, by the end of the name; NM_E_ARG if it has neither. */
+nm_status nm_save_format(const char *path, nm_format *format, nm_err *err);
+
 /** Format of a model file: by the end of its name, else by its content (text starts with a comment
  *  or a number, ONNX with neither). */
 nm_format nm_format_of(const char *path, const nm_buffer *content);

@@ -10,8 +10,7 @@
 #include "net/op.h"
 #include "net/op/dense.h"
 
-/* -- lines of numbers --------------------------------------------------------------------------
- */
+/* -- lines of numbers -------------------------------------------------------------------- */
 
 typedef struct reader {
     const char *pos, *end; /* what is left of the file */
@@ -105,8 +104,7 @@ static nm_status read_counts(reader *r, int64_t *out, size_t n, const char *what
     return rc;
 }
 
-/* -- header ------------------------------------------------------------------------------------
- */
+/* -- header ------------------------------------------------------------------------------ */
 
 static bool starts_comment(const char *pos, const char *end)
 {
@@ -204,8 +202,7 @@ done:
     return rc;
 }
 
-/* -- graph -------------------------------------------------------------------------------------
- */
+/* -- graph ------------------------------------------------------------------------------- */
 
 static void round_to_f32(nm_tensor *tensor)
 {

@@ -11,8 +11,7 @@
 #include "net/op.h"
 #include "net/op/dense.h"
 
-/* -- what the graph is, seen as a chain --------------------------------------------------------
- */
+/* -- what the graph is, seen as a chain -------------------------------------------------- */
 
 typedef enum step {
     STEP_START,
@@ -162,8 +161,7 @@ done:
     return rc;
 }
 
-/* -- text --------------------------------------------------------------------------------------
- */
+/* -- text -------------------------------------------------------------------------------- */
 
 typedef struct text {
     nm_buffer buffer;

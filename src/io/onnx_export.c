@@ -33,8 +33,7 @@ static const char *name_of(const writer *w, int value, char text[static 256])
     return text;
 }
 
-/* -- nodes -------------------------------------------------------------------------------------
- */
+/* -- nodes ------------------------------------------------------------------------------- */
 
 /* NodeProto: input = 1, output = 2, name = 3, op_type = 4, attribute = 5 */
 static size_t begin_node(writer *w, const char *op_type, const nm_op *op)
@@ -116,8 +115,7 @@ static nm_status put_node(writer *w, const nm_op *op)
     return NM_OK;
 }
 
-/* -- constants ---------------------------------------------------------------------------------
- */
+/* -- constants --------------------------------------------------------------------------- */
 
 /* The layer that holds its weights [in x out], and so must be turned to [out x in]; NULL if none.
  */
@@ -177,8 +175,7 @@ static bool is_read(const nm_net *net, int value)
     return false;
 }
 
-/* -- the whole ---------------------------------------------------------------------------------
- */
+/* -- the whole --------------------------------------------------------------------------- */
 
 /* ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1
    { dim_value = 1 or dim_param = 2 } } } } } */

@@ -15,8 +15,7 @@ nm_def *nm_onnx_find_def(const nm_onnx_graph *graph, const char *name)
     return bsearch(&key, graph->defs, graph->n_defs, sizeof key, compare_names);
 }
 
-/* -- definitions -------------------------------------------------------------------------------
- */
+/* -- definitions ------------------------------------------------------------------------- */
 
 static void add_def(nm_onnx_graph *graph, const char *name, size_t at, nm_origin origin,
                     size_t index, size_t slot)
@@ -111,8 +110,7 @@ done:
     return rc;
 }
 
-/* -- reads -------------------------------------------------------------------------------------
- */
+/* -- reads ------------------------------------------------------------------------------- */
 
 static nm_status note_read(nm_onnx_graph *graph, size_t node, const char *name, nm_err *err)
 {
@@ -165,8 +163,7 @@ static nm_status find_output(nm_onnx_graph *graph, nm_err *err)
     return NM_OK;
 }
 
-/* -- order -------------------------------------------------------------------------------------
- */
+/* -- order ------------------------------------------------------------------------------- */
 
 /* Depth-first search with its own stack: a chain of a million nodes must not use ours. */
 typedef struct search {

@@ -45,8 +45,7 @@ done:
     return rc;
 }
 
-/* -- attributes --------------------------------------------------------------------------------
- */
+/* -- attributes -------------------------------------------------------------------------- */
 
 /* AttributeProto field numbers */
 enum { A_NAME = 1, A_F, A_I, A_S, A_T, A_G, A_FLOATS, A_INTS, A_GRAPHS = 11, A_TYPE = 20 };
@@ -220,8 +219,7 @@ done:
     return rc;
 }
 
-/* -- nodes -------------------------------------------------------------------------------------
- */
+/* -- nodes ------------------------------------------------------------------------------- */
 
 /* NodeProto field numbers */
 enum { N_INPUT = 1, N_OUTPUT, N_NAME, N_OP_TYPE, N_ATTRIBUTE, N_DOMAIN = 7 };
@@ -282,8 +280,7 @@ done:
     return rc;
 }
 
-/* -- declared inputs and outputs ----------------------------------------------------------------
- */
+/* -- declared inputs and outputs --------------------------------------------------------- */
 
 /* TensorShapeProto.Dimension: dim_value = 1, dim_param = 2 */
 static nm_status decode_dim(decoder *d, nm_wire wire, nm_onnx_value *value)
@@ -382,8 +379,7 @@ static nm_status decode_value(decoder *d, const nm_wire *wire, const nm_field *f
     return rc;
 }
 
-/* -- graph and model ---------------------------------------------------------------------------
- */
+/* -- graph and model --------------------------------------------------------------------- */
 
 /* GraphProto field numbers */
 enum { G_NODE = 1, G_INITIALIZER = 5, G_INPUT = 11, G_OUTPUT = 12, G_SPARSE = 15 };

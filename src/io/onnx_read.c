@@ -30,8 +30,7 @@ static bool is_standard(const nm_onnx_node *node, const char *op_type)
            (!*node->domain || strcmp(node->domain, "ai.onnx") == 0);
 }
 
-/* -- constants ---------------------------------------------------------------------------------
- */
+/* -- constants --------------------------------------------------------------------------- */
 
 /* Remembers where a float constant lies in the file, so that it can be edited there. */
 static void remember(reader *r, int value, const nm_onnx_tensor *tensor)
@@ -115,8 +114,7 @@ static nm_status add_constant_node(reader *r, const nm_onnx_node *node, nm_def *
     return rc;
 }
 
-/* -- operators ---------------------------------------------------------------------------------
- */
+/* -- operators --------------------------------------------------------------------------- */
 
 /* A node on its way into the net. */
 typedef struct operation {
@@ -217,8 +215,7 @@ static nm_status fold(reader *r, const operation *op, nm_def *def)
     return rc;
 }
 
-/* -- MatMul + Add ------------------------------------------------------------------------------
- */
+/* -- MatMul + Add ------------------------------------------------------------------------ */
 
 /* A constant that is added to whole rows: [n_out], or [1, .., n_out] of no more axes than the
    product has. */
@@ -252,8 +249,7 @@ static void take_bias(const reader *r, operation *matmul, nm_def **def)
     *def = nm_onnx_find_def(&r->graph, add->out[0]);
 }
 
-/* -- all nodes ---------------------------------------------------------------------------------
- */
+/* -- all nodes --------------------------------------------------------------------------- */
 
 static nm_status add_operator(reader *r, const nm_onnx_node *node, nm_def *def)
 {
@@ -301,8 +297,7 @@ done:
     return rc;
 }
 
-/* -- input and output --------------------------------------------------------------------------
- */
+/* -- input and output -------------------------------------------------------------------- */
 
 static nm_status check_float(const nm_onnx_value *value, nm_err *err)
 {
@@ -383,8 +378,7 @@ done:
     return rc;
 }
 
-/* -- the whole ---------------------------------------------------------------------------------
- */
+/* -- the whole --------------------------------------------------------------------------- */
 
 /* A constant of the file may have readers that the net does not show, because they were folded. */
 static void lock_shared(reader *r)

@@ -8,8 +8,7 @@
 /* TensorProto field numbers, beside NM_ONNX_..._DATA */
 enum { T_DIMS = 1, T_DATA_TYPE = 2, T_NAME = 8, T_EXTERNAL = 13, T_LOCATION = 14 };
 
-/* -- decoding the message ----------------------------------------------------------------------
- */
+/* -- decoding the message ---------------------------------------------------------------- */
 
 /* Appends the extents of one dims field (packed or one number). Anything but a positive extent is
    refused here, before sizes are computed from it. */
@@ -149,8 +148,7 @@ bool nm_onnx_next_run(nm_wire *rest, uint32_t data_field, nm_field *run)
     return false;
 }
 
-/* -- elements ----------------------------------------------------------------------------------
- */
+/* -- elements ---------------------------------------------------------------------------- */
 
 /* How the elements of one data type are stored. */
 typedef struct type_info {

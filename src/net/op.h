@@ -180,8 +180,13 @@ double nm_gamma_f32(int64_t n);
  *  (Higham & Mary, SIAM J. Sci. Comput. 41, 2019, Theorem 2.4). */
 double nm_gamma(const nm_exec *ex, int64_t n);
 
-/** Largest absolute error of one float32 operation that underflows (also when flushed to 0). */
+/** Largest absolute error of one float32 operation that underflows (also when flushed to 0), and of
+ *  one operand that is flushed to 0 because it is denormal. */
 #define NM_F32_UNDERFLOW 0x1p-126
+
+/** Larger values, and sums of magnitudes, count as overflow: error bounds are infinite there. 2^32
+ *  below the end of float32's range, so that folding constants into each other has room. */
+#define NM_F32_RANGE 0x1p96
 
 /** True if this operator is neither linear nor piecewise linear in its data inputs. */
 bool nm_op_is_smooth(const nm_net *net, const nm_op *op);

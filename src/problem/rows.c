@@ -87,6 +87,14 @@ static nm_status gradients(void *user, int64_t first, int64_t n, nm_arena *arena
     return rc;
 }
 
+/* Enough rows for a thread to be worth waking. */
+static int64_t rows_a_block(const nm_params *params)
+{
+    const int64_t coefficients = 1 << 18;
+
+    return coefficients / params->n + 1;
+}
+
 /* Factors of row r from the adjoint at the dense layer's output and the row's biases. */
 static void factor_row(const struct batch *b, int64_t r)
 {
@@ -116,7 +124,7 @@ static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand 
         value[r] = seed(b, r, demand);
     rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, false, err);
     if (rc == NM_OK)
-        rc = nm_blocks_run(ctx, b->n_rows, 8, gradients, b, err);
+        rc = nm_blocks_run(ctx, b->n_rows, rows_a_block(b->tail->params), gradients, b, err);
     for (int64_t r = 0; rc == NM_OK && b->space && r < b->n_rows; r++)
         factor_row(b, r);
     return rc;

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-/* -- which operators depend on a free parameter -------------------------------------------- */
+/* -- which operators depend on a free parameter ------------------------------------------ */
 
 static bool op_is_edited(const nm_net *net, const nm_params *params, int op)
 {
@@ -45,7 +45,7 @@ static void mark_tail(nm_tail *tail)
         }
 }
 
-/* -- evaluation ------------------------------------------------------------------------------ */
+/* -- evaluation -------------------------------------------------------------------------- */
 
 /* Runs the operators before the tail for a few points at a time; keeps the frontier only. */
 static nm_status fill_frontier(const nm_ctx *ctx, nm_tail *tail, const float *x, int64_t n,
@@ -189,7 +189,7 @@ nm_status nm_tail_append(nm_tail *tail, const nm_tail *from, const int64_t *poin
     return NM_OK;
 }
 
-/* -- scores without keeping anything --------------------------------------------------------- */
+/* -- scores without keeping anything ----------------------------------------------------- */
 
 struct scores_job {
     const nm_tail *tail;
@@ -250,7 +250,7 @@ nm_status nm_tail_scores(const nm_ctx *ctx, const nm_tail *tail, const double *d
     return rc;
 }
 
-/* -- tangents -------------------------------------------------------------------------------- */
+/* -- tangents ---------------------------------------------------------------------------- */
 
 nm_status nm_tail_tangent_new(const nm_tail *tail, nm_tape **out, nm_err *err)
 {

@@ -1,6 +1,7 @@
 #include "repair/judge.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,14 +10,20 @@
 
 #include "base/mem.h"
 
-/* The float32 nearest to old + change whose distance from old stays within lo..hi. */
-static float round_within(double old, double change, double lo, double hi)
+static bool is_within(float value, double old, double lo, double hi)
 {
-    float value = (float)(old + change);
+    return (double)value - old <= hi && (double)value - old >= lo;
+}
 
-    while ((double)value - old > hi || (double)value - old < lo)
+/* The float32 nearest to old + change whose distance from old stays within lo..hi; old itself where
+   there is none (bounds closer than float32 can tell). */
+static double round_within(double old, double change, double lo, double hi)
+{
+    float value = (float)(old + fmin(fmax(change, lo), hi));
+
+    if (!is_within(value, old, lo, hi))
         value = nextafterf(value, (float)old);
-    return value;
+    return is_within(value, old, lo, hi) ? (double)value : old;
 }
 
 static nm_status round_block(const nm_net *net, const nm_plan *plan, const nm_param_block *block,
@@ -31,7 +38,12 @@ static nm_status round_block(const nm_net *net, const nm_plan *plan, const nm_pa
         double *value = &values[block->entry ? block->entry[i] : i];
         double old = *value, change = delta[block->first + i];
 
-        *value = change == 0 ? old : (double)round_within(old, change, plan->lo, plan->hi);
+        if (change != 0)
+            *value = round_within(old, change, plan->lo, plan->hi);
+        if (!(fabs(change) < INFINITY) || !(fabs(*value) <= (double)FLT_MAX))
+            NM_THROW(err, NM_E_INTERNAL,
+                     "layer %d: %s %lld is to change by %g, expected a finite float32 result",
+                     block->layer, block->bias ? "bias" : "weight", (long long)i, change);
         rounded[block->first + i] = *value - old;
     }
     NM_TRY(nm_net_set_layer(out, block->layer, block->bias, values, err));
@@ -80,8 +92,25 @@ bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p)
     return deploy->margin[p] > nm_deploy_bound(deploy, safe, p);
 }
 
-/* Reading back needs a real file: devices and pipes are refused. */
-static nm_status check_regular(const char *path, nm_err *err)
+/* The file holds the network that was to be written: margins differ by no more than rounding its
+   parameters to float32 explains. */
+static nm_status check_same(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
+                            const int64_t *target, int64_t n, const nm_deploy *deploy, nm_err *err)
+{
+    nm_deploy meant = {0};
+    nm_status rc = nm_deploy_check(ctx, net, x, target, n, true, &meant, err);
+
+    for (int64_t p = 0; rc == NM_OK && p < n; p++)
+        if (fabs(meant.margin[p] - deploy->margin[p]) > deploy->first_order[p])
+            rc = nm_fail(err, NM_E_INTERNAL,
+                         "%s: point %lld has the margin %.9g in memory but %.9g in the file as "
+                         "written: the file was not kept",
+                         path, (long long)p, meant.margin[p], deploy->margin[p]);
+    nm_deploy_clear(&meant);
+    return rc;
+}
+
+nm_status nm_check_regular(const char *path, nm_err *err)
 {
     struct stat info;
 
@@ -104,14 +133,17 @@ static nm_status check_path(const char *path, char **out, nm_err *err)
     return rc;
 }
 
-static nm_status judge_file(nm_ctx *ctx, const char *path, const float *x, const int64_t *target,
-                            int64_t n, nm_safe safe, nm_deploy *deploy, nm_net **read_back,
-                            nm_err *err)
+/* Judges the file `temp`, which messages call by the name it is to get. */
+static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, const char *path,
+                            const float *x, const int64_t *target, int64_t n, nm_safe safe,
+                            nm_deploy *deploy, nm_net **read_back, nm_err *err)
 {
-    nm_status rc = nm_net_load(ctx, path, read_back, err);
+    nm_status rc = nm_net_load(ctx, temp, read_back, err);
 
     if (rc == NM_OK)
         rc = nm_deploy_check(ctx, *read_back, x, target, n, true, deploy, err);
+    if (rc == NM_OK)
+        rc = check_same(ctx, net, path, x, target, n, deploy, err);
     for (int64_t p = 0; rc == NM_OK && p < n; p++)
         if (!nm_deploy_passes(deploy, safe, p))
             rc = nm_fail(err, NM_E_INTERNAL,
@@ -130,10 +162,10 @@ nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, cons
 
     *read_back = NULL;
     memset(deploy, 0, sizeof *deploy);
-    NM_TRY(check_regular(path, err));
+    NM_TRY(nm_check_regular(path, err));
     NM_TRY(check_path(path, &temp, err));
     NM_TRY(nm_net_save(ctx, net, temp, err));
-    rc = judge_file(ctx, temp, x, target, n, safe, deploy, read_back, err);
+    rc = judge_file(ctx, net, temp, path, x, target, n, safe, deploy, read_back, err);
     if (rc == NM_OK && rename(temp, path) != 0)
         rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", path, strerror(errno));
     if (rc != NM_OK)

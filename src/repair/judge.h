@@ -8,6 +8,7 @@
 
 /** A clone of net with net + delta, rounded to float32 as it will be written. A rounded change
  *  never leaves the plan's bounds: it is rounded towards the original value where it would.
+ *  Parameters with delta 0 keep their bits. NM_E_INTERNAL if a result is not a finite float32.
  *  @param rounded  out, [params->n] the change after rounding */
 nm_status nm_round_repair(const nm_net *net, const nm_plan *plan, const nm_params *params,
                           const double *delta, double *rounded, nm_net **out, nm_err *err);
@@ -23,8 +24,12 @@ bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p);
 /** What `safe` asks the margin of point p to exceed; 0 for NM_SAFE_NONE. */
 double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p);
 
+/** Reading back needs a real file: NM_E_IO if path names a device, a pipe or a folder. */
+nm_status nm_check_regular(const char *path, nm_err *err);
+
 /** Writes the net beside `path`, reads it back, and judges what was read: every repair point must
- *  pass, every margin must equal the one computed before writing. Only then it is renamed to path.
+ *  pass, every margin must equal the one in memory but for the rounding of parameters. Only then it
+ *  is renamed to path.
  *  @param x, target  [n x n_in], [n] the repair set
  *  @param deploy     receives the judgement of the file (free with nm_deploy_clear())
  *  @param read_back  receives the net as read from the file */

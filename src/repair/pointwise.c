@@ -12,7 +12,7 @@ enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT
 /* A margin missed by less than this (relative to the scores) is the solver's rounding. */
 static const double margin_tolerance = 1e-7;
 
-/* -- opening ---------------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------------- */
 
 static nm_status grow_demand(nm_search *s, int64_t n, nm_err *err)
 {
@@ -121,8 +121,7 @@ void nm_search_close(nm_search *s)
     nm_free(s);
 }
 
-/* -- the true forward check ---------------------------------------------------------------------
- */
+/* -- the true forward check -------------------------------------------------------------- */
 
 /* Points that miss their margin under a change. Indices [room for all]. */
 struct misses {
@@ -211,8 +210,7 @@ done:
     return rc;
 }
 
-/* -- programs -----------------------------------------------------------------------------------
- */
+/* -- programs ---------------------------------------------------------------------------- */
 
 /* Steps only have to lead somewhere good: they are not solved to the end. */
 static const double step_gap = 1e-3;
@@ -237,8 +235,21 @@ static void take_solution(nm_search *s, const nm_program *program)
     s->figures = nm_program_report(program);
 }
 
-/* Pins the neurons of badly predicted repair points that flipped between the linearisation and the
-   present solution. */
+/* Active points among the missed ones: all repair points, and keep points that have rows already.
+ */
+static int64_t list_active(const nm_search *s, const struct misses *m, int64_t *points)
+{
+    int64_t n = m->n_repair;
+
+    memcpy(points, m->repair, (size_t)n * sizeof *points);
+    for (int64_t i = 0; i < m->n_keep; i++)
+        if (s->keep_slot[m->keep[i]] >= 0)
+            points[n++] = s->keep_slot[m->keep[i]];
+    return n;
+}
+
+/* Pins the neurons of missed points that flipped between the linearisation and the present
+   solution. */
 static nm_status pin_flips(nm_search *s, nm_program *program, const struct misses *m,
                            int64_t *added, nm_err *err)
 {
@@ -246,21 +257,24 @@ static nm_status pin_flips(nm_search *s, nm_program *program, const struct misse
     nm_tail *moved = NULL;
     nm_violations flips = {0};
     nm_row_id *rows = NULL;
-    int64_t n = 0;
+    int64_t *points = NULL, n = 0, n_points;
 
     *added = 0;
-    NM_TRY(nm_tail_subset(s->ctx, s->active, m->repair, m->n_repair, nm_program_delta(program),
-                          &moved, err));
-    NM_TRY(nm_alloc(&rows, (size_t)m->n_repair, FLIPS_A_POINT * sizeof *rows, err));
-    for (int64_t i = 0; i < m->n_repair; i++) {
+    NM_TRY(nm_alloc(&points, (size_t)(m->n_repair + m->n_keep), sizeof *points, err));
+    n_points = list_active(s, m, points);
+    NM_TRY(nm_tail_subset(s->ctx, s->active, points, n_points, nm_program_delta(program), &moved,
+                          err));
+    NM_TRY(nm_alloc(&rows, (size_t)n_points, FLIPS_A_POINT * sizeof *rows, err));
+    for (int64_t i = 0; i < n_points; i++) {
         flips.n = 0;
-        NM_TRY(nm_flips(s->active, m->repair[i], moved, i, &flips, err));
+        NM_TRY(nm_flips(s->active, points[i], moved, i, &flips, err));
         for (int64_t k = 0; k < flips.n && k < FLIPS_A_POINT; k++)
             rows[n++] = flips.at[k].row;
     }
     NM_TRY(nm_program_add(program, rows, n, added, err));
 done:
     nm_violations_free(&flips);
+    nm_free(points);
     nm_free(rows);
     nm_tail_free(moved);
     return rc;
@@ -307,9 +321,9 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
             *verdict = ACCEPTED;
             break;
         }
-        NM_TRY(promote(s, &m, &promoted, err));
-        if (pin && m.n_repair > 0)
+        if (pin)
             NM_TRY(pin_flips(s, program, &m, &pinned, err));
+        NM_TRY(promote(s, &m, &promoted, err));
         if (promoted + pinned == 0)
             break;
     }
@@ -324,9 +338,7 @@ static void finish_program(nm_search *s, nm_program *program)
     nm_program_close(program);
 }
 
-/* -- at the original network
- * ------------------------------------------------------------------------------------
- */
+/* -- at the original network ------------------------------------------------------------- */
 
 static bool is_exact(const nm_search *s)
 {
@@ -372,9 +384,7 @@ done:
     return rc;
 }
 
-/* -- accumulated steps
- * ------------------------------------------------------------------------------------
- */
+/* -- accumulated steps ------------------------------------------------------------------- */
 
 /* Asks a little more of points that keep missing, so that the steps do not end just short. */
 static void raise_working_margins(nm_search *s, const struct misses *m, double worst)
@@ -457,9 +467,7 @@ done:
     return rc;
 }
 
-/* -- at the repaired network
- * ------------------------------------------------------------------------------------
- */
+/* -- at the repaired network ------------------------------------------------------------- */
 
 static nm_status keep_reference(nm_search *s, const nm_program *program, nm_err *err)
 {
@@ -523,8 +531,7 @@ done:
     return rc;
 }
 
-/* -- all together ---------------------------------------------------------------------------------
- */
+/* -- all together ------------------------------------------------------------------------ */
 
 static nm_search_outcome gave_up(nm_search *s, const char *why)
 {

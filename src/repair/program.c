@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tensor/gemm.h"
 
 enum {
     ROWS_A_ROUND = 1000, /* more rows make the master slower than the rounds they save */
@@ -42,7 +43,7 @@ struct nm_program {
     nm_program_figures figures;
 };
 
-/* -- names of rows ---------------------------------------------------------------------------- */
+/* -- names of rows ----------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -88,7 +89,7 @@ static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_er
     return NM_OK;
 }
 
-/* -- opening ---------------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------------- */
 
 static nm_status set_bounds(nm_program *p, nm_err *err)
 {
@@ -110,19 +111,26 @@ done:
     return rc;
 }
 
-static double dot(const double *a, const double *b, int64_t n)
+/* to[r] += sign * a_r . (base - tail->delta): how far the base lies from where rows are linearised.
+ */
+static void add_shift_to_base(nm_program *p, const double *a, int64_t n_rows, double sign,
+                              double *to)
 {
-    double sum = 0;
+    int64_t n = p->spec.n;
+    nm_gemm g = {.plain = true, /* one column: nothing for BLAS to gain */
+                 .trans_b = true,
+                 .m = n_rows,
+                 .n = 1,
+                 .k = n,
+                 .lda = n,
+                 .ldb = n,
+                 .ldc = 1,
+                 .alpha = sign,
+                 .beta = 1};
 
     for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-/* a . (base - tail->delta): how far the base lies from where rows are linearised. */
-static double shift_to_base(const nm_program *p, const double *a)
-{
-    return dot(a, p->base, p->spec.n) - dot(a, p->tail->delta, p->spec.n);
+        p->step[i] = p->base[i] - p->tail->delta[i];
+    nm_gemm_f64(&g, a, p->step, to);
 }
 
 /* Coefficients and present values of named rows, and their factors (nothing without a space). */
@@ -160,8 +168,9 @@ static nm_status set_terms(nm_program *p, nm_err *err)
     for (int64_t i = 0; i < n; i++)
         rows[i] = (nm_row_id){.kind = NM_ROW_OUTPUT, .point = i / n_scores, .k = i % n_scores};
     NM_TRY(make_rows(p, rows, n, p->terms, p->offset, &p->term_factors, err));
+    add_shift_to_base(p, p->terms, n, 1, p->offset);
     for (int64_t i = 0; i < n; i++)
-        p->offset[i] += shift_to_base(p, p->terms + i * p->spec.n) - p->opts.original_scores[i];
+        p->offset[i] -= p->opts.original_scores[i];
     p->spec.n_terms = n;
     p->spec.terms = p->terms;
     p->spec.offset = p->offset;
@@ -235,7 +244,7 @@ void nm_program_close(nm_program *p)
     nm_free(p);
 }
 
-/* -- rows ------------------------------------------------------------------------------------- */
+/* -- rows -------------------------------------------------------------------------------- */
 
 /* Coefficients and right sides of named constraints, in terms of the step from the base. */
 static nm_status make_constraints(nm_program *p, const nm_row_id *rows, int64_t n, double *a,
@@ -246,8 +255,10 @@ static nm_status make_constraints(nm_program *p, const nm_row_id *rows, int64_t 
     for (int64_t r = 0; rc == NM_OK && r < n; r++) {
         double wanted = rows[r].kind == NM_ROW_LABEL ? p->demand->margin[rows[r].point] : 0;
 
-        h[r] = wanted - h[r] - shift_to_base(p, a + r * p->spec.n);
+        h[r] = wanted - h[r];
     }
+    if (rc == NM_OK)
+        add_shift_to_base(p, a, n, -1, h);
     return rc;
 }
 
@@ -299,8 +310,7 @@ nm_status nm_program_add(nm_program *p, const nm_row_id *rows, int64_t n, int64_
     return rc;
 }
 
-/* -- the lazy loop ------------------------------------------------------------------------------
- */
+/* -- the lazy loop ----------------------------------------------------------------------- */
 
 /* Tangent of the present solution's step away from where the tail is linearised. */
 static nm_status update_tangent(nm_program *p, nm_err *err)
@@ -413,8 +423,7 @@ nm_status nm_program_solve(nm_program *p, nm_master_outcome *outcome, nm_err *er
     return rc;
 }
 
-/* -- results ------------------------------------------------------------------------------------
- */
+/* -- results ----------------------------------------------------------------------------- */
 
 const double *nm_program_delta(const nm_program *p)
 {

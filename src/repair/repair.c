@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "io/net_file.h"
 #include "net/op.h"
 #include "netmend/eval.h"
 #include "repair/judge.h"
@@ -28,8 +29,7 @@ struct job {
     nm_repair_report *report;
 };
 
-/* -- checking what was asked ---------------------------------------------------------------------
- */
+/* -- checking what was asked ------------------------------------------------------------- */
 
 static nm_status check_points(const struct job *j, const nm_points *points, const int64_t *labels,
                               const char *what, nm_err *err)
@@ -101,16 +101,21 @@ static nm_status check_pinnable(const struct job *j, nm_err *err)
 /* A first, empty write tells early that the output cannot be written. */
 static nm_status check_writable(const char *path, nm_err *err)
 {
+    nm_format format;
     nm_writer w;
-    nm_status rc = path ? nm_writer_open(&w, path, err) : NM_OK;
+    nm_status rc = NM_OK;
 
-    if (path && rc == NM_OK)
-        nm_writer_abort(&w);
+    if (!path)
+        return NM_OK;
+    NM_TRY(nm_check_regular(path, err));
+    NM_TRY(nm_save_format(path, &format, err));
+    NM_TRY(nm_writer_open(&w, path, err));
+    nm_writer_abort(&w);
+done:
     return rc;
 }
 
-/* -- opening
- * --------------------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------------- */
 
 static nm_status open_search(struct job *j, nm_err *err)
 {
@@ -164,8 +169,7 @@ static nm_status report_twins(struct job *j, int64_t a, int64_t b, nm_err *err)
     return NM_OK;
 }
 
-/* -- judging
- * ----------------------------------------------------------------------------------------- */
+/* -- judging ----------------------------------------------------------------------------- */
 
 static nm_status judge_in_memory(struct job *j, const nm_net *net, nm_deploy *out, nm_err *err)
 {
@@ -259,8 +263,7 @@ static void cap_keep_margins(struct job *j)
         s->keep_margin[p] = fmin(s->keep_margin[p], most);
 }
 
-/* -- the outer loop: search, round, judge
- * -------------------------------------------------------------- */
+/* -- the outer loop: search, round, judge ------------------------------------------------ */
 
 static nm_status report_conflict(struct job *j, nm_err *err)
 {
@@ -349,8 +352,7 @@ static nm_status write_result(struct job *j, nm_err *err)
     return NM_OK;
 }
 
-/* -- the report
- * -------------------------------------------------------------------------------------------- */
+/* -- the report -------------------------------------------------------------------------- */
 
 static nm_set_report summarise(const nm_deploy *before, const nm_deploy *after)
 {
@@ -482,8 +484,7 @@ done:
     return rc;
 }
 
-/* -- all together
- * -------------------------------------------------------------------------------------------- */
+/* -- all together ------------------------------------------------------------------------ */
 
 /* Right and safe as it is: the answer is the network itself. */
 static bool passes_already(const struct job *j)

@@ -39,7 +39,7 @@ static const class_style STYLES[NM_BOUNDARY_MAX_CLASSES] = {
     {"#111111", "#dcdcdc", "M-24 -44h48v88h-48z"},
 };
 
-/* -- places -- */
+/* -- places ------------------------------------------------------------------------------ */
 
 static int left_of(const nm_boundary_scene *s, const nm_boundary_panel *p)
 {
@@ -58,7 +58,7 @@ static int to_screen_y(const nm_boundary_scene *s, double y)
            (int)lround(s->view.height * ((s->view.y_hi - y) / (s->view.y_hi - s->view.y_lo)));
 }
 
-/* -- shared pieces -- */
+/* -- shared pieces ----------------------------------------------------------------------- */
 
 static void draw_head(const nm_boundary_scene *s)
 {
@@ -129,7 +129,7 @@ static void draw_marker(const nm_boundary_scene *s, int64_t c, int x, int y)
     (void)fprintf(s->to, "<use href=\"#m%" PRId64 "\" x=\"%d\" y=\"%d\"/>\n", c, x, y);
 }
 
-/* -- one panel -- */
+/* -- one panel --------------------------------------------------------------------------- */
 
 /* "accuracy 83.8 % (402 of 480 right)"; 100 only when all are. */
 static void draw_share(const nm_boundary_scene *s, const char *what, int64_t n_right, int64_t n)
@@ -252,7 +252,7 @@ static void draw_panel(const nm_boundary_scene *s, const nm_boundary_panel *p)
                   left_of(s, p), PLOT_TOP, NM_BOUNDARY_WIDTH, s->view.height);
 }
 
-/* -- the legend -- */
+/* -- the legend -------------------------------------------------------------------------- */
 
 enum { CLASS_ENTRY = 1000, WORD_ENTRY = 1500 };
 

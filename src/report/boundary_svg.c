@@ -11,7 +11,7 @@
 
 enum { MIN_HEIGHT = 2800, MAX_HEIGHT = 4800 };
 
-/* -- what is asked -- */
+/* -- what is asked ----------------------------------------------------------------------- */
 
 static nm_status check_labels(const nm_points *points, const char *what, int64_t n_classes,
                               nm_err *err)
@@ -57,7 +57,7 @@ static nm_status check_nets(const nm_net *before, const nm_net *after, nm_err *e
     return NM_OK;
 }
 
-/* -- the window -- */
+/* -- the window -------------------------------------------------------------------------- */
 
 static void include_points(nm_boundary_view *v, const nm_points *points)
 {
@@ -100,7 +100,7 @@ static void fit_view(nm_boundary_scene *s)
     v->height = NM_BOUNDARY_CELL * (int)lround(height / NM_BOUNDARY_CELL);
 }
 
-/* -- evaluation -- */
+/* -- evaluation -------------------------------------------------------------------------- */
 
 static nm_status classify(const nm_boundary_scene *s, const nm_net *net, const nm_points *points,
                           int64_t **classes, int64_t *n_right, nm_err *err)
@@ -149,7 +149,7 @@ static nm_status evaluate_panel(const nm_boundary_scene *s, nm_boundary_panel *p
     return rc;
 }
 
-/* -- all together -- */
+/* -- all together ------------------------------------------------------------------------ */
 
 static nm_status write_scene(nm_boundary_scene *s, const char *path, nm_err *err)
 {

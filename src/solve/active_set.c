@@ -60,7 +60,7 @@ static void close_active_set(void *state)
     nm_free(s);
 }
 
-/* -- the rows of the least-distance problem ------------------------------------------------- */
+/* -- the rows of the least-distance problem ---------------------------------------------- */
 
 /* The part of row o over d, unscaled, if it is stored: of a term (-C) or a row (A). */
 static const double *stored(const active_set *s, const origin *o, double *sign)
@@ -348,7 +348,7 @@ done:
     return rc;
 }
 
-/* -- back to d -------------------------------------------------------------------------------- */
+/* -- back to d --------------------------------------------------------------------------- */
 
 /* d += what the weights in s->stored say. */
 static void combine_stored(active_set *s)

@@ -64,7 +64,7 @@ static void batch_submit(const row_batch *batch, Clp_Simplex *clp)
                     batch->elements);
 }
 
-/* -- columns and the rows that do not change ------------------------------------------------ */
+/* -- columns and the rows that do not change --------------------------------------------- */
 
 static int64_t column_t(const nm_clp_model *model)
 {
@@ -226,7 +226,7 @@ done:
     return rc;
 }
 
-/* -- running -------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------- */
 
 /* Watches the context while CLP runs. CLP looks at its iteration limit in every iteration, so
  * setting that to 0 from here stops it at once. The other ways were tried and fail: in slices
@@ -286,7 +286,7 @@ nm_status nm_clp_model_run(nm_clp_model *model, int *status, nm_err *err)
     return *status == 0 ? NM_OK : nm_ctx_check(model->ctx, err);
 }
 
-/* -- results -------------------------------------------------------------------------------- */
+/* -- results ----------------------------------------------------------------------------- */
 
 void nm_clp_model_solution(const nm_clp_model *model, const nm_rows *rows, double *d, double *y,
                            double *x)

@@ -25,8 +25,7 @@ static bool can(const nm_master_spec *spec)
     return spec->norm != NM_NORM_L2;
 }
 
-/* -- memory -------------------------------------------------------------------------------------
- */
+/* -- memory ------------------------------------------------------------------------------ */
 
 static double *carve(double **block, int64_t count)
 {
@@ -170,8 +169,7 @@ done:
     return rc;
 }
 
-/* -- the start ----------------------------------------------------------------------------------
- */
+/* -- the start --------------------------------------------------------------------------- */
 
 /* `unit` and the rows in it. @param d  a point that meets the rows, or NULL */
 static void scale_rows(nm_ipm *ipm, const double *d)
@@ -313,8 +311,7 @@ done:
     return rc;
 }
 
-/* -- answers --------------------------------------------------------------------------------------
- */
+/* -- answers ----------------------------------------------------------------------------- */
 
 static void export_multipliers(ipm_solver *s)
 {

@@ -32,7 +32,7 @@ static double multiplier(const nm_ipm_pair *pair, int64_t k)
     return pair->slack ? pair->z[k] : 0;
 }
 
-/* -- where we stand --------------------------------------------------------------------------- */
+/* -- where we stand ---------------------------------------------------------------------- */
 
 static double pair_product(const nm_ipm_pair *pair, int64_t count, int64_t *active)
 {
@@ -103,8 +103,7 @@ void nm_ipm_measure(nm_ipm *ipm)
     measure_objectives(ipm);
 }
 
-/* -- eliminating the coordinates ----------------------------------------------------------------
- */
+/* -- eliminating the coordinates --------------------------------------------------------- */
 
 bool nm_ipm_is_fixed(const nm_ipm *ipm, int64_t j)
 {
@@ -194,8 +193,7 @@ static double eliminate_forces(nm_ipm *ipm)
     return on_t;
 }
 
-/* -- the step ------------------------------------------------------------------------------------
- */
+/* -- the step ---------------------------------------------------------------------------- */
 
 /* Slack and multiplier steps of a local constraint whose slack moves by `move`. */
 static void local_step(nm_ipm_pair *pair, int64_t k, double move)

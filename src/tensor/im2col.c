@@ -1,38 +1,55 @@
 #ifdef NM_REAL
 
-/* What one tap sees of one channel, in the order of the output positions. */
-static void NM_TYPED(look)(const nm_window *w, const tap *t, cursor at, const NM_REAL *channel,
+/* to[i * lanes ...] = from[i * stride * lanes ...] for i < n, all lanes of each. */
+static void NM_TYPED(copy)(int64_t n, int64_t lanes, const NM_REAL *from, int64_t stride,
                            NM_REAL *to)
 {
-    int64_t stride = w->stride[2];
+    if (stride == 1)
+        memcpy(to, from, (size_t)(n * lanes) * sizeof *to);
+    else if (lanes == 1)
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[i * stride];
+    else
+        for (int64_t i = 0; i < n; i++)
+            memcpy(to + i * lanes, from + i * stride * lanes, (size_t)lanes * sizeof *to);
+}
 
-    for (stretch s; next_stretch(w, t, &at, &s); to += s.n) {
-        const NM_REAL *source = channel + s.first - s.lo * stride;
+/* The adjoint: to[i * stride * lanes ...] += from[i * lanes ...]. */
+static void NM_TYPED(add)(int64_t n, int64_t lanes, const NM_REAL *from, int64_t stride,
+                          NM_REAL *to)
+{
+    if (stride == 1) {
+        for (int64_t i = 0; i < n * lanes; i++)
+            to[i] += from[i];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t l = 0; l < lanes; l++)
+            to[i * stride * lanes + l] += from[i * lanes + l];
+}
 
-        for (int64_t i = 0; i < s.lo; i++)
-            to[i] = 0;
-        if (stride == 1)
-            for (int64_t i = s.lo; i < s.hi; i++)
-                to[i] = source[i];
-        else
-            for (int64_t i = s.lo; i < s.hi; i++)
-                to[i] = source[i * stride];
-        for (int64_t i = s.hi; i < s.n; i++)
-            to[i] = 0;
+/* What one tap sees of one channel, in the order of the output positions. */
+static void NM_TYPED(look)(const nm_window *w, const tap *t, cursor at, int64_t lanes,
+                           const NM_REAL *channel, NM_REAL *to)
+{
+    for (stretch s; next_stretch(w, t, &at, &s); to += s.n * lanes) {
+        memset(to, 0, (size_t)(s.lo * lanes) * sizeof *to);
+        NM_TYPED(copy)
+        (s.hi - s.lo, lanes, channel + s.first * lanes, w->stride[2], to + s.lo * lanes);
+        memset(to + s.hi * lanes, 0, (size_t)((s.n - s.hi) * lanes) * sizeof *to);
     }
 }
 
-/* The adjoint: adds to the elements that the tap sees. */
-static void NM_TYPED(put_back)(const nm_window *w, const tap *t, cursor at, const NM_REAL *source,
-                               NM_REAL *channel)
+static void NM_TYPED(put_back)(const nm_window *w, const tap *t, cursor at, int64_t lanes,
+                               const NM_REAL *source, NM_REAL *channel)
 {
-    for (stretch s; next_stretch(w, t, &at, &s); source += s.n)
-        for (int64_t i = s.lo; i < s.hi; i++)
-            channel[s.first + (i - s.lo) * w->stride[2]] += source[i];
+    for (stretch s; next_stretch(w, t, &at, &s); source += s.n * lanes)
+        NM_TYPED(add)
+    (s.hi - s.lo, lanes, source + s.lo * lanes, w->stride[2], channel + s.first * lanes);
 }
 
-void NM_TYPED(nm_im2col)(const nm_window *w, int64_t channels, const NM_REAL *image, int64_t from,
-                         int64_t n, NM_REAL *col, int64_t ld)
+void NM_TYPED(nm_im2col)(const nm_window *w, int64_t channels, int64_t lanes, const NM_REAL *image,
+                         int64_t from, int64_t n, NM_REAL *col)
 {
     int64_t taps = nm_window_volume(w->kernel), pixels = nm_window_volume(w->in);
     cursor start = cursor_at(w, from, n);
@@ -41,11 +58,12 @@ void NM_TYPED(nm_im2col)(const nm_window *w, int64_t channels, const NM_REAL *im
         tap t = tap_at(w, k);
 
         for (int64_t c = 0; c < channels; c++)
-            NM_TYPED(look)(w, &t, start, image + c * pixels, col + (c * taps + k) * ld);
+            NM_TYPED(look)
+        (w, &t, start, lanes, image + c * pixels * lanes, col + (c * taps + k) * n * lanes);
     }
 }
 
-void NM_TYPED(nm_col2im)(const nm_window *w, int64_t channels, const NM_REAL *col, int64_t ld,
+void NM_TYPED(nm_col2im)(const nm_window *w, int64_t channels, int64_t lanes, const NM_REAL *col,
                          int64_t from, int64_t n, NM_REAL *image)
 {
     int64_t taps = nm_window_volume(w->kernel), pixels = nm_window_volume(w->in);
@@ -55,13 +73,45 @@ void NM_TYPED(nm_col2im)(const nm_window *w, int64_t channels, const NM_REAL *co
         tap t = tap_at(w, k);
 
         for (int64_t c = 0; c < channels; c++)
-            NM_TYPED(put_back)(w, &t, start, col + (c * taps + k) * ld, image + c * pixels);
+            NM_TYPED(put_back)
+        (w, &t, start, lanes, col + (c * taps + k) * n * lanes, image + c * pixels * lanes);
+    }
+}
+
+/* to[i, l] = max(to[i, l], from[i * stride, l]); the old one where neither is larger (NaN). */
+static void NM_TYPED(raise)(int64_t n, int64_t lanes, const NM_REAL *from, int64_t stride,
+                            NM_REAL *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const NM_REAL *x = from + i * stride * lanes;
+        NM_REAL *best = to + i * lanes;
+
+        for (int64_t l = 0; l < lanes; l++)
+            best[l] = x[l] > best[l] ? x[l] : best[l];
+    }
+}
+
+void NM_TYPED(nm_window_max)(const nm_window *w, int64_t lanes, const NM_REAL *image, NM_REAL *out)
+{
+    int64_t taps = nm_window_volume(w->kernel);
+    cursor start = cursor_at(w, 0, nm_window_volume(w->out));
+
+    for (int64_t k = 0; k < taps; k++) {
+        tap t = tap_at(w, k);
+        cursor at = start;
+        NM_REAL *to = out;
+
+        for (stretch s; next_stretch(w, &t, &at, &s); to += s.n * lanes)
+            NM_TYPED(raise)
+            (s.hi - s.lo, lanes, image + s.first * lanes, w->stride[2], to + s.lo * lanes);
     }
 }
 
 #else
 
 #include "tensor/im2col.h"
+
+#include <string.h>
 
 /* Output positions still to visit: one row of the output after the other. */
 typedef struct cursor {

@@ -26,19 +26,30 @@ static inline int64_t nm_window_volume(const int64_t axes[NM_WINDOW_AXES])
 /** True if every output position looks at just the element with the same index. */
 bool nm_window_is_identity(const nm_window *w);
 
-/** Lays what the windows at output positions [from, from + n) see out as columns:
- *      col[(c * taps + k) * ld + p - from] = image[c, position p, tap k], 0 in the padding.
- *  @param image  [channels x in]
- *  @param col    out, [channels * taps] rows of n elements, ld apart */
-void nm_im2col_f32(const nm_window *w, int64_t channels, const float *image, int64_t from,
-                   int64_t n, float *col, int64_t ld);
-void nm_im2col_f64(const nm_window *w, int64_t channels, const double *image, int64_t from,
-                   int64_t n, double *col, int64_t ld);
+/** Lays what the windows at output positions [from, from + n) see out as columns, of several images
+ *  side by side (tensor/lanes.h):
+ *      col[((c * taps + k) * n + p - from) * lanes + l] = image[c, position p, tap k, l],
+ *  0 in the padding.
+ *  @param image  [channels x in x lanes]
+ *  @param col    out, [channels * taps x n * lanes] */
+void nm_im2col_f32(const nm_window *w, int64_t channels, int64_t lanes, const float *image,
+                   int64_t from, int64_t n, float *col);
+void nm_im2col_f64(const nm_window *w, int64_t channels, int64_t lanes, const double *image,
+                   int64_t from, int64_t n, double *col);
 
 /** The adjoint: adds each column entry to the image element it was read from. */
-void nm_col2im_f32(const nm_window *w, int64_t channels, const float *col, int64_t ld, int64_t from,
-                   int64_t n, float *image);
-void nm_col2im_f64(const nm_window *w, int64_t channels, const double *col, int64_t ld,
+void nm_col2im_f32(const nm_window *w, int64_t channels, int64_t lanes, const float *col,
+                   int64_t from, int64_t n, float *image);
+void nm_col2im_f64(const nm_window *w, int64_t channels, int64_t lanes, const double *col,
                    int64_t from, int64_t n, double *image);
+
+/** out[p, l] = the largest of out[p, l] and of what the window at position p sees of lane l, in
+ *  window order; out[p, l] stays where it is NaN.
+ *  @param image  [in x lanes]
+ *  @param out    [positions x lanes], given a value (each window's first element, say) by the
+ * caller
+ */
+void nm_window_max_f32(const nm_window *w, int64_t lanes, const float *image, float *out);
+void nm_window_max_f64(const nm_window *w, int64_t lanes, const double *image, double *out);
 
 #endif

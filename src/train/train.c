@@ -35,7 +35,7 @@ typedef struct trainer {
     int64_t n_steps; /* taken */
 } trainer;
 
-/* -- what is asked -- */
+/* -- what is asked ----------------------------------------------------------------------- */
 
 static nm_status check_opts(const nm_train_opts *opts, nm_err *err)
 {
@@ -97,7 +97,7 @@ static nm_status find_n_classes(const nm_points *points, const nm_train_opts *op
     return NM_OK;
 }
 
-/* -- parameters -- */
+/* -- parameters -------------------------------------------------------------------------- */
 
 static nm_status build_net(trainer *t, int64_t n_classes, nm_err *err)
 {
@@ -145,7 +145,7 @@ static nm_status store_parameters(trainer *t, nm_err *err)
     return rc;
 }
 
-/* -- training -- */
+/* -- training ---------------------------------------------------------------------------- */
 
 static nm_status check_loss(const trainer *t, double loss, nm_err *err)
 {
@@ -209,7 +209,7 @@ done:
     return rc;
 }
 
-/* -- the result -- */
+/* -- the result -------------------------------------------------------------------------- */
 
 /* From here on the net is its float32 weights, exactly. */
 static nm_status round_parameters(trainer *t, nm_err *err)
@@ -233,7 +233,7 @@ static nm_status measure(trainer *t, nm_train_report *report, nm_err *err)
     return check_loss(t, report->loss, err);
 }
 
-/* -- all together -- */
+/* -- all together ------------------------------------------------------------------------ */
 
 static nm_status prepare(trainer *t, nm_err *err)
 {

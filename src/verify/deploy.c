@@ -1,6 +1,5 @@
 #include "verify/deploy.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -21,7 +20,7 @@ struct chunk {
     nm_tape *source[N_MODELS]; /* |e| + |q| of each value; |e| for the first-order models */
 };
 
-/* -- radii and sources, forward -------------------------------------------------------------- */
+/* -- radii and sources, forward ---------------------------------------------------------- */
 
 static void add_into(double *to, const double *from, int64_t n)
 {
@@ -54,17 +53,33 @@ static void rigorous_errors(const nm_exec *ex, const struct chunk *c, int64_t fi
         add_into(source, curvature, n);
     }
     for (int64_t i = 0; i < n; i++)
-        if (!(fabs(out[i]) + radius[i] <= (double)FLT_MAX))
-            source[i] = INFINITY; /* float32 may overflow: nothing is known */
+        if (!(fabs(out[i]) + radius[i] <= NM_F32_RANGE)) /* nothing is known of it; NaN, too */
+            source[i] = radius[i] = INFINITY;
+}
+
+/* |e| at the computed values alone. */
+static void first_order_errors(const nm_exec *ex, const double *const *in, const double *out,
+                               double *source)
+{
+    const nm_op *op = ex->op;
+    const double *none[NM_OP_MAX_IN] = {NULL};
+    int64_t n = ex->n * ex->net->values[op->out].size;
+
+    if (op->kind->local_error)
+        op->kind->local_error(ex, in, out, none, source);
+    else
+        memset(source, 0, (size_t)n * sizeof *source);
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(out[i]) <= NM_F32_RANGE))
+            source[i] = INFINITY;
 }
 
 static void visit_errors(const nm_exec *given, int64_t first, void *user)
 {
     const struct chunk *c = user;
     const nm_op *op = given->op;
-    int64_t size = given->net->values[op->out].size, n = given->n * size;
+    int64_t size = given->net->values[op->out].size;
     const double *in[NM_OP_MAX_IN];
-    const double *none[NM_OP_MAX_IN] = {NULL};
     const double *out = c->at->val[op->out] + first * size;
 
     nm_op_inputs(given->net, op, c->at->val, first, in);
@@ -75,10 +90,26 @@ static void visit_errors(const nm_exec *given, int64_t first, void *user)
         ex.probable = model == PROBABLE;
         if (model == RIGOROUS)
             rigorous_errors(&ex, c, first, in, out, source);
-        else if (op->kind->local_error)
-            op->kind->local_error(&ex, in, out, none, source);
         else
-            memset(source, 0, (size_t)n * sizeof *source);
+            first_order_errors(&ex, in, out, source);
+    }
+}
+
+/* An input may be flushed to 0 if it is denormal, and must be a number. */
+static void push_input(struct chunk *c)
+{
+    int v = c->net->input;
+    int64_t n = c->at->n * c->net->values[v].size;
+    const double *x = c->at->val[v];
+
+    for (int64_t i = 0; i < n; i++) {
+        double off = !(fabs(x[i]) <= NM_F32_RANGE)   ? INFINITY
+                     : fabs(x[i]) < NM_F32_UNDERFLOW ? fabs(x[i])
+                                                     : 0;
+
+        c->radius->val[v][i] = off;
+        for (int model = 0; model < N_MODELS; model++)
+            c->source[model]->val[v][i] = off;
     }
 }
 
@@ -87,10 +118,11 @@ static nm_status push_errors(struct chunk *c, nm_err *err)
     nm_pass pass = {
         .net = c->net, .n = c->at->n, .plain = c->plain, .visit = visit_errors, .user = c};
 
+    push_input(c);
     return nm_pass_run(c->ctx, &pass, err);
 }
 
-/* -- pairs of classes that need the adjoint ---------------------------------------------------- */
+/* -- pairs of classes that need the adjoint ---------------------------------------------- */
 
 struct pair {
     int64_t point; /* in the chunk */
@@ -134,21 +166,25 @@ static double allowance(const struct chunk *c, const struct pair *pair)
     return 1e-8 * (r[c->target[pair->point]] + r[pair->other]);
 }
 
+/* A source that is not finite spoils the sum even where the adjoint is 0: a runtime's infinity
+   times 0 is not a number. */
 static double weighted_sum(const struct chunk *c, const nm_tape *adjoint, int64_t row, int64_t p,
                            int model)
 {
     double sum = 0;
 
-    for (int i = 0; i < c->net->n_ops; i++) {
-        int v = c->net->ops[i].out;
+    for (int v = 0; v < c->net->n_values; v++) {
         int64_t size = c->net->values[v].size;
-        const double *adj = adjoint->val[v] + row * size;
-        const double *source = c->source[model]->val[v] + p * size;
+        const double *adj, *source;
 
+        if (c->net->values[v].constant)
+            continue;
+        adj = adjoint->val[v] + row * size;
+        source = c->source[model]->val[v] + p * size;
         for (int64_t k = 0; k < size; k++)
-            sum += adj[k] != 0 ? fabs(adj[k]) * source[k] : 0;
+            sum += source[k] < INFINITY ? fabs(adj[k]) * source[k] : INFINITY;
     }
-    return sum;
+    return isnan(sum) ? INFINITY : sum;
 }
 
 struct backward {
@@ -183,8 +219,7 @@ static nm_status bound_pairs(struct backward *b, struct pair *pairs, int64_t n, 
     return rc;
 }
 
-/* -- one chunk of points ------------------------------------------------------------------------
- */
+/* -- one chunk of points ----------------------------------------------------------------- */
 
 static void judge_pair(const struct pair *pair, nm_deploy *out, int64_t p)
 {
@@ -278,10 +313,23 @@ done:
     return rc;
 }
 
+/* Points that are in work at once: blocks that take about a gigabyte together. Not a matter of the
+   number of threads, since what shares a matrix product with what can change its last bit. */
+static int64_t chunk_size(const nm_net *net)
+{
+    const int64_t most_blocks = 16, wanted = (int64_t)1 << 30, tapes = N_MODELS + 4;
+    int64_t block = nm_pass_block(net), n_bytes = 0, n_blocks;
+
+    for (int v = 0; v < net->n_values; v++)
+        n_bytes += net->values[v].constant ? 0 : net->values[v].size * (int64_t)sizeof(double);
+    n_blocks = wanted / (n_bytes * block * tapes);
+    return block * (n_blocks < 1 ? 1 : n_blocks > most_blocks ? most_blocks : n_blocks);
+}
+
 nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
                           const int64_t *target, int64_t n, bool plain, nm_deploy *out, nm_err *err)
 {
-    int64_t room = nm_pass_block(net) * nm_ctx_threads(ctx);
+    int64_t room = chunk_size(net);
     int64_t n_classes = net->values[net->scores].size;
     struct chunk c = {.ctx = ctx, .net = net, .plain = plain};
     struct backward b = {0};

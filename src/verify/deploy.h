@@ -1,5 +1,10 @@
 /* How far a float32 evaluation of a net can deviate from exact arithmetic at given points.
  *
+ * "Float32 evaluation" means: operator by operator, or with constants folded and sums joined as in
+ * net/op/fold.h; each sum in any order, with or without FMA; denormals kept or flushed to zero.
+ * Convolutions by other products (Winograd, FFT) and lower precisions are not covered. Where a
+ * value or partial sum may overflow, all bounds of the point are infinite.
+ *
  * Computed values satisfy v^ = f(u^) + e with a local error |e| bounded by the operator
  * (local_error: any order of summation, with or without FMA), and f(u^) = f(u) + J d + q for the
  * inputs' deviation d, with the curvature q bounded by the operator (residual: a ReLU whose sign
@@ -25,7 +30,8 @@ typedef struct nm_deploy {
     double *rigorous; /* bounds on the deviation of a margin, output units */
     double *first_order;
     double *probable;
-    double *slack; /* min over j of score[target] - score[j] - rigorous bound */
+    double *slack; /* min over j of score[target] - score[j] - rigorous bound, of the closest class
+                      and of those that r alone does not rule out */
     bool *safe;    /* every margin exceeds its rigorous any-order bound */
     bool *safe_first_order;
     bool *safe_probable;

@@ -19,7 +19,7 @@ confirm() {
     rm -f "$work/fixed.onnx"
     "$netmend" repair "$model" -x "$points" -y "$labels" --x-range "0:$n" -o "$work/fixed.onnx" \
         -q "$@"
-    "$oracle" "$data" "$netmend" "$work/fixed.onnx" "$points" --labels "$labels" --limit "$n"
+    "$oracle" onnxruntime.js "$data" "$netmend" "$work/fixed.onnx" "$points" --labels "$labels" --limit "$n"
 }
 
 moons=$data/moons

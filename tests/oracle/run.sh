@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs onnxruntime.js on files below a folder.
-#   run.sh FOLDER ARGUMENT...
+# Runs a script of this folder on files below another folder.
+#   run.sh SCRIPT FOLDER ARGUMENT...
 # Exit status 77 where the folder or node is absent (a missing node is an error where CI=true).
 set -eu
 
@@ -9,6 +9,7 @@ if ! command -v node >/dev/null 2>&1; then
     echo "skipped: node is not installed"
     exit 77
 fi
-[ -d "$1" ] || { echo "skipped: no $1"; exit 77; }
-shift
-exec node "$(dirname "$0")/onnxruntime.js" "$@"
+[ -d "$2" ] || { echo "skipped: no $2"; exit 77; }
+script=$1
+shift 2
+exec node "$(dirname "$0")/$script" "$@"

@@ -24,7 +24,9 @@ static void slopes(double a, double b, double *wrt_a, double *wrt_b)
 /* gamma_2 pays for a constant operand's own rounding too. */
 static double error(nm_operands v)
 {
-    return nm_gamma_f32(2) * (fabs(v.a) + v.ra + fabs(v.b) + v.rb);
+    double a = fabs(v.a) + v.ra, b = fabs(v.b) + v.rb;
+
+    return nm_gamma_f32(2) * (a + b) + v.sum_a * b + v.sum_b * a;
 }
 
 static double spread(nm_operands v)

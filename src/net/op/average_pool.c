@@ -85,7 +85,10 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
         return;
     average_f64(ex, x, e);
     for (int64_t i = 0; i < n; i++)
-        e[i] = nm_up_error(nm_gamma(ex, taps + 2) * e[i] + (double)(taps + 2) * NM_F32_UNDERFLOW);
+        e[i] =
+            (double)taps * e[i] <= NM_F32_RANGE
+                ? nm_sum_error(nm_gamma(ex, taps + 2), e[i], (double)(taps + 2) * NM_F32_UNDERFLOW)
+                : (double)INFINITY;
 }
 
 static void spread(const nm_exec *ex, const double *const *in, const double *out,

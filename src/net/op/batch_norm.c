@@ -22,6 +22,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 #include <string.h>
 
 #include "net/op/facet.h"
+#include "net/op/fold.h"
 #include "net/op/typed_math.h"
 
 enum { SCALE = 1, BIAS = 2, MEAN = 3, VAR = 4 };
@@ -160,22 +161,32 @@ static void param_jvp(const nm_exec *ex, const double *x, const double *dw, cons
 /* Runtimes fold the constants in different ways: scale / sqrt(var + eps) into one factor, also
    b - mean * factor into one shift. In every folding each of the three terms f x, f mean and b
    passes at most seven roundings (sum, root, quotient, product with scale; product with the
-   term; two sums), an eighth pays for the constants' own: gamma_8 (|f x| + |f mean| + |b|). */
+   term; two sums), an eighth pays for the constants' own: gamma_8 (|f x| + |f mean| + |b|).
+   Folded into the layer before, the shift takes part in its k additions: gamma_{k+8}. (The layer
+   pays for what its own products pass then.) */
 static void local_error(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e)
 {
     struct channels s = channels_of(ex);
+    double gamma = nm_gamma(ex, 8 + nm_folded_products(ex, 0));
 
     (void)out;
     for (int64_t i = 0; i < s.n_planes; i++) {
         int64_t c = i % s.n;
-        double factor = fabs(in[SCALE][c]) / sqrt(in[VAR][c] + s.epsilon);
+        double steepness = 1 / sqrt(in[VAR][c] + s.epsilon);
+        double factor = fabs(in[SCALE][c]) * steepness;
 
         for (int64_t j = i * s.plane; j < (i + 1) * s.plane; j++) {
             double reach = fabs(in[0][j]) + nm_or_zero(r[0], j);
-            double terms = factor * (reach + fabs(in[MEAN][c])) + fabs(in[BIAS][c]);
+            double normal = (reach + fabs(in[MEAN][c])) * steepness;
+            double terms = fabs(in[SCALE][c]) * normal + fabs(in[BIAS][c]);
 
-            e[j] = nm_up_error(nm_gamma_f32(8) * terms + (4 + 2 * factor) * NM_F32_UNDERFLOW);
+            /* Either factor of a product, or itself, may underflow. */
+            e[j] = normal <= NM_F32_RANGE
+                       ? nm_sum_error(gamma, terms,
+                                      (4 + 2 * factor + 2 * normal + 2 * fabs(in[SCALE][c])) *
+                                          NM_F32_UNDERFLOW)
+                       : (double)INFINITY;
         }
     }
 }

@@ -38,6 +38,7 @@ void NM_TYPED(nm_binary_forward)(const nm_exec *ex, const NM_REAL *const *in, NM
 #include <string.h>
 
 #include "net/op/facet.h"
+#include "net/op/fold.h"
 
 /* How one operand is read. */
 struct side {
@@ -149,8 +150,9 @@ void nm_binary_vjp(const nm_exec *ex, const double *const *in, const double *out
         }
 }
 
-static void fill_bound(const nm_exec *ex, double (*bound)(nm_operands), const double *const *in,
-                       const double *const *r, double *to)
+/* @param like  what is the same for all elements */
+static void fill_bound(const nm_exec *ex, double (*bound)(nm_operands), nm_operands like,
+                       const double *const *in, const double *const *r, double *to)
 {
     int64_t size = nm_out_value(ex)->size;
     struct side a, b;
@@ -161,20 +163,26 @@ static void fill_bound(const nm_exec *ex, double (*bound)(nm_operands), const do
         for (int64_t k = 0; k < size; k++) {
             int64_t ia = place(&a, p, k), ib = place(&b, p, k);
 
-            to[p * size + k] = bound(
-                (nm_operands){in[0][ia], in[1][ib], nm_or_zero(r[0], ia), nm_or_zero(r[1], ib)});
+            like.a = in[0][ia];
+            like.b = in[1][ib];
+            like.ra = nm_or_zero(r[0], ia);
+            like.rb = nm_or_zero(r[1], ib);
+            to[p * size + k] = bound(like);
         }
 }
 
 void nm_binary_local_error(const nm_exec *ex, const double *const *in, const double *out,
                            const double *const *r, double *e)
 {
-    int64_t n = nm_out_total(ex);
+    int64_t n = nm_out_total(ex), in_a = nm_folded_products(ex, 0),
+            in_b = nm_folded_products(ex, 1);
+    nm_operands like = {.sum_a = in_a > 0 ? nm_gamma(ex, in_a + 2) : 0,
+                        .sum_b = in_b > 0 ? nm_gamma(ex, in_b + 2) : 0};
 
     (void)out;
-    fill_bound(ex, ((const nm_binary_family *)ex->op->kind->family)->error, in, r, e);
+    fill_bound(ex, ((const nm_binary_family *)ex->op->kind->family)->error, like, in, r, e);
     for (int64_t i = 0; i < n; i++)
-        e[i] = nm_up_error(e[i] + NM_F32_UNDERFLOW);
+        e[i] = nm_up_error(e[i] + 3 * NM_F32_UNDERFLOW); /* the result, either operand */
 }
 
 void nm_binary_spread(const nm_exec *ex, const double *const *in, const double *out,
@@ -183,7 +191,8 @@ void nm_binary_spread(const nm_exec *ex, const double *const *in, const double *
     int64_t n = nm_out_total(ex);
 
     (void)out;
-    fill_bound(ex, ((const nm_binary_family *)ex->op->kind->family)->spread, in, r, s);
+    fill_bound(ex, ((const nm_binary_family *)ex->op->kind->family)->spread, (nm_operands){0}, in,
+               r, s);
     for (int64_t i = 0; i < n; i++)
         s[i] = nm_up(s[i]);
 }
@@ -194,7 +203,8 @@ void nm_binary_residual(const nm_exec *ex, const double *const *in, const double
     int64_t n = nm_out_total(ex);
 
     (void)out;
-    fill_bound(ex, ((const nm_binary_family *)ex->op->kind->family)->residual, in, r, q);
+    fill_bound(ex, ((const nm_binary_family *)ex->op->kind->family)->residual, (nm_operands){0}, in,
+               r, q);
     for (int64_t i = 0; i < n; i++)
         q[i] = nm_up(q[i]);
 }

@@ -8,6 +8,8 @@
 /** Two operands with the radii of what they may deviate by. */
 typedef struct nm_operands {
     double a, b, ra, rb;
+    double sum_a, sum_b; /* error() only: gamma of the products that an operand sums, and that a
+                            runtime may add to the other operand one by one (net/op/fold.h) */
 } nm_operands;
 
 typedef struct nm_binary_family {

@@ -7,8 +7,7 @@ static void NM_TYPED(apply)(const nm_exec *ex, const NM_REAL *x, const NM_REAL *
 {
     nm_conv c = conv_of(ex);
 
-    NM_TYPED(nm_conv_fill)(ex, bias, y);
-    NM_TYPED(nm_conv_correlate)(ex, &c, x, w, y);
+    NM_TYPED(nm_conv_correlate)(ex, &c, x, w, bias, y);
 }
 
 static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_REAL *out)
@@ -118,7 +117,7 @@ static void param_jvp(const nm_exec *ex, const double *x, const double *dw, cons
     nm_conv c = conv_of(ex);
 
     if (dw)
-        nm_conv_correlate_f64(ex, &c, x, dw, dout);
+        nm_conv_correlate_add_f64(ex, &c, x, dw, dout);
     if (db)
         nm_conv_bias_jvp(ex, db, dout);
 }

@@ -1,116 +1,128 @@
 #ifdef NM_REAL
 
-/* The columns of one tile: the image itself where each window sees one element, else im2col. */
-static const NM_REAL *NM_TYPED(columns)(const nm_conv *c, const struct tile *t, int64_t group,
-                                        const NM_REAL *image, NM_REAL *room, int64_t *ld)
+/* The images of a tile side by side, one group of channels; a single one lies as it is. */
+static const NM_REAL *NM_TYPED(gather_images)(const nm_conv *c, const struct tile *t,
+                                              const NM_REAL *image, NM_REAL *room)
 {
-    int64_t pixels = nm_window_volume(c->window.in);
+    int64_t size = c->image_channels * nm_window_volume(c->window.in);
 
-    if (t->n_images == 1 && nm_window_is_identity(&c->window)) {
-        *ld = pixels;
-        return image + channel_of(c, t->image, group, c->image_channels) * pixels + t->from;
+    image += (t->image * c->groups + t->group) * size;
+    if (t->lanes == 1)
+        return image;
+    NM_TYPED(nm_lanes_gather)(t->lanes, size, image, c->groups * size, room);
+    return room;
+}
+
+/* What the windows of a tile see: the images themselves where each sees one element, else im2col.
+ */
+static const NM_REAL *NM_TYPED(columns)(const nm_conv *c, const struct tile *t,
+                                        const NM_REAL *images, NM_REAL *room, int64_t *ld)
+{
+    bool in_place = nm_window_is_identity(&c->window);
+
+    *ld = t->lanes * (in_place ? nm_window_volume(c->window.in) : t->n);
+    if (in_place)
+        return images + t->from * t->lanes;
+    NM_TYPED(nm_im2col)(&c->window, c->image_channels, t->lanes, images, t->from, t->n, room);
+    return room;
+}
+
+/* The rows of a tile as a matrix [row_channels x n * lanes]. */
+static void NM_TYPED(gather_rows)(const nm_conv *c, const struct tile *t, const NM_REAL *rows,
+                                  NM_REAL *matrix)
+{
+    struct row_place at = place_of_rows(c, t);
+
+    for (int64_t k = 0; k < c->row_channels; k++)
+        NM_TYPED(nm_lanes_gather)
+        (t->lanes, t->n, rows + at.first + k * at.channel, at.image, matrix + k * t->n * t->lanes);
+}
+
+/* The inverse: rows = (add ? rows : bias or 0) + such a matrix. */
+static void NM_TYPED(store_rows)(const nm_conv *c, const struct tile *t, const NM_REAL *matrix,
+                                 const NM_REAL *bias, bool add, NM_REAL *rows)
+{
+    struct row_place at = place_of_rows(c, t);
+
+    for (int64_t k = 0; k < c->row_channels; k++)
+        NM_TYPED(nm_lanes_scatter)
+        (t->lanes, t->n, matrix + k * t->n * t->lanes,
+         bias ? bias[t->group * c->row_channels + k] : 0, add, rows + at.first + k * at.channel,
+         at.image);
+}
+
+static void NM_TYPED(correlate)(const nm_exec *ex, const nm_conv *c, const NM_REAL *image,
+                                const NM_REAL *weights, const NM_REAL *bias, bool add,
+                                NM_REAL *rows)
+{
+    struct sizes s = sizes_of(c);
+    NM_REAL *room = nm_scratch(ex, (size_t)s.images, sizeof *room);
+    NM_REAL *col = nm_scratch(ex, (size_t)s.columns, sizeof *col);
+    NM_REAL *matrix = nm_scratch(ex, (size_t)s.rows, sizeof *matrix);
+    const NM_REAL *images = NULL;
+    struct tile t = {0};
+
+    while (room && col && matrix && next_tile(c, &s, &t)) {
+        nm_gemm p = {.plain = ex->plain,
+                     .m = c->row_channels,
+                     .n = t.n * t.lanes,
+                     .k = s.depth,
+                     .lda = s.depth,
+                     .ldc = t.n * t.lanes,
+                     .alpha = 1};
+
+        if (t.from == 0)
+            images = NM_TYPED(gather_images)(c, &t, image, room);
+        const NM_REAL *b = NM_TYPED(columns)(c, &t, images, col, &p.ldb);
+
+        NM_TYPED(nm_gemm)(&p, weights + t.group * c->row_channels * s.depth, b, matrix);
+        NM_TYPED(store_rows)(c, &t, matrix, bias, add, rows);
     }
-    *ld = t->n_images * t->n;
-    for (int64_t i = 0; i < t->n_images; i++)
-        (void)NM_TYPED(nm_im2col)(&c->window, c->image_channels,
-                                  image + channel_of(c, t->image + i, group, c->image_channels) *
-                                              pixels,
-                                  t->from, t->n, room + i * t->n, *ld);
-    return room;
-}
-
-/* The rows of one tile as a matrix [row_channels x columns]: in place for one image, else gathered
-   into `room`. */
-static const NM_REAL *NM_TYPED(gather_rows)(const nm_conv *c, const struct tile *t, int64_t group,
-                                            const NM_REAL *rows, NM_REAL *room, int64_t *ld)
-{
-    int64_t positions = nm_window_volume(c->window.out);
-
-    *ld = positions;
-    if (t->n_images == 1)
-        return rows + channel_of(c, t->image, group, c->row_channels) * positions + t->from;
-    *ld = t->n_images * t->n;
-    for (int64_t k = 0; k < c->row_channels; k++)
-        for (int64_t i = 0; i < t->n_images; i++)
-            memcpy(room + k * *ld + i * t->n,
-                   rows + (channel_of(c, t->image + i, group, c->row_channels) + k) * positions,
-                   (size_t)t->n * sizeof *room);
-    return room;
-}
-
-/* The inverse: adds such a matrix of several images to the rows. */
-static void NM_TYPED(add_rows)(const nm_conv *c, const struct tile *t, int64_t group,
-                               const NM_REAL *matrix, NM_REAL *rows)
-{
-    int64_t positions = nm_window_volume(c->window.out);
-
-    for (int64_t k = 0; k < c->row_channels; k++)
-        for (int64_t i = 0; i < t->n_images; i++) {
-            NM_REAL *to =
-                rows + (channel_of(c, t->image + i, group, c->row_channels) + k) * positions;
-
-            for (int64_t j = 0; j < t->n; j++)
-                to[j] += *matrix++;
-        }
 }
 
 void NM_TYPED(nm_conv_correlate)(const nm_exec *ex, const nm_conv *c, const NM_REAL *image,
-                                 const NM_REAL *weights, NM_REAL *rows)
+                                 const NM_REAL *weights, const NM_REAL *bias, NM_REAL *rows)
 {
-    struct sizes s = sizes_of(c);
-    NM_REAL *col = nm_scratch(ex, (size_t)(s.depth * s.tile), sizeof *col);
-    NM_REAL *result = nm_scratch(ex, (size_t)(c->row_channels * s.tile), sizeof *result);
-    struct tile t = {0};
+    NM_TYPED(correlate)(ex, c, image, weights, bias, false, rows);
+}
 
-    while (col && result && next_tile(c, &s, &t))
-        for (int64_t g = 0; g < c->groups; g++) {
-            int64_t first = channel_of(c, t.image, g, c->row_channels), width = t.n_images * t.n;
-            NM_REAL *to = rows + first * s.positions + t.from;
-            nm_gemm p = {.plain = ex->plain,
-                         .m = c->row_channels,
-                         .n = width,
-                         .k = s.depth,
-                         .lda = s.depth,
-                         .ldc = t.n_images == 1 ? s.positions : width,
-                         .alpha = 1,
-                         .beta = t.n_images == 1};
-            const NM_REAL *b = NM_TYPED(columns)(c, &t, g, image, col, &p.ldb);
-
-            (void)NM_TYPED(nm_gemm)(&p, weights + g * c->row_channels * s.depth, b,
-                                    t.n_images == 1 ? to : result);
-            if (t.n_images > 1)
-                NM_TYPED(add_rows)(c, &t, g, result, rows);
-        }
+void NM_TYPED(nm_conv_correlate_add)(const nm_exec *ex, const nm_conv *c, const NM_REAL *image,
+                                     const NM_REAL *weights, NM_REAL *rows)
+{
+    NM_TYPED(correlate)(ex, c, image, weights, NULL, true, rows);
 }
 
 void NM_TYPED(nm_conv_scatter)(const nm_exec *ex, const nm_conv *c, const NM_REAL *rows,
                                const NM_REAL *weights, NM_REAL *image)
 {
     struct sizes s = sizes_of(c);
-    int64_t pixels = nm_window_volume(c->window.in);
-    NM_REAL *col = nm_scratch(ex, (size_t)(s.depth * s.tile), sizeof *col);
-    NM_REAL *gathered = nm_scratch(ex, (size_t)(c->row_channels * s.tile), sizeof *gathered);
+    int64_t size = c->image_channels * nm_window_volume(c->window.in);
+    NM_REAL *images = nm_scratch(ex, (size_t)s.images, sizeof *images);
+    NM_REAL *col = nm_scratch(ex, (size_t)s.columns, sizeof *col);
+    NM_REAL *matrix = nm_scratch(ex, (size_t)s.rows, sizeof *matrix);
     struct tile t = {0};
 
-    while (col && gathered && next_tile(c, &s, &t))
-        for (int64_t g = 0; g < c->groups; g++) {
-            int64_t width = t.n_images * t.n;
-            nm_gemm p = {.plain = ex->plain,
-                         .trans_a = true,
-                         .m = s.depth,
-                         .n = width,
-                         .k = c->row_channels,
-                         .lda = s.depth,
-                         .ldc = width,
-                         .alpha = 1};
-            const NM_REAL *b = NM_TYPED(gather_rows)(c, &t, g, rows, gathered, &p.ldb);
+    while (images && col && matrix && next_tile(c, &s, &t)) {
+        nm_gemm p = {.plain = ex->plain,
+                     .trans_a = true,
+                     .m = s.depth,
+                     .n = t.n * t.lanes,
+                     .k = c->row_channels,
+                     .lda = s.depth,
+                     .ldb = t.n * t.lanes,
+                     .ldc = t.n * t.lanes,
+                     .alpha = 1};
 
-            NM_TYPED(nm_gemm)(&p, weights + g * c->row_channels * s.depth, b, col);
-            for (int64_t i = 0; i < t.n_images; i++)
-                (void)NM_TYPED(nm_col2im)(
-                    &c->window, c->image_channels, col + i * t.n, width, t.from, t.n,
-                    image + channel_of(c, t.image + i, g, c->image_channels) * pixels);
-        }
+        if (t.from == 0)
+            memset(images, 0, (size_t)(size * t.lanes) * sizeof *images);
+        NM_TYPED(gather_rows)(c, &t, rows, matrix);
+        NM_TYPED(nm_gemm)(&p, weights + t.group * c->row_channels * s.depth, matrix, col);
+        NM_TYPED(nm_col2im)(&c->window, c->image_channels, t.lanes, col, t.from, t.n, images);
+        if (t.from + t.n == s.positions)
+            NM_TYPED(nm_lanes_scatter)
+            (t.lanes, size, images, 0, true, image + (t.image * c->groups + t.group) * size,
+             c->groups * size);
+    }
 }
 
 void NM_TYPED(nm_conv_fill)(const nm_exec *ex, const NM_REAL *bias, NM_REAL *out)
@@ -131,58 +143,75 @@ void NM_TYPED(nm_conv_fill)(const nm_exec *ex, const NM_REAL *bias, NM_REAL *out
 #include <string.h>
 
 #include "net/op/facet.h"
+#include "net/op/fold.h"
 #include "tensor/gemm.h"
+#include "tensor/lanes.h"
 
-enum { WEIGHT = 1, BIAS = 2 };
+enum { WEIGHT = 1, BIAS = 2, MAX_LANES = 16 };
 
+/* How much of the work is done at once, and the scratch it needs, in elements. */
 struct sizes {
     int64_t positions; /* outputs per image and channel */
     int64_t depth;     /* rows of the column matrix: image_channels * taps */
-    int64_t tile;      /* most columns of a tile */
+    int64_t lanes, n;  /* most images, most positions of a tile */
+    int64_t images, columns, rows;
 };
 
-/* Positions [from, from + n) of images image .. image + n_images - 1; a tile of several images has
-   all their positions. */
+/* Positions [from, from + n) of images image .. image + lanes - 1, one group. */
 struct tile {
-    int64_t image, n_images, from, n;
+    int64_t image, lanes, group, from, n;
 };
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static struct sizes sizes_of(const nm_conv *c)
 {
-    const int64_t wanted = 1 << 18, least = 32; /* elements of the column matrix; columns */
+    const int64_t most_columns = 1 << 17, most_images = 1 << 18; /* elements: fit the L2 cache */
+    int64_t image = c->image_channels * nm_window_volume(c->window.in);
     struct sizes s = {.positions = nm_window_volume(c->window.out),
                       .depth = c->image_channels * nm_window_volume(c->window.kernel)};
-    int64_t all = c->images * s.positions;
 
-    s.tile = wanted / s.depth > least ? wanted / s.depth : least;
-    if (s.positions < s.tile)
-        s.tile = s.tile / s.positions * s.positions;
-    if (s.tile > all)
-        s.tile = all;
+    s.lanes = smaller(smaller(c->images, MAX_LANES), most_images / image + 1);
+    s.n = smaller(s.positions, most_columns / (s.depth * s.lanes) + 1);
+    s.images = image * s.lanes;
+    s.columns = s.depth * s.n * s.lanes;
+    s.rows = c->row_channels * s.n * s.lanes;
     return s;
 }
 
-/* Steps to the next tile; the first one if t is all zero. */
+/* Steps to the next tile, positions first, then groups, then images; the first one if t is all
+   zero. */
 static bool next_tile(const nm_conv *c, const struct sizes *s, struct tile *t)
 {
     t->from += t->n;
-    if (t->from >= s->positions) {
-        t->image += t->n_images;
+    if (t->from == s->positions) {
         t->from = 0;
+        t->group++;
     }
-    if (t->image >= c->images)
-        return false;
-    t->n = s->positions - t->from < s->tile ? s->positions - t->from : s->tile;
-    t->n_images = s->tile / s->positions > 1 ? s->tile / s->positions : 1;
-    if (t->n_images > c->images - t->image)
-        t->n_images = c->images - t->image;
-    return true;
+    if (t->group == c->groups) {
+        t->group = 0;
+        t->image += t->lanes;
+    }
+    t->lanes = smaller(s->lanes, c->images - t->image);
+    t->n = smaller(s->n, s->positions - t->from);
+    return t->image < c->images;
 }
 
-/* Index of a group's first channel of one image, among the channels of all images. */
-static int64_t channel_of(const nm_conv *c, int64_t image, int64_t group, int64_t per_group)
+/* Where a tile's rows lie: the first, and from one channel and image to the next. */
+struct row_place {
+    int64_t first, channel, image;
+};
+
+static struct row_place place_of_rows(const nm_conv *c, const struct tile *t)
 {
-    return (image * c->groups + group) * per_group;
+    int64_t positions = nm_window_volume(c->window.out), group = c->row_channels * positions;
+
+    return (struct row_place){.first = (t->image * c->groups + t->group) * group + t->from,
+                              .channel = positions,
+                              .image = c->groups * group};
 }
 
 #define NM_SELF "net/op/conv_core.c"
@@ -192,25 +221,30 @@ void nm_conv_outer(const nm_exec *ex, const nm_conv *c, const double *rows, cons
                    double *weights)
 {
     struct sizes s = sizes_of(c);
-    double *col = nm_scratch(ex, (size_t)(s.depth * s.tile), sizeof *col);
-    double *gathered = nm_scratch(ex, (size_t)(c->row_channels * s.tile), sizeof *gathered);
+    double *room = nm_scratch(ex, (size_t)s.images, sizeof *room);
+    double *col = nm_scratch(ex, (size_t)s.columns, sizeof *col);
+    double *matrix = nm_scratch(ex, (size_t)s.rows, sizeof *matrix);
+    const double *images = NULL;
     struct tile t = {0};
 
-    while (col && gathered && next_tile(c, &s, &t))
-        for (int64_t g = 0; g < c->groups; g++) {
-            nm_gemm p = {.plain = ex->plain,
-                         .trans_b = true,
-                         .m = c->row_channels,
-                         .n = s.depth,
-                         .k = t.n_images * t.n,
-                         .ldc = s.depth,
-                         .alpha = 1,
-                         .beta = 1};
-            const double *a = gather_rows_f64(c, &t, g, rows, gathered, &p.lda);
-            const double *b = columns_f64(c, &t, g, image, col, &p.ldb);
+    while (room && col && matrix && next_tile(c, &s, &t)) {
+        nm_gemm p = {.plain = ex->plain,
+                     .trans_b = true,
+                     .m = c->row_channels,
+                     .n = s.depth,
+                     .k = t.n * t.lanes,
+                     .lda = t.n * t.lanes,
+                     .ldc = s.depth,
+                     .alpha = 1,
+                     .beta = 1};
 
-            nm_gemm_f64(&p, a, b, weights + g * c->row_channels * s.depth);
-        }
+        if (t.from == 0)
+            images = gather_images_f64(c, &t, image, room);
+        gather_rows_f64(c, &t, rows, matrix);
+        const double *b = columns_f64(c, &t, images, col, &p.ldb);
+
+        nm_gemm_f64(&p, matrix, b, weights + t.group * c->row_channels * s.depth);
+    }
 }
 
 void nm_conv_bias_vjp(const nm_exec *ex, const double *dout, double *gb)
@@ -298,9 +332,9 @@ static double *count_products(const nm_exec *ex, nm_conv_apply apply, const doub
     return count;
 }
 
-/* gamma_{k+3} with k the number of nonzero products, as for dense layers. Direct and GEMM
-   convolutions sum the products in some order; Winograd and FFT algorithms compute other products
-   and are outside this bound. */
+/* gamma_{k+3} and folding, with k the number of nonzero products, as for dense layers. Direct and
+   GEMM convolutions sum the products in some order; Winograd and FFT algorithms compute other
+   products and are outside this bound. */
 void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
                          const double *const *in, const double *const *r, double *e)
 {
@@ -309,14 +343,21 @@ void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms
     double *b = bias ? nm_scratch_abs(ex, bias, nm_in_value(ex, BIAS)->size) : NULL;
     double *x = nm_scratch_reach(ex, in[0], r[0], nm_in_total(ex, 0));
     double *count = x ? count_products(ex, apply, x) : NULL;
-    int64_t n = nm_out_total(ex);
+    int64_t size = nm_out_value(ex)->size, size_in = nm_in_value(ex, 0)->size;
+    int64_t folded = nm_folded_roundings(ex);
+    double most_w;
 
     if (!w || !x || !count || (bias && !b))
         return;
     apply(ex, x, w, b, e);
-    for (int64_t i = 0; i < n; i++)
-        e[i] = nm_up_error(nm_gamma(ex, (int64_t)count[i] + 3) * e[i] +
-                           (double)(2 * n_terms + 2) * NM_F32_UNDERFLOW);
+    most_w = nm_largest(w, nm_in_value(ex, WEIGHT)->size);
+    for (int64_t p = 0; p < ex->n; p++) {
+        double factors = 1 + most_w + nm_largest(x + p * size_in, size_in);
+        double underflow = (double)(2 * n_terms + 2) * factors * NM_F32_UNDERFLOW;
+
+        for (int64_t i = p * size; i < (p + 1) * size; i++)
+            e[i] = nm_sum_error(nm_gamma(ex, (int64_t)count[i] + 3 + folded), e[i], underflow);
+    }
 }
 
 void nm_conv_spread(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,

@@ -6,8 +6,9 @@
  *     scatter     image += col'(W' rows)     ConvTranspose forward, Conv adjoint
  *     outer       W     += rows col(image)'  adjoint w.r.t. the weights of both
  *
- * col() is im2col, by tiles: parts of a large image, or several small ones, so that each matrix
- * product is large enough to run fast and its columns stay in the cache. */
+ * col() is im2col, by tiles: some positions of a few images side by side (tensor/lanes.h), so that
+ * each matrix product is large enough to run fast, its columns stay in the cache, and even small
+ * images are copied in long runs. */
 #ifndef NM_NET_OP_CONV_CORE_H
 #define NM_NET_OP_CONV_CORE_H
 
@@ -30,10 +31,17 @@ typedef struct nm_conv {
     int64_t image_channels, row_channels; /* per group */
 } nm_conv;
 
+/** rows = bias of the channel (NULL: 0) + W col(image). */
 void nm_conv_correlate_f32(const nm_exec *ex, const nm_conv *c, const float *image,
-                           const float *weights, float *rows);
+                           const float *weights, const float *bias, float *rows);
 void nm_conv_correlate_f64(const nm_exec *ex, const nm_conv *c, const double *image,
-                           const double *weights, double *rows);
+                           const double *weights, const double *bias, double *rows);
+
+/** rows, image, weights += the result. */
+void nm_conv_correlate_add_f32(const nm_exec *ex, const nm_conv *c, const float *image,
+                               const float *weights, float *rows);
+void nm_conv_correlate_add_f64(const nm_exec *ex, const nm_conv *c, const double *image,
+                               const double *weights, double *rows);
 void nm_conv_scatter_f32(const nm_exec *ex, const nm_conv *c, const float *rows,
                          const float *weights, float *image);
 void nm_conv_scatter_f64(const nm_exec *ex, const nm_conv *c, const double *rows,

@@ -123,7 +123,7 @@ static void vjp(const nm_exec *ex, const double *const *in, const double *out, c
 
     (void)out;
     if (din[0])
-        nm_conv_correlate_f64(ex, &c, dout, in[WEIGHT], din[0]);
+        nm_conv_correlate_add_f64(ex, &c, dout, in[WEIGHT], din[0]);
 }
 
 static void param_vjp(const nm_exec *ex, const double *x, const double *dout, double *gw,

@@ -43,6 +43,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 #include <string.h>
 
 #include "net/op/facet.h"
+#include "net/op/fold.h"
 #include "tensor/gemm.h"
 
 enum { WEIGHT = 1, BIAS = 2 };
@@ -210,8 +211,9 @@ static int64_t count_nonzero(const double *x, int64_t n)
 }
 
 /* gamma_{k+3}: a product and k additions (the bias is one summand), the scaling by alpha or beta,
-   the rounding of the weight (Higham, Accuracy and Stability, Sec. 3.1). k counts the inputs that
-   are not exactly zero: adding an exact zero is exact, in any order. */
+   the rounding of the weight (Higham, Accuracy and Stability, Sec. 3.1), and what folding adds. k
+   counts the inputs that are not exactly zero: adding an exact zero is exact, in any order. Each
+   product may lose either factor, the scaled weight, or itself to underflow. */
 static void local_error(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e)
 {
@@ -221,17 +223,26 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
     double *w = nm_scratch_abs(ex, in[WEIGHT], d.n_in * d.n_out);
     double *b = bias ? nm_scratch_abs(ex, bias, d.n_out) : NULL;
     double *x = nm_scratch_reach(ex, in[0], r[0], d.rows * d.n_in);
-    double underflow = (double)(2 * d.n_in + 4) * (1 + fabs(attr->alpha)) * NM_F32_UNDERFLOW;
+    double alpha = fabs(attr->alpha), beta = fabs(attr->beta), most_w;
+    int64_t folded = nm_folded_roundings(ex);
 
     (void)out;
     if (!w || !x || (bias && !b))
         return;
-    apply_f64(ex, fabs(attr->alpha), x, w, fabs(attr->beta), b, false, e);
+    apply_f64(ex, alpha, x, w, beta, b, false, e);
+    most_w = nm_largest(w, d.n_in * d.n_out);
     for (int64_t i = 0; i < d.rows; i++) {
-        double gamma = nm_gamma(ex, count_nonzero(x + i * d.n_in, d.n_in) + 3);
+        const double *row = x + i * d.n_in;
+        double gamma = nm_gamma(ex, count_nonzero(row, d.n_in) + 3 + folded);
+        double factors = 1 + most_w + nm_largest(row, d.n_in);
+        double underflow =
+            (double)(2 * d.n_in + 4) * (1 + alpha) * (1 + beta) * factors * NM_F32_UNDERFLOW;
 
+        /* alpha may come first or last: neither may overflow. */
         for (int64_t j = i * d.n_out; j < (i + 1) * d.n_out; j++)
-            e[j] = nm_up_error(gamma * e[j] + underflow);
+            e[j] = fmax(alpha, 1) * most_w <= NM_F32_RANGE && e[j] <= fmin(alpha, 1) * NM_F32_RANGE
+                       ? nm_up_error(gamma * e[j] + underflow)
+                       : (double)INFINITY;
     }
 }
 

@@ -27,12 +27,14 @@ static double least_divisor(nm_operands v)
     return (fabs(v.b) - v.rb) - 0x1p-50 * fabs(v.b);
 }
 
-/* gamma_3: a runtime may multiply by a rounded reciprocal of a (rounded) constant. */
+/* gamma_3: a runtime may multiply by a rounded reciprocal of a (rounded) constant, which must be
+   neither infinite nor denormal. */
 static double error(nm_operands v)
 {
-    double least = least_divisor(v);
+    double least = least_divisor(v), a = fabs(v.a) + v.ra;
+    bool invertible = least >= 1 / NM_F32_RANGE && fabs(v.b) + v.rb <= NM_F32_RANGE;
 
-    return least > 0 ? nm_gamma_f32(3) * (fabs(v.a) + v.ra) / least : (double)INFINITY;
+    return invertible ? nm_gamma_f32(3) * a / least + NM_F32_UNDERFLOW / least : (double)INFINITY;
 }
 
 /* (a + da) / (b + db) - a / b = (da - a/b db) / (b + db). */

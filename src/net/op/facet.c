@@ -1,5 +1,14 @@
 #include "net/op/facet.h"
 
+double nm_largest(const double *x, int64_t n)
+{
+    double most = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
 double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n)
 {
     return nm_scratch_reach(ex, x, NULL, n);

@@ -55,6 +55,17 @@ static inline double nm_up_error(double bound)
 /** Unit roundoff of float32. */
 #define NM_F32_UNIT 0x1p-24
 
+/** Error of a float32 sum: gamma times the summed magnitudes, and what underflows. Infinite where
+ *  terms or partial sums may overflow, whatever they cancel to. */
+static inline double nm_sum_error(double gamma, double magnitude, double underflow)
+{
+    return magnitude <= NM_F32_RANGE ? nm_up_error(gamma * magnitude + underflow)
+                                     : (double)INFINITY;
+}
+
+/** Largest of n non-negative numbers. */
+double nm_largest(const double *x, int64_t n);
+
 /** Scratch copies of an array: |x|, and |x| + r (r may be NULL). NULL when memory ran out. */
 double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n);
 double *nm_scratch_reach(const nm_exec *ex, const double *x, const double *r, int64_t n);

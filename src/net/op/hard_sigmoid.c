@@ -60,7 +60,7 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
         double reach = fabs(in[0][i]) + nm_or_zero(r[0], i);
 
         e[i] = nm_up_error(nm_gamma(ex, 3) * (a->alpha * reach + fabs(a->beta)) +
-                           2 * NM_F32_UNDERFLOW);
+                           (3 + reach) * NM_F32_UNDERFLOW);
     }
 }
 

@@ -43,7 +43,7 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
     for (int64_t i = 0; i < n; i++) {
         double reach = fmax(0, nm_or_zero(r[0], i) - in[0][i]);
 
-        e[i] = nm_up_error(nm_gamma(ex, 2) * fabs(*alpha) * reach + NM_F32_UNDERFLOW);
+        e[i] = nm_up_error(nm_gamma(ex, 2) * fabs(*alpha) * reach + (1 + reach) * NM_F32_UNDERFLOW);
     }
 }
 

@@ -2,7 +2,40 @@
  * in window order. */
 #ifdef NM_REAL
 
-static int64_t NM_TYPED(winner)(const nm_patch *p, const NM_REAL *plane)
+static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_REAL *out)
+{
+    nm_planes s = nm_pool_planes(ex);
+    nm_window w = nm_pool_window(ex->net, ex->op);
+    NM_REAL *planes = nm_scratch(ex, (size_t)(s.pixels * MAX_LANES), sizeof *planes);
+    NM_REAL *best = nm_scratch(ex, (size_t)(s.positions * MAX_LANES), sizeof *best);
+
+    for (int64_t c = 0; s.patches && planes && best && c < s.n; c += MAX_LANES) {
+        int64_t lanes = s.n - c < MAX_LANES ? s.n - c : MAX_LANES;
+
+        NM_TYPED(nm_lanes_gather)(lanes, s.pixels, in[0] + c * s.pixels, s.pixels, planes);
+        for (int64_t i = 0; i < s.positions; i++)
+            memcpy(best + i * lanes, planes + s.patches[i].first * lanes,
+                   (size_t)lanes * sizeof *best);
+        NM_TYPED(nm_window_max)(&w, lanes, planes, best);
+        NM_TYPED(nm_lanes_scatter)
+        (lanes, s.positions, best, 0, false, out + c * s.positions, s.positions);
+    }
+}
+
+#else
+
+#include <string.h>
+
+#include "net/op/facet.h"
+#include "net/op/window.h"
+#include "tensor/lanes.h"
+
+enum { MAX_LANES = 16 };
+
+#define NM_SELF "net/op/max_pool.c"
+#include "tensor/typed.h"
+
+static int64_t winner(const nm_patch *p, const double *plane)
 {
     int64_t best = p->first;
 
@@ -17,28 +50,6 @@ static int64_t NM_TYPED(winner)(const nm_patch *p, const NM_REAL *plane)
     return best;
 }
 
-static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_REAL *out)
-{
-    nm_planes s = nm_pool_planes(ex);
-
-    for (int64_t c = 0; s.patches && c < s.n; c++) {
-        const NM_REAL *plane = in[0] + c * s.pixels;
-
-        for (int64_t i = 0; i < s.positions; i++)
-            out[c * s.positions + i] = plane[NM_TYPED(winner)(&s.patches[i], plane)];
-    }
-}
-
-#else
-
-#include <string.h>
-
-#include "net/op/facet.h"
-#include "net/op/window.h"
-
-#define NM_SELF "net/op/max_pool.c"
-#include "tensor/typed.h"
-
 static void jvp(const nm_exec *ex, const double *const *in, const double *out,
                 const double *const *din, double *dout)
 {
@@ -49,7 +60,7 @@ static void jvp(const nm_exec *ex, const double *const *in, const double *out,
     for (int64_t k = 0; s.patches && din[0] && k < s.n * s.positions; k++) {
         int64_t plane = k / s.positions * s.pixels;
 
-        dout[k] = din[0][plane + winner_f64(&s.patches[k % s.positions], in[0] + plane)];
+        dout[k] = din[0][plane + winner(&s.patches[k % s.positions], in[0] + plane)];
     }
 }
 
@@ -62,7 +73,7 @@ static void vjp(const nm_exec *ex, const double *const *in, const double *out, c
     for (int64_t k = 0; s.patches && din[0] && k < s.n * s.positions; k++) {
         int64_t plane = k / s.positions * s.pixels;
 
-        din[0][plane + winner_f64(&s.patches[k % s.positions], in[0] + plane)] += dout[k];
+        din[0][plane + winner(&s.patches[k % s.positions], in[0] + plane)] += dout[k];
     }
 }
 
@@ -97,7 +108,7 @@ static nm_pin pin(const nm_net *net, const nm_op *op, const double *z, int64_t k
     int64_t positions = nm_window_volume(w.out), n_others = nm_window_volume(w.kernel) - 1;
     int64_t output = k / n_others, plane = output / positions * nm_window_volume(w.in);
     nm_patch p = nm_window_patch(&w, output % positions);
-    int64_t best = winner_f64(&p, z + plane), tap = 0, other;
+    int64_t best = winner(&p, z + plane), tap = 0, other;
 
     while (pixel_of_tap(&w, &p, tap) != best)
         tap++;
@@ -114,7 +125,7 @@ static void fill_bound(const nm_exec *ex, const double *z, const double *r,
 
     for (int64_t o = 0; s.patches && o < s.n * s.positions; o++) {
         const nm_patch *p = &s.patches[o % s.positions];
-        int64_t plane = o / s.positions * s.pixels, best = plane + winner_f64(p, z + plane);
+        int64_t plane = o / s.positions * s.pixels, best = plane + winner(p, z + plane);
 
         to[o] = 0;
         for (int64_t m = 0; m < nm_window_volume(p->n); m++) {

@@ -21,10 +21,12 @@ static void slopes(double a, double b, double *wrt_a, double *wrt_b)
     *wrt_b = a;
 }
 
-/* gamma_2 pays for a constant operand's own rounding too. */
+/* gamma_2 pays for a constant operand's own rounding too; either factor may be flushed to 0. */
 static double error(nm_operands v)
 {
-    return nm_gamma_f32(2) * (fabs(v.a) + v.ra) * (fabs(v.b) + v.rb);
+    double a = fabs(v.a) + v.ra, b = fabs(v.b) + v.rb;
+
+    return nm_gamma_f32(2) * a * b + (a + b) * NM_F32_UNDERFLOW;
 }
 
 static double spread(nm_operands v)

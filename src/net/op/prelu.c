@@ -65,7 +65,7 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
         double slope = fabs(in[1][slope_index(ex->net, ex->op, i % size)]);
         double reach = fmax(0, nm_or_zero(r[0], i) - in[0][i]);
 
-        e[i] = nm_up_error(nm_gamma(ex, 2) * slope * reach + NM_F32_UNDERFLOW);
+        e[i] = nm_up_error(nm_gamma(ex, 2) * slope * reach + (1 + reach) * NM_F32_UNDERFLOW);
     }
 }
 

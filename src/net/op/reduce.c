@@ -153,7 +153,9 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
         return;
     total_f64(ex, x, e);
     for (int64_t i = 0; i < n; i++)
-        e[i] = nm_up_error(gamma * e[i] + (double)(n_terms(ex) + 2) * NM_F32_UNDERFLOW);
+        e[i] = (double)n_terms(ex) * e[i] <= NM_F32_RANGE
+                   ? nm_sum_error(gamma, e[i], (double)(n_terms(ex) + 2) * NM_F32_UNDERFLOW)
+                   : (double)INFINITY;
 }
 
 static void spread(const nm_exec *ex, const double *const *in, const double *out,

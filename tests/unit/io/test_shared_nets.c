@@ -87,7 +87,7 @@ static void assert_writes_back(const nm_net *net, const char *relative)
     nm_buffer_free(&out);
 }
 
-/* -- CIFAR-10 ---------------------------------------------------------------------------------- */
+/* -- CIFAR-10 ---------------------------------------------------------------------------- */
 
 static void check_cifar10(const char *name, int n_layers, const double *mean, const double *std)
 {
@@ -142,7 +142,7 @@ static void both_residual_nets_give_the_expected_logits(void **state)
     check_cifar10("resnet_tiny_cifar10", 20, cifar_mean, cifar_std);
 }
 
-/* -- moons and MNIST --------------------------------------------------------------------------- */
+/* -- moons and MNIST --------------------------------------------------------------------- */
 
 static void the_moons_network_gets_281_of_300(void **state)
 {
@@ -214,8 +214,7 @@ static void the_two_forms_of_acas_2_9_agree(void **state)
     nm_net_free(other);
 }
 
-/* -- counterexamples: inputs with the outputs that another runtime computed ---------------------
- */
+/* -- counterexamples: inputs with the outputs that another runtime computed -------------- */
 
 /* Reads "(X_3 0.5)" and "(Y_0 -0.02)" in order. */
 static void read_counterexample(char *text, float *x, int64_t n_in, float *y, int64_t n_out)

@@ -1,6 +1,6 @@
 #include "op_fixture.h"
 
-/* -- references written without the code under test -------------------------------------------- */
+/* -- references written without the code under test -------------------------------------- */
 
 /* Geometry of a two-dimensional convolution as the reference takes it. */
 typedef struct conv_case {

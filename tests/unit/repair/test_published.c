@@ -42,8 +42,7 @@ static int close_world(void **state)
     return 0;
 }
 
-/* -- the sets: rows of x_all as listed in irdnn.md, section 4 ------------------------------------
- */
+/* -- the sets: rows of x_all as listed in irdnn.md, section 4 ---------------------------- */
 
 struct set {
     const char *name;
@@ -82,8 +81,7 @@ static int64_t rows_of(const struct world *w, const struct set *set, int64_t *ro
     return n;
 }
 
-/* -- the plans: what each published heuristic marks (section 3) -----------------------------------
- */
+/* -- the plans: what each published heuristic marks (section 3) -------------------------- */
 
 static void single_layer(nm_plan *plan)
 {
@@ -156,8 +154,7 @@ static void fill_plan(nm_plan *plan, const nm_net *net, const char *edit)
         weights_activation(plan, net);
 }
 
-/* -- the published figures
- * -------------------------------------------------------------------------- */
+/* -- the published figures --------------------------------------------------------------- */
 
 /* Looks a cell up in the published table. loss: NAN where none was printed. */
 static void published(const char *edit, const char *set, double *accuracy, double *loss)

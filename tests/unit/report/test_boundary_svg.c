@@ -12,7 +12,7 @@
 #include "netmend/report.h"
 #include "netmend/train.h"
 
-/* -- the picture as XML ---------------------------------------------------------------------- */
+/* -- the picture as XML ------------------------------------------------------------------ */
 
 enum { MAX_DEPTH = 8, MAX_NAME = 32 };
 
@@ -93,7 +93,7 @@ static void assert_says(const char *text, const char *part)
         fail_msg("the picture does not contain '%s'", part);
 }
 
-/* -- networks and points --------------------------------------------------------------------- */
+/* -- networks and points ----------------------------------------------------------------- */
 
 /* Scores sign * x0 and -sign * x0: the border is x0 = 0. */
 static nm_net *half_plane_net(double sign)
@@ -153,7 +153,7 @@ static const char *draw(fixture *f, bool with_repair_set)
     return (const char *)f->picture.data;
 }
 
-/* -- tests ----------------------------------------------------------------------------------- */
+/* -- tests ------------------------------------------------------------------------------- */
 
 static void picture_tells_both_accuracies_and_marks_the_points(void **state)
 {

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "tensor/gemm.h"
 #include "tensor/im2col.h"
+#include "tensor/lanes.h"
 
 enum { ROOM = 4096 };
 
@@ -115,38 +116,71 @@ static double seen(const nm_window *w, const double *image, int64_t p, int64_t k
     return image[at];
 }
 
+/* An image of two channels for each lane, and the same side by side. */
+static void draw_lanes(nm_rng *rng, int64_t lanes, int64_t size, double *images, double *together)
+{
+    for (int64_t i = 0; i < lanes * size; i++)
+        images[i] = nm_rng_normal(rng);
+    nm_lanes_gather_f64(lanes, size, images, size, together);
+}
+
 static void columns_hold_what_the_windows_see(void **state)
 {
-    static double image[ROOM], col[1 << 18], other[1 << 18], back[ROOM];
-    static float image32[ROOM];
+    enum { MAX_LANES = 6 };
+    static double images[MAX_LANES * ROOM], together[MAX_LANES * ROOM], back[MAX_LANES * ROOM];
+    static double col[MAX_LANES << 18], other[MAX_LANES << 18];
 
     (void)state;
     for (uint64_t seed = 0; seed < 60; seed++) {
         nm_rng rng = {.seed = seed};
         nm_window w = random_window(&rng);
+        int64_t lanes = 1 + (int64_t)nm_rng_below(&rng, MAX_LANES);
         int64_t taps = nm_window_volume(w.kernel), pixels = nm_window_volume(w.in);
-        int64_t all = nm_window_volume(w.out), ld, n;
+        int64_t all = nm_window_volume(w.out);
         int64_t from = (int64_t)nm_rng_below(&rng, (uint64_t)all);
+        int64_t n = 1 + (int64_t)nm_rng_below(&rng, (uint64_t)(all - from));
         double left = 0, right = 0;
 
-        n = 1 + (int64_t)nm_rng_below(&rng, (uint64_t)(all - from));
-        ld = n + 1;
-        draw(&rng, image, image32);
-        nm_im2col_f64(&w, 2, image, from, n, col, ld);
+        draw_lanes(&rng, lanes, 2 * pixels, images, together);
+        nm_im2col_f64(&w, 2, lanes, together, from, n, col);
         memset(back, 0, sizeof back);
-        for (int64_t row = 0; row < 2 * taps; row++)
-            for (int64_t i = 0; i < n; i++) {
-                double want = seen(&w, image + row / taps * pixels, from + i, row % taps);
+        for (int64_t i = 0; i < 2 * taps * n * lanes; i++) {
+            int64_t lane = i % lanes, row = i / lanes / n, position = from + i / lanes % n;
+            double want = seen(&w, images + (2 * lane + row / taps) * pixels, position, row % taps);
 
-                nm_assert_close(&col[row * ld + i], &want, 1, 0, 0);
-                other[row * ld + i] = nm_rng_normal(&rng);
-                left += other[row * ld + i] * want;
-            }
-        nm_col2im_f64(&w, 2, other, ld, from, n, back);
-        for (int64_t i = 0; i < 2 * pixels; i++)
-            right += back[i] * image[i];
+            nm_assert_close(&col[i], &want, 1, 0, 0);
+            other[i] = nm_rng_normal(&rng);
+            left += other[i] * want;
+        }
+        nm_col2im_f64(&w, 2, lanes, other, from, n, back);
+        for (int64_t i = 0; i < 2 * pixels * lanes; i++)
+            right += back[i] * together[i];
         nm_assert_close(&right, &left, 1, 1e-12, 1e-10);
     }
+}
+
+static void lanes_come_apart_as_they_went_together(void **state)
+{
+    enum { MAX_LANES = 9, MAX_N = 70, STRIDE = MAX_N + 3 };
+    double apart[MAX_LANES * STRIDE], together[MAX_LANES * MAX_N], back[MAX_LANES * STRIDE];
+
+    (void)state;
+    for (int64_t lanes = 1; lanes <= MAX_LANES; lanes++)
+        for (int64_t n = 0; n <= MAX_N; n += 7)
+            for (int add = 0; add < 2; add++) {
+                for (int64_t i = 0; i < MAX_LANES * STRIDE; i++) {
+                    apart[i] = (double)i;
+                    back[i] = 1000;
+                }
+                nm_lanes_gather_f64(lanes, n, apart, STRIDE, together);
+                nm_lanes_scatter_f64(lanes, n, together, 0.5, add != 0, back, STRIDE);
+                for (int64_t i = 0; i < MAX_LANES * STRIDE; i++) {
+                    bool inside = i % STRIDE < n && i / STRIDE < lanes;
+                    double want = !inside ? 1000 : apart[i] + 0.5 + (add ? 1000 : 0);
+
+                    nm_assert_close(&back[i], &want, 1, 0, 0);
+                }
+            }
 }
 
 int main(void)
@@ -154,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_match_their_definition),
         cmocka_unit_test(columns_hold_what_the_windows_see),
+        cmocka_unit_test(lanes_come_apart_as_they_went_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
