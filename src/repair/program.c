@@ -9,6 +9,7 @@
 
 enum {
     ROWS_A_ROUND = 1000, /* more rows make the master slower than the rounds they save */
+    ROWS_AT_ONCE = 64,   /* made and copied: each is as long as the list of unknowns */
     LABELS_A_POINT = 2,
     PINS_A_POINT = 8,
     MAX_ROUNDS = 1000
@@ -261,19 +262,33 @@ static nm_status make_constraints(nm_program *p, const nm_row_id *rows, int64_t 
     return rc;
 }
 
-static nm_status add_new(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
+static nm_status add_batch(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
+                           nm_err *err)
 {
-    nm_status rc = NM_OK;
-    double *a = NULL, *h = NULL;
     nm_factors factors = {0};
+    nm_status rc = NM_OK;
 
-    NM_TRY(nm_alloc(&a, (size_t)n, (size_t)p->spec.n * sizeof *a, err));
-    NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
     NM_TRY(make_constraints(p, rows, n, a, h, &factors, err));
     NM_TRY(nm_master_add_factored(p->master, n, a, h, &factors, err));
     NM_TRY(remember(p, rows, n, err));
 done:
     nm_factors_free(&factors);
+    return rc;
+}
+
+static nm_status add_new(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    int64_t count = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
+    double *a = NULL, *h = NULL;
+
+    NM_TRY(nm_alloc(&a, (size_t)count, (size_t)p->spec.n * sizeof *a, err));
+    NM_TRY(nm_alloc(&h, (size_t)count, sizeof *h, err));
+    for (int64_t first = 0; first < n; first += count) {
+        count = n - first < count ? n - first : count;
+        NM_TRY(add_batch(p, rows + first, count, a, h, err));
+    }
+done:
     nm_free(a);
     nm_free(h);
     return rc;
@@ -370,7 +385,13 @@ static nm_status solve_round(nm_program *p, nm_master_outcome *outcome, nm_err *
     return rc;
 }
 
-/* Adds rows and solves until none is broken. */
+/* Hardly any rows were new: the next answer may as well be exact, it will hardly break more. */
+static bool nearly_found(const nm_program *p, double gap, int64_t added)
+{
+    return gap > p->spec.gap && 20 * added < p->n_rows;
+}
+
+/* Adds rows and solves until none is broken, or for a rough gap until few are. */
 static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -383,7 +404,7 @@ static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outc
         rc = nm_ctx_check(p->ctx, err);
         if (rc == NM_OK)
             rc = add_broken(p, &added, err);
-        if (rc != NM_OK || added == 0)
+        if (rc != NM_OK || added == 0 || nearly_found(p, gap, added))
             break;
         rc = solve_round(p, outcome, err);
     }
