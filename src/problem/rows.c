@@ -12,6 +12,8 @@ struct batch {
     const nm_row_id *rows;
     int64_t n_rows;
     double *a;
+    const nm_row_space *space; /* NULL: no factors wanted */
+    double *g;
     int64_t *points; /* [n_rows] scratch */
     nm_tape *at;     /* the values of each row's point */
     nm_tape *adj;    /* adjoints */
@@ -93,6 +95,21 @@ static int64_t rows_a_block(const nm_params *params)
     return coefficients / params->n + 1;
 }
 
+/* Factors of row r from the adjoint at the dense layer's output and the row's biases. */
+static void factor_row(const struct batch *b, int64_t r)
+{
+    const nm_factor_space *space = &b->space->space;
+    int out = b->tail->net->ops[b->space->op].out;
+    const double *dout = b->adj->val[out] + r * space->n_out;
+    const double *row = b->a + r * b->tail->params->n;
+    double *g = b->g + r * nm_factor_width(space);
+
+    for (int64_t i = 0; i < space->n_out; i++)
+        g[i] = b->space->alpha * dout[i];
+    for (int64_t e = 0; e < space->n_extra; e++)
+        g[space->n_out + e] = row[space->extra_column[e]];
+}
+
 static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand *demand,
                             double *value, nm_err *err)
 {
@@ -108,15 +125,24 @@ static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand 
     rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, false, err);
     if (rc == NM_OK)
         rc = nm_blocks_run(ctx, b->n_rows, rows_a_block(b->tail->params), gradients, b, err);
+    for (int64_t r = 0; rc == NM_OK && b->space && r < b->n_rows; r++)
+        factor_row(b, r);
     return rc;
 }
 
 nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
                        const nm_row_id *rows, int64_t n_rows, double *a, double *value, nm_err *err)
 {
+    return nm_rows_make_factored(ctx, tail, demand, rows, n_rows, NULL, a, value, NULL, err);
+}
+
+nm_status nm_rows_make_factored(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                                const nm_row_id *rows, int64_t n_rows, const nm_row_space *space,
+                                double *a, double *value, double *g, nm_err *err)
+{
     nm_status rc = NM_OK;
     int64_t chunk = nm_pass_block(tail->net) * nm_ctx_threads(ctx);
-    struct batch b = {.tail = tail};
+    struct batch b = {.tail = tail, .space = space};
     bool *keep = NULL;
 
     chunk = chunk < n_rows ? chunk : n_rows;
@@ -130,6 +156,7 @@ nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *
         b.rows = rows + first;
         b.n_rows = n_rows - first < chunk ? n_rows - first : chunk;
         b.a = a + first * tail->params->n;
+        b.g = space ? g + first * nm_factor_width(&space->space) : NULL;
         NM_TRY(make_batch(ctx, &b, demand, value + first, err));
     }
 done:

@@ -3,7 +3,7 @@
 #ifndef NM_PROBLEM_ROWS_H
 #define NM_PROBLEM_ROWS_H
 
-#include "problem/tail.h"
+#include "problem/factors.h"
 
 typedef enum nm_row_kind {
     NM_ROW_LABEL, /* score[target] - score[k] >= margin */
@@ -33,6 +33,13 @@ typedef struct nm_demand {
 nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
                        const nm_row_id *rows, int64_t n_rows, double *a, double *value,
                        nm_err *err);
+
+/** The same, and the factors of the rows; the point of row r is rows[r].point.
+ *  @param space  of this tail; NULL: as nm_rows_make(), g is left alone
+ *  @param g      out, [n_rows x nm_factor_width(&space->space)] */
+nm_status nm_rows_make_factored(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                                const nm_row_id *rows, int64_t n_rows, const nm_row_space *space,
+                                double *a, double *value, double *g, nm_err *err);
 
 /** A row that the linearised values break, and by how much (> 0). */
 typedef struct nm_violation {

@@ -9,6 +9,7 @@
 
 enum {
     ROWS_A_ROUND = 1000, /* more rows make the master slower than the rounds they save */
+    ROWS_AT_ONCE = 64,   /* made and copied: each is as long as the list of unknowns */
     LABELS_A_POINT = 2,
     PINS_A_POINT = 8,
     MAX_ROUNDS = 1000
@@ -31,8 +32,10 @@ struct nm_program {
     double *base;                     /* [n] */
     double *delta;                    /* [n] base + solution */
     double *step;                     /* [n] delta - tail->delta, scratch */
-    nm_tape *tangent;                 /* made anew when points were appended */
-    nm_row_id *rows;                  /* those the master has, in its order */
+    nm_row_space *space;              /* of rows and terms; NULL: they are no outer products */
+    nm_factors term_factors;
+    nm_tape *tangent; /* made anew when points were appended */
+    nm_row_id *rows;  /* those the master has, in its order */
     int64_t n_rows, room;
     bool has_pins;
     nm_row_id *sorted; /* the same, sorted, to look names up */
@@ -130,6 +133,24 @@ static void add_shift_to_base(nm_program *p, const double *a, int64_t n_rows, do
     nm_gemm_f64(&g, a, p->step, to);
 }
 
+/* Coefficients and present values of named rows, and their factors (nothing without a space). */
+static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, double *a,
+                           double *value, nm_factors *factors, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (p->space) {
+        nm_row_space_update(p->space, p->tail);
+        NM_TRY(nm_factors_room(&p->space->space, n, factors, err));
+        for (int64_t r = 0; r < n; r++)
+            factors->point[r] = rows[r].point;
+    }
+    NM_TRY(nm_rows_make_factored(p->ctx, p->tail, p->demand, rows, n, p->space, a, value,
+                                 factors->g, err));
+done:
+    return rc;
+}
+
 /* Output changes at the repair points as affine functions of the step: terms of the norm. */
 static nm_status set_terms(nm_program *p, nm_err *err)
 {
@@ -146,13 +167,14 @@ static nm_status set_terms(nm_program *p, nm_err *err)
     NM_TRY(nm_alloc(&p->offset, (size_t)n, sizeof *p->offset, err));
     for (int64_t i = 0; i < n; i++)
         rows[i] = (nm_row_id){.kind = NM_ROW_OUTPUT, .point = i / n_scores, .k = i % n_scores};
-    NM_TRY(nm_rows_make(p->ctx, p->tail, p->demand, rows, n, p->terms, p->offset, err));
+    NM_TRY(make_rows(p, rows, n, p->terms, p->offset, &p->term_factors, err));
     add_shift_to_base(p, p->terms, n, 1, p->offset);
     for (int64_t i = 0; i < n; i++)
         p->offset[i] -= p->opts.original_scores[i];
     p->spec.n_terms = n;
     p->spec.terms = p->terms;
     p->spec.offset = p->offset;
+    p->spec.term_factors = &p->term_factors;
 done:
     nm_free(rows);
     return rc;
@@ -189,6 +211,8 @@ nm_status nm_program_open(const nm_ctx *ctx, const nm_tail *tail, const nm_deman
     NM_TRY(nm_memdup(&p->delta, p->base, n, sizeof *p->delta, err));
     NM_TRY(nm_alloc(&p->step, n, sizeof *p->step, err));
     NM_TRY(set_bounds(p, err));
+    NM_TRY(nm_row_space_new(tail, &p->space, err));
+    p->spec.space = p->space ? &p->space->space : NULL;
     NM_TRY(set_terms(p, err));
     p->spec.l1_weight = 1 / norm_length(p);
     NM_TRY(nm_master_open(ctx, &p->spec, opts->repair->solver, &p->master, err));
@@ -204,6 +228,8 @@ void nm_program_close(nm_program *p)
     if (!p)
         return;
     nm_master_close(p->master);
+    nm_row_space_free(p->space);
+    nm_factors_free(&p->term_factors);
     nm_tape_free(p->tangent);
     nm_free(p->lo);
     nm_free(p->hi);
@@ -220,11 +246,11 @@ void nm_program_close(nm_program *p)
 
 /* -- rows -------------------------------------------------------------------------------- */
 
-/* Coefficients and right sides of named rows, in terms of the step from the base. */
-static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
-                           nm_err *err)
+/* Coefficients and right sides of named constraints, in terms of the step from the base. */
+static nm_status make_constraints(nm_program *p, const nm_row_id *rows, int64_t n, double *a,
+                                  double *h, nm_factors *factors, nm_err *err)
 {
-    nm_status rc = nm_rows_make(p->ctx, p->tail, p->demand, rows, n, a, h, err);
+    nm_status rc = make_rows(p, rows, n, a, h, factors, err);
 
     for (int64_t r = 0; rc == NM_OK && r < n; r++) {
         double wanted = rows[r].kind == NM_ROW_LABEL ? p->demand->margin[rows[r].point] : 0;
@@ -236,16 +262,32 @@ static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, doub
     return rc;
 }
 
+static nm_status add_batch(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
+                           nm_err *err)
+{
+    nm_factors factors = {0};
+    nm_status rc = NM_OK;
+
+    NM_TRY(make_constraints(p, rows, n, a, h, &factors, err));
+    NM_TRY(nm_master_add_factored(p->master, n, a, h, &factors, err));
+    NM_TRY(remember(p, rows, n, err));
+done:
+    nm_factors_free(&factors);
+    return rc;
+}
+
 static nm_status add_new(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
 {
     nm_status rc = NM_OK;
+    int64_t count = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
     double *a = NULL, *h = NULL;
 
-    NM_TRY(nm_alloc(&a, (size_t)n, (size_t)p->spec.n * sizeof *a, err));
-    NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
-    NM_TRY(make_rows(p, rows, n, a, h, err));
-    NM_TRY(nm_master_add_rows(p->master, n, a, h, err));
-    NM_TRY(remember(p, rows, n, err));
+    NM_TRY(nm_alloc(&a, (size_t)count, (size_t)p->spec.n * sizeof *a, err));
+    NM_TRY(nm_alloc(&h, (size_t)count, sizeof *h, err));
+    for (int64_t first = 0; first < n; first += count) {
+        count = n - first < count ? n - first : count;
+        NM_TRY(add_batch(p, rows + first, count, a, h, err));
+    }
 done:
     nm_free(a);
     nm_free(h);
@@ -313,8 +355,11 @@ done:
 static nm_status solve_master(nm_program *p, nm_master_outcome *outcome, nm_err *err)
 {
     nm_master_result got;
-    nm_status rc = nm_master_solve(p->master, &got, err);
+    nm_status rc;
 
+    if (p->space)
+        nm_row_space_update(p->space, p->tail);
+    rc = nm_master_solve(p->master, &got, err);
     if (rc != NM_OK)
         return rc;
     *outcome = got.outcome;
@@ -340,7 +385,13 @@ static nm_status solve_round(nm_program *p, nm_master_outcome *outcome, nm_err *
     return rc;
 }
 
-/* Adds rows and solves until none is broken. */
+/* Hardly any rows were new: the next answer may as well be exact, it will hardly break more. */
+static bool nearly_found(const nm_program *p, double gap, int64_t added)
+{
+    return gap > p->spec.gap && 20 * added < p->n_rows;
+}
+
+/* Adds rows and solves until none is broken, or for a rough gap until few are. */
 static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -353,7 +404,7 @@ static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outc
         rc = nm_ctx_check(p->ctx, err);
         if (rc == NM_OK)
             rc = add_broken(p, &added, err);
-        if (rc != NM_OK || added == 0)
+        if (rc != NM_OK || added == 0 || nearly_found(p, gap, added))
             break;
         rc = solve_round(p, outcome, err);
     }
@@ -401,6 +452,7 @@ nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
     double *a = NULL, *h = NULL, *y = NULL;
     int64_t *group = NULL;
     nm_row_id *rows = NULL;
+    nm_factors factors = {0};
     int64_t n = 0;
 
     /* Only rows with a positive multiplier take part in the proof. */
@@ -416,7 +468,7 @@ nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
     NM_TRY(nm_alloc(&group, (size_t)n, sizeof *group, err));
     for (int64_t r = 0; r < n; r++)
         group[r] = rows[r].point;
-    NM_TRY(make_rows(p, rows, n, a, h, err));
+    NM_TRY(make_constraints(p, rows, n, a, h, &factors, err));
     NM_TRY(nm_conflict_groups(p->ctx, &p->spec, n, a, h, group, p->tail->at->n, y, member, err));
 done:
     nm_free(a);
@@ -424,5 +476,6 @@ done:
     nm_free(y);
     nm_free(group);
     nm_free(rows);
+    nm_factors_free(&factors);
     return rc;
 }

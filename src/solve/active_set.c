@@ -26,14 +26,16 @@ typedef struct active_set {
     const nm_master_spec *spec;
     const nm_rows *rows;
     nm_ldp ldp;
-    origin *origins;  /* [ldp.m] */
-    int64_t n_seen;   /* rows taken over */
-    int64_t n_bounds; /* bounds taken over */
-    double *d;        /* [n] */
-    double *v;        /* [n_terms] the free unknowns that equal C d + c0 */
-    double *residual; /* [ldp capacity] */
-    double *y;        /* [rows.m] */
-    bool *boxed;      /* [n][2] the lower, upper bound is a row already */
+    origin *origins;          /* [ldp.m] */
+    int64_t n_seen;           /* rows taken over */
+    int64_t n_bounds;         /* bounds taken over */
+    double *d;                /* [n] */
+    double *v;                /* [n_terms] the free unknowns that equal C d + c0 */
+    double *residual;         /* [ldp capacity] */
+    double *y;                /* [rows.m] */
+    bool *boxed;              /* [n][2] the lower, upper bound is a row already */
+    nm_groups terms, grouped; /* terms and rows so far, if they have factors ... */
+    double *stored;           /* ... then [n_terms + rows.m]: a number for each of them */
 } active_set;
 
 static bool can(const nm_master_spec *spec)
@@ -52,6 +54,9 @@ static void close_active_set(void *state)
     nm_free(s->residual);
     nm_free(s->y);
     nm_free(s->boxed);
+    nm_free(s->stored);
+    nm_groups_free(&s->terms);
+    nm_groups_free(&s->grouped);
     nm_free(s);
 }
 
@@ -63,6 +68,17 @@ static const double *stored(const active_set *s, const origin *o, double *sign)
     *sign = o->from == FROM_TERM ? -1 : 1;
     return o->from == FROM_TERM ? s->spec->terms + o->index * s->spec->n
                                 : nm_row(s->rows, o->index);
+}
+
+static bool has_factors(const active_set *s)
+{
+    return s->rows->factors.space != NULL;
+}
+
+/* Where the number of a stored row is in s->stored. */
+static double *slot(const active_set *s, const origin *o)
+{
+    return s->stored + (o->from == FROM_TERM ? 0 : s->spec->n_terms) + o->index;
 }
 
 static bool is_bound(const origin *o)
@@ -94,6 +110,28 @@ typedef struct products {
     double *with_rows;  /* [count x rows.m] */
 } products;
 
+/* The same from the factors. */
+static nm_status multiply_factored_batch(const active_set *s, products *p, nm_err *err)
+{
+    int threads = nm_ctx_threads(s->ctx);
+    const origin *o = &s->origins[p->first];
+    nm_factors list = nm_factors_slice(
+        o->from == FROM_TERM ? s->spec->term_factors : &s->rows->factors, o->index, p->count);
+    nm_groups batch = {0};
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_groups_make(&list, NULL, NULL, &batch, err));
+    if (s->spec->n_terms > 0)
+        NM_TRY(nm_groups_products(threads, false, &batch, &s->terms, NULL, p->with_terms,
+                                  s->spec->n_terms, err));
+    if (s->rows->m > 0)
+        NM_TRY(nm_groups_products(threads, false, &batch, &s->grouped, NULL, p->with_rows,
+                                  s->rows->m, err));
+done:
+    nm_groups_free(&batch);
+    return rc;
+}
+
 static nm_status multiply_batch(const active_set *s, products *p, nm_err *err)
 {
     int threads = nm_ctx_threads(s->ctx);
@@ -103,9 +141,13 @@ static nm_status multiply_batch(const active_set *s, products *p, nm_err *err)
 
     if (p->count == 0)
         return NM_OK;
-    const double *batch = stored(s, &s->origins[p->first], &sign);
     NM_TRY(nm_alloc(&p->with_terms, (size_t)(p->count * n_terms), sizeof(double), err));
     NM_TRY(nm_alloc(&p->with_rows, (size_t)(p->count * m), sizeof(double), err));
+    if (has_factors(s)) {
+        NM_TRY(multiply_factored_batch(s, p, err));
+        goto done;
+    }
+    const double *batch = stored(s, &s->origins[p->first], &sign);
     if (n_terms > 0)
         nm_dense_products(threads, false, p->count, batch, n, n_terms, s->spec->terms, n, n,
                           p->with_terms, n_terms);
@@ -160,16 +202,30 @@ static double target(const active_set *s, const origin *o)
     }
 }
 
-static double inverse_length(const active_set *s, const origin *o)
+/* @param square  of the length of the stored part, from the factors; 0 = not known */
+static double inverse_length(const active_set *s, const origin *o, double square)
 {
     double sign;
 
     if (is_bound(o))
         return 1;
-    double length = cblas_dnrm2((int)s->spec->n, stored(s, o, &sign), 1);
+    double length =
+        square > 0 ? sqrt(square) : cblas_dnrm2((int)s->spec->n, stored(s, o, &sign), 1);
     if (o->from == FROM_TERM)
         length = hypot(length, 1);
     return length > 0 ? 1 / length : 1;
+}
+
+/* Square of row i of the batch, if its products come from factors: saves a pass over the rows. */
+static double known_square(const active_set *s, const products *batch, int64_t i)
+{
+    const origin *o = &s->origins[i];
+    int64_t place = i - batch->first;
+
+    if (batch->count == 0 || !has_factors(s))
+        return 0;
+    return o->from == FROM_TERM ? batch->with_terms[place * s->spec->n_terms + o->index]
+                                : batch->with_rows[place * s->rows->m + o->index];
 }
 
 /* Takes over `count` new rows whose origins (without scale) stand behind the present ones:
@@ -184,7 +240,7 @@ static nm_status take_over(active_set *s, int64_t count, nm_err *err)
     NM_TRY(multiply_batch(s, &batch, err));
     NM_TRY(nm_ldp_grow(&s->ldp, batch.first + count, err));
     for (int64_t i = batch.first; i < batch.first + count; i++) {
-        s->origins[i].scale = inverse_length(s, &s->origins[i]);
+        s->origins[i].scale = inverse_length(s, &s->origins[i], known_square(s, &batch, i));
         s->ldp.h[i] = target(s, &s->origins[i]);
         fill_gram_row(s, &batch, i);
     }
@@ -199,12 +255,27 @@ static nm_status room_for_origins(active_set *s, int64_t count, nm_err *err)
     return nm_realloc(&s->origins, (size_t)(s->ldp.m + count), sizeof *s->origins, err);
 }
 
+static nm_status group_rows(active_set *s, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (!has_factors(s))
+        return NM_OK;
+    NM_TRY(nm_groups_make(&s->rows->factors, NULL, NULL, &s->grouped, err));
+    NM_TRY(nm_realloc(&s->stored, (size_t)(s->spec->n_terms + s->rows->m), sizeof *s->stored, err));
+done:
+    return rc;
+}
+
 static nm_status take_over_new_rows(active_set *s, nm_err *err)
 {
     int64_t count = s->rows->m - s->n_seen;
     nm_status rc = NM_OK;
 
+    if (count == 0)
+        return NM_OK;
     NM_TRY(room_for_origins(s, count, err));
+    NM_TRY(group_rows(s, err));
     for (int64_t i = 0; i < count; i++)
         s->origins[s->ldp.m + i] = (origin){.from = FROM_ROW, .index = s->n_seen + i};
     NM_TRY(take_over(s, count, err));
@@ -261,6 +332,10 @@ static nm_status open_active_set(const nm_ctx *ctx, const nm_master_spec *spec, 
     NM_TRY(nm_alloc(&s->v, (size_t)spec->n_terms, sizeof *s->v, err));
     NM_TRY(nm_alloc(&s->boxed, 2 * (size_t)spec->n, sizeof *s->boxed, err));
     NM_TRY(room_for_origins(s, spec->n_terms, err));
+    if (has_factors(s) && spec->n_terms > 0)
+        NM_TRY(nm_groups_make(spec->term_factors, NULL, NULL, &s->terms, err));
+    if (has_factors(s))
+        NM_TRY(nm_alloc(&s->stored, (size_t)spec->n_terms, sizeof *s->stored, err));
     for (int64_t k = 0; k < spec->n_terms; k++)
         s->origins[k] = (origin){.from = FROM_TERM, .index = k};
     NM_TRY(take_over(s, spec->n_terms, err));
@@ -275,12 +350,25 @@ done:
 
 /* -- back to d --------------------------------------------------------------------------- */
 
+/* d += what the weights in s->stored say. */
+static void combine_stored(active_set *s)
+{
+    int threads = nm_ctx_threads(s->ctx);
+
+    if (s->spec->n_terms > 0)
+        nm_groups_transposed_times(threads, &s->terms, s->stored, s->d);
+    if (s->grouped.m > 0)
+        nm_groups_transposed_times(threads, &s->grouped, s->stored + s->spec->n_terms, s->d);
+}
+
 /* (d, v) = R' weights. */
 static void combine(active_set *s, const double *weights)
 {
     int n = (int)s->spec->n;
 
     memset(s->d, 0, (size_t)n * sizeof *s->d);
+    if (has_factors(s))
+        memset(s->stored, 0, (size_t)(s->spec->n_terms + s->grouped.m) * sizeof *s->stored);
     memset(s->v, 0, (size_t)s->spec->n_terms * sizeof *s->v);
     for (int64_t i = 0; i < s->ldp.m; i++) {
         const origin *o = &s->origins[i];
@@ -293,13 +381,30 @@ static void combine(active_set *s, const double *weights)
             continue;
         }
         const double *a = stored(s, o, &sign);
-        cblas_daxpy(n, sign * weight, a, 1, s->d, 1);
+        if (has_factors(s))
+            *slot(s, o) = sign * weight;
+        else
+            cblas_daxpy(n, sign * weight, a, 1, s->d, 1);
         if (o->from == FROM_TERM)
             s->v[o->index] += weight;
     }
+    if (has_factors(s))
+        combine_stored(s);
 }
 
-/* Value of row i of the least-distance problem at (d, v). */
+/* s->stored = C d, A d. */
+static void evaluate_stored(active_set *s)
+{
+    int threads = nm_ctx_threads(s->ctx);
+
+    if (s->spec->n_terms > 0)
+        nm_groups_times(threads, false, &s->terms, s->d, s->stored);
+    if (s->grouped.m > 0)
+        nm_groups_times(threads, false, &s->grouped, s->d, s->stored + s->spec->n_terms);
+}
+
+/* Value of row i of the least-distance problem at (d, v), after evaluate_stored() if there are
+ * factors. */
 static double value_of(const active_set *s, int64_t i)
 {
     const origin *o = &s->origins[i];
@@ -308,7 +413,8 @@ static double value_of(const active_set *s, int64_t i)
     if (is_bound(o))
         return bound_sign(o) * s->d[o->index];
     const double *a = stored(s, o, &sign);
-    double value = sign * cblas_ddot((int)s->spec->n, a, 1, s->d, 1);
+    double value =
+        sign * (has_factors(s) ? *slot(s, o) : cblas_ddot((int)s->spec->n, a, 1, s->d, 1));
     return o->scale * (o->from == FROM_TERM ? value + s->v[o->index] : value);
 }
 
@@ -322,6 +428,8 @@ static void combine_refined(active_set *s, double *weights, const double *wanted
 
     combine(s, weights);
     for (int round = 0; round < ROUNDS; round++) {
+        if (has_factors(s))
+            evaluate_stored(s);
         for (int64_t p = 0; p < ldp->n_active; p++) {
             int64_t i = ldp->active[p];
 

@@ -44,7 +44,7 @@ static nm_status rows_of_test(conflict *c, nm_rows *rows, nm_err *err)
         if (!c->candidate[g] || c->left_out[g])
             continue;
         c->source[rows->m] = r;
-        NM_TRY(nm_rows_append(rows, 1, nm_row(&c->all, r), &c->all.h[r], err));
+        NM_TRY(nm_rows_append(rows, 1, nm_row(&c->all, r), &c->all.h[r], NULL, err));
     }
 done:
     return rc;

@@ -102,43 +102,84 @@ static int64_t factor_block(int64_t first, int64_t last, double *k, int64_t ldk,
     return replaced;
 }
 
-/* Left-looking by block columns: what the earlier columns take away, the block, the rows below. */
-int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double tiny)
+/* Takes away from columns first .. last - 1, below row `first`, what the earlier columns
+ * contribute.
+ */
+static void update_columns(int threads, int64_t n, int64_t first, int64_t last, double *k,
+                           int64_t ldk)
 {
-    enum { BLOCK = 64 };
+    enum { STRIP = 128 };
+    int64_t strips = (n - first + STRIP - 1) / STRIP;
+
+    if (first == 0)
+        return;
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(threads) if ((n - first) * (last - first) * first > WORTH_THREADS)
+    for (int64_t s = 0; s < strips; s++) {
+        int64_t i = first + s * STRIP;
+
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)at_most(STRIP, n - i),
+                    (int)(last - first), (int)first, -1, k + i * ldk, (int)ldk, k + first * ldk,
+                    (int)ldk, 1, k + i * ldk + first, (int)ldk);
+    }
+}
+
+/* Rows below the factored diagonal block first .. last - 1. */
+static void solve_below(int threads, int64_t n, int64_t first, int64_t last, double *k, int64_t ldk)
+{
+    enum { STRIP = 128 };
+    int64_t strips = (n - last + STRIP - 1) / STRIP;
+
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(threads) if ((n - last) * (last - first) * (last - first) > WORTH_THREADS)
+    for (int64_t s = 0; s < strips; s++) {
+        int64_t i = last + s * STRIP;
+
+        cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit,
+                    (int)at_most(STRIP, n - i), (int)(last - first), 1, k + first * ldk + first,
+                    (int)ldk, k + i * ldk + first, (int)ldk);
+    }
+}
+
+/* A diagonal block that stays in the cache, in small blocks, by one thread. */
+static int64_t factor_corner(int64_t n, double *k, int64_t ldk, double tiny, const double *diagonal)
+{
+    enum { BLOCK = 32 };
     int64_t replaced = 0;
 
     for (int64_t first = 0; first < n; first += BLOCK) {
-        int64_t last = at_most(first + BLOCK, n), strips = (n - first + BLOCK - 1) / BLOCK;
-        double diagonal[BLOCK];
+        int64_t last = at_most(first + BLOCK, n);
 
-        for (int64_t i = first; i < last; i++)
-            diagonal[i - first] = k[i * ldk + i];
-        if (first > 0) {
-#pragma omp parallel for schedule(dynamic)                                                         \
-    num_threads(threads) if ((n - first) * BLOCK * first > WORTH_THREADS)
-            for (int64_t s = 0; s < strips; s++) {
-                int64_t i = first + s * BLOCK;
-
-                cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)at_most(BLOCK, n - i),
-                            (int)(last - first), (int)first, -1, k + i * ldk, (int)ldk,
-                            k + first * ldk, (int)ldk, 1, k + i * ldk + first, (int)ldk);
-            }
-        }
-        int64_t bad = factor_block(first, last, k, ldk, tiny, diagonal);
+        update_columns(1, n, first, last, k, ldk);
+        int64_t bad = factor_block(first, last, k, ldk, tiny, diagonal + first);
 
         if (bad < 0)
             return -1;
         replaced += bad;
-#pragma omp parallel for schedule(dynamic)                                                         \
-    num_threads(threads) if ((n - first) * BLOCK * BLOCK > WORTH_THREADS)
-        for (int64_t s = 1; s < strips; s++) {
-            int64_t i = first + s * BLOCK;
+        solve_below(1, n, first, last, k, ldk);
+    }
+    return replaced;
+}
 
-            cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit,
-                        (int)at_most(BLOCK, n - i), (int)(last - first), 1, k + first * ldk + first,
-                        (int)ldk, k + i * ldk + first, (int)ldk);
-        }
+/* Left-looking by block columns: what the earlier columns take away, the block, the rows below. */
+int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double tiny)
+{
+    enum { BLOCK = 256 };
+    int64_t replaced = 0;
+
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int64_t last = at_most(first + BLOCK, n);
+        double diagonal[BLOCK];
+
+        for (int64_t i = first; i < last; i++)
+            diagonal[i - first] = k[i * (ldk + 1)];
+        update_columns(threads, n, first, last, k, ldk);
+        int64_t bad = factor_corner(last - first, k + first * (ldk + 1), ldk, tiny, diagonal);
+
+        if (bad < 0)
+            return -1;
+        replaced += bad;
+        solve_below(threads, n, first, last, k, ldk);
     }
     return replaced;
 }

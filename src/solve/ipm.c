@@ -131,6 +131,7 @@ static void close_ipm(void *state)
     nm_free(s->ipm.memory_coords);
     nm_free(s->ipm.memory_rows);
     nm_free(s->ipm.occupied);
+    nm_groups_free(&s->ipm.groups);
     nm_free(s->d);
     nm_free(s->x);
     nm_free(s->y);
@@ -298,8 +299,11 @@ static nm_status start(ipm_solver *s, nm_master_result *out, nm_err *err)
     ipm->m = ipm->rows->m;
     ipm->n_all = ipm->m + ipm->n_terms;
     ipm->threads = nm_ctx_threads(ipm->ctx);
-    nm_ipm_mark_columns(ipm, 0);
     scale_rows(ipm, d);
+    if (ipm->rows->factors.space)
+        NM_TRY(nm_ipm_take_factors(ipm, err));
+    else
+        nm_ipm_mark_columns(ipm, 0);
     start_coords(ipm, d, &mu);
     start_rows(ipm, mu);
     s->tried = 0;

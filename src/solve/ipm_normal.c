@@ -21,26 +21,51 @@ static const double *row_or_term(const nm_ipm *ipm, int64_t i)
     return i < ipm->m ? nm_row(ipm->rows, i) : ipm->spec->terms + (i - ipm->m) * ipm->n;
 }
 
+nm_status nm_ipm_take_factors(nm_ipm *ipm, nm_err *err)
+{
+    const nm_factors *terms = ipm->n_terms > 0 ? ipm->spec->term_factors : NULL;
+
+    return nm_groups_make(&ipm->rows->factors, ipm->scale, terms, &ipm->groups, err);
+}
+
+static bool has_factors(const nm_ipm *ipm)
+{
+    return ipm->rows->factors.space != NULL;
+}
+
 void nm_ipm_times(const nm_ipm *ipm, const double *coords, double *out)
 {
-    nm_dense_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, coords, out);
-    for (int64_t r = 0; r < ipm->m; r++)
-        out[r] *= ipm->scale[r];
-    nm_dense_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, coords, out + ipm->m);
+    if (has_factors(ipm)) {
+        nm_groups_times(ipm->threads, false, &ipm->groups, coords, out);
+    } else {
+        nm_dense_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, coords, out);
+        for (int64_t r = 0; r < ipm->m; r++)
+            out[r] *= ipm->scale[r];
+        nm_dense_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, coords, out + ipm->m);
+    }
     for (int64_t k = 0; k < ipm->n_terms; k++)
         out[ipm->m + k] -= coords[ipm->n + k];
 }
 
-void nm_ipm_transposed_times(const nm_ipm *ipm, const double *all, double *out)
+/* out += the transpose of [A scaled; C] times `all`. */
+static void dense_transposed_times(const nm_ipm *ipm, const double *all, double *out)
 {
     double *scaled = ipm->products;
 
-    memset(out, 0, (size_t)ipm->n * sizeof *out);
     for (int64_t r = 0; r < ipm->m; r++)
         scaled[r] = ipm->scale[r] * all[r];
     nm_dense_transposed_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, scaled, out);
     nm_dense_transposed_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, all + ipm->m,
                               out);
+}
+
+void nm_ipm_transposed_times(const nm_ipm *ipm, const double *all, double *out)
+{
+    memset(out, 0, (size_t)ipm->n * sizeof *out);
+    if (has_factors(ipm))
+        nm_groups_transposed_times(ipm->threads, &ipm->groups, all, out);
+    else
+        dense_transposed_times(ipm, all, out);
     for (int64_t k = 0; k < ipm->n_terms; k++)
         out[ipm->n + k] = -all[ipm->m + k];
 }
@@ -110,7 +135,8 @@ static void add_panel(nm_ipm *ipm, panel *p)
     }
 }
 
-static nm_status form_normal(nm_ipm *ipm, nm_err *err)
+/* normal = [A scaled; C] Theta [A scaled; C]', from dense rows. */
+static nm_status multiply_panels(nm_ipm *ipm, nm_err *err)
 {
     size_t count = (size_t)ipm->n_all;
     panel p = {0};
@@ -126,17 +152,30 @@ static nm_status form_normal(nm_ipm *ipm, nm_err *err)
         pack_panel(ipm, block, &p);
         add_panel(ipm, &p);
     }
+done:
+    nm_free(p.row);
+    nm_free(p.values);
+    nm_free(p.product);
+    return rc;
+}
+
+static nm_status form_normal(nm_ipm *ipm, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (has_factors(ipm))
+        NM_TRY(nm_groups_products(ipm->threads, true, &ipm->groups, &ipm->groups, ipm->theta,
+                                  ipm->normal, ipm->room, err));
+    else
+        NM_TRY(multiply_panels(ipm, err));
     if (ipm->has_t)
-        cblas_dsyr(CblasRowMajor, CblasLower, (int)count, 1 / ipm->stiffness, ipm->coupling, 1,
+        cblas_dsyr(CblasRowMajor, CblasLower, (int)ipm->n_all, 1 / ipm->stiffness, ipm->coupling, 1,
                    ipm->normal, (int)ipm->room);
     for (int64_t r = 0; r < ipm->m; r++)
         ipm->normal[r * ipm->room + r] += ipm->row.slack[r] / ipm->row.z[r];
     for (int64_t k = 0; k < ipm->n_terms; k++)
         ipm->normal[(ipm->m + k) * (ipm->room + 1)] += ipm->theta[ipm->n + k];
 done:
-    nm_free(p.row);
-    nm_free(p.values);
-    nm_free(p.product);
     return rc;
 }
 

@@ -66,6 +66,7 @@ typedef struct nm_ipm {
     double *coupling;        /* [m + T] E Theta on_t */
     double *products;        /* [m + T] scratch */
     unsigned char *occupied; /* [(m+T) x blocks] row has a nonzero in the block of columns */
+    nm_groups groups;        /* rows (scaled) and terms, if they have factors (spec->space) */
     int64_t iterations;
 } nm_ipm;
 
@@ -81,6 +82,9 @@ nm_status nm_ipm_factor(nm_ipm *ipm, bool *ok, nm_err *err);
 
 /** Unknown j has both bounds 0. */
 bool nm_ipm_is_fixed(const nm_ipm *ipm, int64_t j);
+
+/** Takes over the factors of rows and terms, scaled. NM_E_NOMEM. */
+nm_status nm_ipm_take_factors(nm_ipm *ipm, nm_err *err);
 
 /** Records which columns rows `first` .. m + T - 1 use, for nm_ipm_factor. */
 void nm_ipm_mark_columns(nm_ipm *ipm, int64_t first);

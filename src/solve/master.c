@@ -55,7 +55,8 @@ nm_status nm_master_open(const nm_ctx *ctx, const nm_master_spec *spec, nm_solve
     NM_TRY(nm_alloc(&master, 1, sizeof *master, err));
     /* Our loops bring the threads; BLAS threads under them would only get in the way. */
     openblas_set_num_threads(1);
-    *master = (nm_master){.ctx = ctx, .spec = *spec, .rows = {.n = spec->n}};
+    *master = (nm_master){
+        .ctx = ctx, .spec = *spec, .rows = {.n = spec->n, .factors = {.space = spec->space}}};
     master->kind = choose(spec, solver);
     if (!master->kind)
         NM_THROW(err, NM_E_ARG, "solver %s cannot minimise this norm",
@@ -86,7 +87,15 @@ void nm_master_close(nm_master *master)
 nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, const double *h,
                              nm_err *err)
 {
-    return nm_rows_append(&master->rows, m, a, h, err);
+    if (master->spec.space)
+        return nm_fail(err, NM_E_ARG, "rows were added without their factors");
+    return nm_rows_append(&master->rows, m, a, h, NULL, err);
+}
+
+nm_status nm_master_add_factored(nm_master *master, int64_t m, const double *a, const double *h,
+                                 const nm_factors *factors, nm_err *err)
+{
+    return nm_rows_append(&master->rows, m, a, h, factors, err);
 }
 
 /* Cheap doubt before the rigorous check: the box does not obviously let the row reach h. */

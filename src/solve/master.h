@@ -17,14 +17,16 @@
 /** What stays the same over the rounds. All arrays are lent and must outlive the master. */
 typedef struct nm_master_spec {
     nm_norm norm;
-    double l1_weight;     /* weight of sum |v| in NM_NORM_LINF_L1N, i.e. 1 / P */
-    int64_t n;            /* unknowns */
-    const double *lo;     /* [n], <= 0, NULL = all -infinity */
-    const double *hi;     /* [n], >= 0, NULL = all infinity */
-    int64_t n_terms;      /* rows of C: output changes that enter the norm; 0 = none */
-    const double *terms;  /* C [n_terms x n] */
-    const double *offset; /* c0 [n_terms] */
-    double gap;           /* relative optimality gap wanted */
+    double l1_weight;               /* weight of sum |v| in NM_NORM_LINF_L1N, i.e. 1 / P */
+    int64_t n;                      /* unknowns */
+    const double *lo;               /* [n], <= 0, NULL = all -infinity */
+    const double *hi;               /* [n], >= 0, NULL = all infinity */
+    int64_t n_terms;                /* rows of C: output changes that enter the norm; 0 = none */
+    const double *terms;            /* C [n_terms x n] */
+    const double *offset;           /* c0 [n_terms] */
+    double gap;                     /* relative optimality gap wanted */
+    const nm_factor_space *space;   /* all rows and terms are outer products of it; NULL = none */
+    const nm_factors *term_factors; /* [n_terms] of C; looked at if there is a space */
 } nm_master_spec;
 
 typedef enum nm_master_outcome {
@@ -69,6 +71,10 @@ void nm_master_close(nm_master *master);
 /** Appends m rows; a [m x n] and h [m] are copied. NM_E_ARG if a value is not finite. */
 nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, const double *h,
                              nm_err *err);
+
+/** The same for rows of which the factors are known, too; they must belong to spec->space. */
+nm_status nm_master_add_factored(nm_master *master, int64_t m, const double *a, const double *h,
+                                 const nm_factors *factors, nm_err *err);
 
 /** Changes the gap wanted from now on: early rounds of lazy rows need no exact optimum. */
 void nm_master_set_gap(nm_master *master, double gap);

@@ -14,12 +14,13 @@ static nm_status near_rows(const nm_rows *rows, const double *d, double reach, n
                            nm_err *err)
 {
     for (int64_t r = 0; r < rows->m; r++) {
+        nm_factors factors = nm_factors_slice(&rows->factors, r, 1);
         double scale = nm_row_scale(rows, r, d);
         double missing = rows->h[r] - nm_row_value(rows, r, d) + 1e-14 * scale;
 
         if (missing < -reach * scale)
             continue;
-        nm_status rc = nm_rows_append(near, 1, nm_row(rows, r), &missing, err);
+        nm_status rc = nm_rows_append(near, 1, nm_row(rows, r), &missing, &factors, err);
 
         if (rc != NM_OK)
             return rc;
@@ -47,7 +48,7 @@ static nm_status polish_step(const nm_ctx *ctx, const nm_master_spec *spec, cons
                              double violation, double *d, nm_err *err)
 {
     nm_master_spec step = {.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap};
-    nm_rows near = {.n = spec->n};
+    nm_rows near = {.n = spec->n, .factors = {.space = rows->factors.space}};
     nm_master_result result;
     double *lo = NULL, *hi = NULL;
     void *solver = NULL;

@@ -39,13 +39,16 @@ done:
     return rc;
 }
 
-nm_status nm_rows_append(nm_rows *rows, int64_t m, const double *a, const double *h, nm_err *err)
+nm_status nm_rows_append(nm_rows *rows, int64_t m, const double *a, const double *h,
+                         const nm_factors *factors, nm_err *err)
 {
     nm_status rc = check_finite(rows->n, m, a, h, err);
 
     if (rc != NM_OK || m == 0)
         return rc;
     NM_TRY(reserve(rows, m, err));
+    if (rows->factors.space)
+        NM_TRY(nm_factors_append(&rows->factors, m, factors->point, factors->g, err));
     memcpy(rows->a + rows->m * rows->n, a, (size_t)(m * rows->n) * sizeof *a);
     memcpy(rows->h + rows->m, h, (size_t)m * sizeof *h);
     rows->m += m;
@@ -57,7 +60,8 @@ void nm_rows_free(nm_rows *rows)
 {
     nm_free(rows->a);
     nm_free(rows->h);
-    *rows = (nm_rows){.n = rows->n};
+    nm_factors_free(&rows->factors);
+    *rows = (nm_rows){.n = rows->n, .factors = rows->factors};
 }
 
 const double *nm_row(const nm_rows *rows, int64_t r)

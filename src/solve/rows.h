@@ -2,17 +2,20 @@
 #ifndef NM_SOLVE_ROWS_H
 #define NM_SOLVE_ROWS_H
 
-#include "base/err.h"
+#include "solve/factors.h"
 
-/** A d >= h. Start from {.n = columns}. */
+/** A d >= h. Start from {.n = columns}, and .factors = {.space = ...} if rows have factors. */
 typedef struct nm_rows {
     int64_t n, m, capacity;
-    double *a; /* [m x n] */
-    double *h; /* [m] */
+    double *a;          /* [m x n] */
+    double *h;          /* [m] */
+    nm_factors factors; /* of all rows, or of none (no space) */
 } nm_rows;
 
-/** Appends copies of m rows. NM_E_ARG if a value is not finite, NM_E_NOMEM. */
-nm_status nm_rows_append(nm_rows *rows, int64_t m, const double *a, const double *h, nm_err *err);
+/** Appends copies of m rows. NM_E_ARG if a value is not finite, NM_E_NOMEM.
+ *  @param factors  of the same m rows; left alone if rows->factors has no space */
+nm_status nm_rows_append(nm_rows *rows, int64_t m, const double *a, const double *h,
+                         const nm_factors *factors, nm_err *err);
 void nm_rows_free(nm_rows *rows);
 
 /** Row r. Lent until the next append. */

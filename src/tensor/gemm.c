@@ -35,12 +35,11 @@ static void NM_TYPED(dots_panel)(const nm_gemm *g, const NM_REAL *a, const NM_RE
     for (; i + FEW_ROWS <= g->m; i += FEW_ROWS)
         for (int64_t j = 0; j < n; j++)
             NM_TYPED(add_dots)
-            (FEW_ROWS, k, alpha, a + i * g->lda, g->lda, b + j * g->ldb, c + i * g->ldc + j,
-             g->ldc);
+    (FEW_ROWS, k, alpha, a + i * g->lda, g->lda, b + j * g->ldb, c + i * g->ldc + j, g->ldc);
     for (; i < g->m; i++)
         for (int64_t j = 0; j < n; j++)
             NM_TYPED(add_dots)
-            (1, k, alpha, a + i * g->lda, g->lda, b + j * g->ldb, c + i * g->ldc + j, g->ldc);
+    (1, k, alpha, a + i * g->lda, g->lda, b + j * g->ldb, c + i * g->ldc + j, g->ldc);
 }
 
 static void NM_TYPED(plain_dots)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c)
@@ -48,8 +47,8 @@ static void NM_TYPED(plain_dots)(const nm_gemm *g, const NM_REAL *a, const NM_RE
     for (int64_t p = 0; p < g->k; p += PANEL_LONG)
         for (int64_t j = 0; j < g->n; j += PANEL_SHORT)
             NM_TYPED(dots_panel)
-            (g, a + p, b + j * g->ldb + p, c + j, at_most(PANEL_SHORT, g->n - j),
-             at_most(PANEL_LONG, g->k - p));
+    (g, a + p, b + j * g->ldb + p, c + j, at_most(PANEL_SHORT, g->n - j),
+     at_most(PANEL_LONG, g->k - p));
 }
 
 /* c += factor[0] row 0 of b + factor[1] row 1 of b + ..., n elements. */
@@ -88,8 +87,7 @@ static void NM_TYPED(plain_rows)(const nm_gemm *g, const NM_REAL *a, const NM_RE
     for (int64_t j = 0; j < g->n; j += PANEL_LONG)
         for (int64_t p = 0; p < g->k; p += PANEL_SHORT)
             NM_TYPED(rows_panel)
-            (g, a, b + j, c + j, at_most(PANEL_LONG, g->n - j), p,
-             p + at_most(PANEL_SHORT, g->k - p));
+    (g, a, b + j, c + j, at_most(PANEL_LONG, g->n - j), p, p + at_most(PANEL_SHORT, g->k - p));
 }
 
 static void NM_TYPED(plain)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c)

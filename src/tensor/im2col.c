@@ -103,7 +103,7 @@ void NM_TYPED(nm_window_max)(const nm_window *w, int64_t lanes, const NM_REAL *i
 
         for (stretch s; next_stretch(w, &t, &at, &s); to += s.n * lanes)
             NM_TYPED(raise)
-            (s.hi - s.lo, lanes, image + s.first * lanes, w->stride[2], to + s.lo * lanes);
+        (s.hi - s.lo, lanes, image + s.first * lanes, w->stride[2], to + s.lo * lanes);
     }
 }
 

@@ -162,30 +162,29 @@ static void param_jvp(const nm_exec *ex, const double *x, const double *dw, cons
    b - mean * factor into one shift. In every folding each of the three terms f x, f mean and b
    passes at most seven roundings (sum, root, quotient, product with scale; product with the
    term; two sums), an eighth pays for the constants' own: gamma_8 (|f x| + |f mean| + |b|).
-   Folded into the layer before, the shift takes part in its k additions: gamma_{k+8}. (The layer
-   pays for what its own products pass then.) */
+   Folded into a layer before, the shift takes part in its k additions: gamma_{k+8} for the last
+   two. (What the layer's products pass then, the layer pays for.) */
 static void local_error(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e)
 {
     struct channels s = channels_of(ex);
-    double gamma = nm_gamma(ex, 8 + nm_folded_products(ex, 0));
+    double gamma = nm_gamma_f32(8), gamma_shift = nm_gamma(ex, 8 + nm_folded_products(ex, 0));
 
     (void)out;
     for (int64_t i = 0; i < s.n_planes; i++) {
         int64_t c = i % s.n;
-        double steepness = 1 / sqrt(in[VAR][c] + s.epsilon);
-        double factor = fabs(in[SCALE][c]) * steepness;
+        double scale = fabs(in[SCALE][c]), mean = fabs(in[MEAN][c]);
+        double steepness = 1 / sqrt(in[VAR][c] + s.epsilon), factor = scale * steepness;
+        double shift = factor * mean + fabs(in[BIAS][c]);
 
         for (int64_t j = i * s.plane; j < (i + 1) * s.plane; j++) {
             double reach = fabs(in[0][j]) + nm_or_zero(r[0], j);
-            double normal = (reach + fabs(in[MEAN][c])) * steepness;
-            double terms = fabs(in[SCALE][c]) * normal + fabs(in[BIAS][c]);
-
+            double normal = (reach + mean) * steepness;
             /* Either factor of a product, or itself, may underflow. */
-            e[j] = normal <= NM_F32_RANGE
-                       ? nm_sum_error(gamma, terms,
-                                      (4 + 2 * factor + 2 * normal + 2 * fabs(in[SCALE][c])) *
-                                          NM_F32_UNDERFLOW)
+            double underflow = (4 + 2 * factor + 2 * normal + 2 * scale) * NM_F32_UNDERFLOW;
+
+            e[j] = fmax(normal, factor * reach + shift) <= NM_F32_RANGE
+                       ? nm_up_error(gamma * factor * reach + gamma_shift * shift + underflow)
                        : (double)INFINITY;
         }
     }

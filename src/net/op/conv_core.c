@@ -35,7 +35,7 @@ static void NM_TYPED(gather_rows)(const nm_conv *c, const struct tile *t, const 
 
     for (int64_t k = 0; k < c->row_channels; k++)
         NM_TYPED(nm_lanes_gather)
-        (t->lanes, t->n, rows + at.first + k * at.channel, at.image, matrix + k * t->n * t->lanes);
+    (t->lanes, t->n, rows + at.first + k * at.channel, at.image, matrix + k * t->n * t->lanes);
 }
 
 /* The inverse: rows = (add ? rows : bias or 0) + such a matrix. */
@@ -46,9 +46,8 @@ static void NM_TYPED(store_rows)(const nm_conv *c, const struct tile *t, const N
 
     for (int64_t k = 0; k < c->row_channels; k++)
         NM_TYPED(nm_lanes_scatter)
-        (t->lanes, t->n, matrix + k * t->n * t->lanes,
-         bias ? bias[t->group * c->row_channels + k] : 0, add, rows + at.first + k * at.channel,
-         at.image);
+    (t->lanes, t->n, matrix + k * t->n * t->lanes, bias ? bias[t->group * c->row_channels + k] : 0,
+     add, rows + at.first + k * at.channel, at.image);
 }
 
 static void NM_TYPED(correlate)(const nm_exec *ex, const nm_conv *c, const NM_REAL *image,
@@ -120,8 +119,8 @@ void NM_TYPED(nm_conv_scatter)(const nm_exec *ex, const nm_conv *c, const NM_REA
         NM_TYPED(nm_col2im)(&c->window, c->image_channels, t.lanes, col, t.from, t.n, images);
         if (t.from + t.n == s.positions)
             NM_TYPED(nm_lanes_scatter)
-            (t.lanes, size, images, 0, true, image + (t.image * c->groups + t.group) * size,
-             c->groups * size);
+        (t.lanes, size, images, 0, true, image + (t.image * c->groups + t.group) * size,
+         c->groups * size);
     }
 }
 

@@ -320,7 +320,7 @@ static void parameters_are_the_marked_entries(void **state)
     close_fixture(&f);
 }
 
-/* -- files ------------------------------------------------------------------------------------- */
+/* -- files ----- */
 
 static nm_status mark_file(fixture *f, const char *name, nm_err *err)
 {

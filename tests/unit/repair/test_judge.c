@@ -28,7 +28,7 @@ static int close_context(void **state)
 
 static const int64_t widths[] = {4, 9, 8, 3};
 
-/* -- rounding ---------------------------------------------------------------------------------- */
+/* -- rounding ----- */
 
 /* A net, a plan that frees every second weight of layer 1 and all biases from there on. */
 typedef struct job {
@@ -199,7 +199,7 @@ static void a_parameter_without_float32_in_reach_stays(void **state)
     close_job(&j);
 }
 
-/* -- writing ----------------------------------------------------------------------------------- */
+/* -- writing ----- */
 
 enum { N = 6 };
 

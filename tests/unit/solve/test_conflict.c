@@ -34,7 +34,8 @@ static bool infeasible_without(const instance *it, const int64_t *group, const b
 
     for (int64_t r = 0; r < it->m; r++) {
         if (member[group[r]] && group[r] != without)
-            nm_assert_ok(nm_rows_append(&rows, 1, it->a + r * it->spec.n, it->h + r, &err), &err);
+            nm_assert_ok(nm_rows_append(&rows, 1, it->a + r * it->spec.n, it->h + r, NULL, &err),
+                         &err);
     }
     double *y = new_array(rows.m);
     nm_assert_ok(nm_find_proof(ctx, &it->spec, &rows, y, &outcome, &err), &err);

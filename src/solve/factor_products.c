@@ -1,0 +1,179 @@
+/* A diag(theta) B' of rows that are outer products. For rows r of point p and s of point q
+ *
+ *     entry(r, s) = sum_i g_ri g_si T_i + sum_e g_re g_se theta_e,
+ *     T_i = sum_k theta_ik x_pk x_qk   (theta_ik = 0 where the weight is not free),
+ *
+ * so T is needed once for each pair of points. For one p at a time: T of all q (a product of the
+ * inputs with theta o x_p), then all rows s times T (`bent`), then the rows r of p times these.
+ * If theta = 1 and all weights are free, T_i = x_p . x_q for all i. */
+#include <cblas.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "solve/factors.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { STRIP = 64 }; /* outputs whose theta o x_p are at hand at a time */
+
+typedef struct job {
+    const nm_groups *a, *b;
+    bool lower, uniform;
+    const double *weight; /* [n_out x n_in] theta of the weights, unless uniform */
+    const double *extra;  /* [n_extra] theta of the extras */
+    double *out;
+    int64_t ldo;
+} job;
+
+/* What one thread works with. */
+typedef struct bench {
+    double *strip; /* [STRIP x n_in] theta o x_p */
+    double *t;     /* [b->n_points x n_out], uniform: [b->n_points] */
+    double *bent;  /* [b->m x width] */
+    double *block; /* [most rows of a point of a x b->m] */
+} bench;
+
+static int64_t most_rows(const nm_groups *groups)
+{
+    int64_t most = 0;
+
+    for (int64_t k = 0; k < groups->n_points; k++) {
+        int64_t count = groups->first[k + 1] - groups->first[k];
+
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
+/* t of all points of b from number `start` on with point x. */
+static void multiply_inputs(const job *j, const bench *w, const double *x, int64_t start)
+{
+    const nm_factor_space *space = j->b->space;
+    int64_t n_in = space->n_in, count = j->b->n_points - start;
+    const double *inputs = j->b->x + start * n_in;
+
+    if (j->uniform) {
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)count, (int)n_in, 1, inputs, (int)n_in, x, 1,
+                    0, w->t, 1);
+        return;
+    }
+    for (int64_t first = 0; first < space->n_out; first += STRIP) {
+        int64_t rows = space->n_out - first < STRIP ? space->n_out - first : STRIP;
+
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t k = 0; k < n_in; k++)
+                w->strip[i * n_in + k] = j->weight[(first + i) * n_in + k] * x[k];
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)rows, (int)n_in, 1,
+                    inputs, (int)n_in, w->strip, (int)n_in, 0, w->t + first, (int)space->n_out);
+    }
+}
+
+/* bent = the rows of b from point number `start` on, g times t, extras times theta. */
+static void bend_rows(const job *j, const bench *w, int64_t start)
+{
+    const nm_factor_space *space = j->b->space;
+    int64_t width = nm_factor_width(space);
+    double *to = w->bent;
+
+    for (int64_t q = start; q < j->b->n_points; q++) {
+        const double *t = w->t + (q - start) * (j->uniform ? 1 : space->n_out);
+
+        for (int64_t s = j->b->first[q]; s < j->b->first[q + 1]; s++, to += width) {
+            const double *g = j->b->g + s * width;
+
+            for (int64_t i = 0; i < space->n_out; i++)
+                to[i] = g[i] * t[j->uniform ? 0 : i];
+            for (int64_t e = 0; e < space->n_extra; e++)
+                to[space->n_out + e] = g[space->n_out + e] * j->extra[e];
+        }
+    }
+}
+
+/* Products of the rows of point number p of a; entries of different p never coincide. */
+static void multiply_point(const job *j, const bench *w, int64_t p)
+{
+    int64_t start = j->lower ? p : 0, width = nm_factor_width(j->a->space);
+    int64_t row = j->a->first[p], rows = j->a->first[p + 1] - row;
+    int64_t place = j->b->first[start], count = j->b->m - place;
+
+    multiply_inputs(j, w, j->a->x + p * j->a->space->n_in, start);
+    bend_rows(j, w, start);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)count, (int)width, 1,
+                j->a->g + row * width, (int)width, w->bent, (int)width, 0, w->block, (int)count);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t s = 0; s < count; s++) {
+            int64_t i = j->a->row[row + r], k = j->b->row[place + s];
+            bool swap = j->lower && k > i;
+
+            j->out[swap ? k * j->ldo + i : i * j->ldo + k] = w->block[r * count + s];
+        }
+}
+
+/* One thread's memory is `each` doubles, in the order of struct bench. */
+static bench bench_of(const job *j, double *memory, int64_t each, int thread)
+{
+    const nm_factor_space *space = j->a->space;
+    bench w = {.strip = memory + thread * each};
+
+    w.t = w.strip + STRIP * space->n_in;
+    w.bent = w.t + j->b->n_points * space->n_out;
+    w.block = w.bent + j->b->m * nm_factor_width(space);
+    return w;
+}
+
+static int thread_number(void)
+{
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+static nm_status run(int threads, const job *j, nm_err *err)
+{
+    const nm_factor_space *space = j->a->space;
+    int64_t each = STRIP * space->n_in + j->b->n_points * space->n_out +
+                   j->b->m * (nm_factor_width(space) + most_rows(j->a));
+    double *memory;
+    nm_status rc = nm_alloc(&memory, (size_t)threads, (size_t)each * sizeof *memory, err);
+
+    if (rc != NM_OK)
+        return rc;
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (j->a->m * j->b->m > 4096)
+    for (int64_t p = 0; p < j->a->n_points; p++) {
+        bench w = bench_of(j, memory, each, thread_number());
+
+        multiply_point(j, &w, p);
+    }
+    nm_free(memory);
+    return NM_OK;
+}
+
+nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const nm_groups *b,
+                             const double *theta, double *out, int64_t ldo, nm_err *err)
+{
+    const nm_factor_space *space = a->space;
+    int64_t weights = space->n_out * space->n_in;
+    job j = {.a = a, .b = b, .lower = lower, .out = out, .ldo = ldo, .weight = a->matrix};
+    double *extra;
+    nm_status rc = nm_alloc(&extra, (size_t)space->n_extra, sizeof *extra, err);
+
+    if (rc != NM_OK)
+        return rc;
+    j.extra = extra;
+    j.uniform = !theta && a->full;
+    for (int64_t w = 0; w < weights && !j.uniform; w++) {
+        int64_t column = space->column[w];
+
+        a->matrix[w] = column < 0 ? 0 : theta ? theta[column] : 1;
+    }
+    for (int64_t e = 0; e < space->n_extra; e++)
+        extra[e] = theta ? theta[space->extra_column[e]] : 1;
+    if (a->m > 0 && b->m > 0)
+        rc = run(threads, &j, err);
+    nm_free(extra);
+    return rc;
+}

@@ -1,0 +1,63 @@
+/* Rows as outer products (tensor/factor_space.h): what costs m^2 n on dense rows costs
+ * P^2 n + m^2 n_out here, P = points that have rows; products with vectors cost P n instead of m n.
+ * (APRNN, PLDI 2023, has these rows; that they factor is elementary.) */
+#ifndef NM_SOLVE_FACTORS_H
+#define NM_SOLVE_FACTORS_H
+
+#include "base/err.h"
+#include "tensor/factor_space.h"
+
+/** A growing list of rows. Start from {.space = ...}; without a space it stays empty. */
+typedef struct nm_factors {
+    const nm_factor_space *space; /* lent; NULL = the rows have no factors */
+    int64_t m, capacity;
+    int64_t *point; /* [m] */
+    double *g;      /* [m x width] */
+} nm_factors;
+
+/** Appends copies of m rows. NM_E_NOMEM, the list is as before then. */
+nm_status nm_factors_append(nm_factors *list, int64_t m, const int64_t *point, const double *g,
+                            nm_err *err);
+void nm_factors_free(nm_factors *list);
+
+/** An empty list becomes m rows of zeros, for the caller to fill. */
+nm_status nm_factors_room(const nm_factor_space *space, int64_t m, nm_factors *list, nm_err *err);
+
+/** Rows first .. first + m - 1, lent; nothing of a list without a space. */
+nm_factors nm_factors_slice(const nm_factors *list, int64_t first, int64_t m);
+
+/** Rows sorted by point, with the inputs of the points that have any: what the kernels work on.
+ *  Start from {0}. Owns copies: `space` may get other points afterwards. */
+typedef struct nm_groups {
+    const nm_factor_space *space; /* for its column maps */
+    int64_t m, n_points;
+    bool full;       /* all weights are free */
+    int64_t *row;    /* [m] which row stands at each place */
+    int64_t *first;  /* [n_points + 1] place of the first row of each point */
+    double *x;       /* [n_points x n_in] */
+    double *x_sizes; /* |x| */
+    double *g;       /* [m x width] */
+    double *matrix;  /* [n_out x n_in] scratch */
+    double *layer;   /* [n_points x n_out] scratch */
+} nm_groups;
+
+/** Groups `rows`, scaled by scale [rows->m] (NULL = 1), and behind them `terms` (NULL = none).
+ *  Replaces what *groups held; it is empty after a failure. */
+nm_status nm_groups_make(const nm_factors *rows, const double *scale, const nm_factors *terms,
+                         nm_groups *groups, nm_err *err);
+void nm_groups_free(nm_groups *groups);
+
+/** out[r, s] = a_r . diag(theta) b_s for all rows r of a, s of b. Same bits for any `threads`.
+ *  @param theta  [unknowns], NULL = 1
+ *  @param lower  a = b, and only s <= r is written */
+nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const nm_groups *b,
+                             const double *theta, double *out, int64_t ldo, nm_err *err);
+
+/** out[r] = a_r . d, or sum_j |a_rj d_j| if `sizes`. */
+void nm_groups_times(int threads, bool sizes, const nm_groups *groups, const double *d,
+                     double *out);
+
+/** out[j] += sum_r y_r a_rj over all unknowns j. */
+void nm_groups_transposed_times(int threads, const nm_groups *groups, const double *y, double *out);
+
+#endif

@@ -1,0 +1,415 @@
+/* Rows as outer products against the same rows written out. */
+#include "instances.h"
+
+#include "solve/factors.h"
+
+/* A program whose rows and terms are known in both forms. */
+typedef struct twin {
+    instance dense;
+    nm_factor_space space;
+    nm_factors rows, terms;
+    int64_t n_points, *column, *extra_column;
+    double *x;
+} twin;
+
+typedef struct twin_shape {
+    int n_out, n_in, n_extra, points, rows_per_point, outputs;
+    double box, masked; /* share of weights that are not free */
+} twin_shape;
+
+/* Unknowns in an order of their own: extras first, then the free weights, input by input. */
+static void map_columns(twin *t, nm_rng *rng, double masked)
+{
+    int64_t next = t->space.n_extra;
+
+    t->column = test_calloc((size_t)(t->space.n_out * t->space.n_in), sizeof *t->column);
+    t->extra_column = test_calloc((size_t)t->space.n_extra + 1, sizeof *t->extra_column);
+    for (int64_t e = 0; e < t->space.n_extra; e++)
+        t->extra_column[e] = t->space.n_extra - 1 - e;
+    for (int64_t k = 0; k < t->space.n_in; k++)
+        for (int64_t i = 0; i < t->space.n_out; i++)
+            t->column[i * t->space.n_in + k] = nm_rng_uniform(rng) < masked ? -1 : next++;
+    t->space.column = t->column;
+    t->space.extra_column = t->extra_column;
+    t->dense.spec.n = next;
+}
+
+/* Points in an order in which they come up again and again. Every third row is like a pin on a
+ * neuron of the edited layer: one number only. */
+static void draw_factors(twin *t, nm_rng *rng, int per_point, nm_factors *list)
+{
+    nm_err err = {0};
+    int64_t width = nm_factor_width(&t->space);
+
+    nm_assert_ok(nm_factors_room(&t->space, per_point * t->n_points, list, &err), &err);
+    for (int64_t r = 0; r < list->m; r++) {
+        list->point[r] = t->n_points - 1 - r % t->n_points;
+        for (int64_t i = 0; i < width; i++)
+            list->g[r * width + i] = r % 3 == 2 && i != r % t->space.n_out ? 0 : nm_rng_normal(rng);
+    }
+}
+
+static double *write_out(const twin *t, const nm_factors *list)
+{
+    const nm_factor_space *s = &t->space;
+    int64_t n = t->dense.spec.n;
+    double *a = new_array(list->m * n);
+
+    for (int64_t r = 0; r < list->m; r++) {
+        const double *g = list->g + r * nm_factor_width(s);
+        const double *x = t->x + list->point[r] * s->n_in;
+
+        for (int64_t w = 0; w < s->n_out * s->n_in; w++)
+            if (t->column[w] >= 0)
+                a[r * n + t->column[w]] = g[w / s->n_in] * x[w % s->n_in];
+        for (int64_t e = 0; e < s->n_extra; e++)
+            a[r * n + t->extra_column[e]] = g[s->n_out + e];
+    }
+    return a;
+}
+
+static twin *new_twin(nm_norm norm, twin_shape s, uint64_t seed)
+{
+    twin *t = test_calloc(1, sizeof *t);
+    nm_rng rng = {.seed = seed};
+
+    t->space = (nm_factor_space){.n_out = s.n_out, .n_in = s.n_in, .n_extra = s.n_extra};
+    t->n_points = s.points;
+    t->dense.spec = (nm_master_spec){.norm = norm, .gap = 1e-9};
+    map_columns(t, &rng, s.masked);
+    t->x = new_array(t->n_points * s.n_in);
+    for (int64_t k = 0; k < t->n_points * s.n_in; k++)
+        t->x[k] = nm_rng_normal(&rng);
+    t->space.x = t->x;
+    draw_factors(t, &rng, s.rows_per_point, &t->rows);
+    draw_factors(t, &rng, s.outputs, &t->terms);
+    t->dense.m = t->rows.m;
+    t->dense.a = write_out(t, &t->rows);
+    t->dense.terms = write_out(t, &t->terms);
+    t->dense.h = new_array(t->rows.m);
+    t->dense.offset = new_array(t->terms.m);
+    for (int64_t r = 0; r < t->rows.m; r++)
+        t->dense.h[r] = 0.3 + 0.5 * nm_rng_normal(&rng);
+    t->dense.spec.n_terms = t->terms.m;
+    t->dense.spec.terms = t->dense.terms;
+    t->dense.spec.offset = t->dense.offset;
+    t->dense.spec.l1_weight = 1 / (double)t->dense.spec.n;
+    if (s.box > 0)
+        set_box(&t->dense, s.box);
+    return t;
+}
+
+static void free_twin(twin *t)
+{
+    free_instance(&t->dense);
+    nm_factors_free(&t->rows);
+    nm_factors_free(&t->terms);
+    test_free(t->column);
+    test_free(t->extra_column);
+    free(t->x);
+    test_free(t);
+}
+
+static nm_master_spec factored_spec(const twin *t)
+{
+    nm_master_spec spec = t->dense.spec;
+
+    spec.space = &t->space;
+    spec.term_factors = &t->terms;
+    return spec;
+}
+
+/* All mask shares and sizes that the kernels treat differently: strips of outputs, one thread. */
+static const twin_shape shapes[] = {
+    {3, 5, 2, 4, 3, 2, 0, 0},   {3, 5, 2, 4, 3, 2, 0, 0.5},    {1, 1, 0, 1, 1, 1, 0, 0},
+    {70, 9, 0, 6, 15, 1, 0, 0}, {70, 9, 11, 6, 15, 1, 0, 0.3}, {5, 40, 30, 20, 4, 2, 0, 0.9},
+    {2, 3, 1, 7, 1, 0, 0, 1},
+};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+/* -- kernels ---------------------------------------------------------------------------------- */
+
+static double plain_product(const double *a, const double *b, const double *theta, int64_t n)
+{
+    double sum = 0;
+
+    for (int64_t j = 0; j < n; j++)
+        sum += a[j] * b[j] * (theta ? theta[j] : 1);
+    return sum;
+}
+
+/* All rows and terms, rows scaled, against each other; `lower` must leave the rest alone. */
+static void check_products(const twin *t, const double *theta, bool lower)
+{
+    int64_t n = t->dense.spec.n, m = t->rows.m, all = m + t->terms.m, ldo = all + 3;
+    double *scale = new_array(m), *out = new_array(all * ldo), *rows = new_array(all * n);
+    nm_groups groups = {0};
+    nm_err err = {0};
+
+    for (int64_t r = 0; r < m; r++)
+        scale[r] = ldexp(1, (int)(r % 5) - 2);
+    for (int64_t k = 0; k < all * n; k++)
+        rows[k] = k < m * n ? scale[k / n] * t->dense.a[k] : t->dense.terms[k - m * n];
+    nm_assert_ok(nm_groups_make(&t->rows, scale, &t->terms, &groups, &err), &err);
+    for (int64_t k = 0; k < all * ldo; k++)
+        out[k] = -7;
+    nm_assert_ok(nm_groups_products(1, lower, &groups, &groups, theta, out, ldo, &err), &err);
+    for (int64_t r = 0; r < all; r++)
+        for (int64_t s = 0; s < ldo; s++) {
+            const double *a = rows + r * n, *b = rows + s * n;
+            bool wanted = s < all && (!lower || s <= r);
+            double want = wanted ? plain_product(a, b, theta, n) : -7;
+            double size =
+                wanted ? sqrt(plain_product(a, a, theta, n) * plain_product(b, b, theta, n)) : 0;
+
+            nm_assert_close(&out[r * ldo + s], &want, 1, 0, 1e-13 * size);
+        }
+    nm_groups_free(&groups);
+    free(scale);
+    free(out);
+    free(rows);
+}
+
+static void products_equal_those_of_dense_rows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        twin *t = new_twin(NM_NORM_L2, shapes[i], (uint64_t)i);
+        double *theta = new_array(t->dense.spec.n);
+        nm_rng rng = {.seed = 99};
+
+        for (int64_t j = 0; j < t->dense.spec.n; j++)
+            theta[j] = exp(3 * nm_rng_normal(&rng));
+        check_products(t, NULL, false);
+        check_products(t, NULL, true);
+        check_products(t, theta, false);
+        check_products(t, theta, true);
+        free(theta);
+        free_twin(t);
+    }
+}
+
+/* New rows against old ones, as a growing Gram matrix asks for them. */
+static void products_of_two_lists_equal_those_of_dense_rows(void **state)
+{
+    twin *t = new_twin(NM_NORM_L2, shapes[4], 5);
+    int64_t n = t->dense.spec.n, half = t->rows.m / 2, rest = t->rows.m - half;
+    nm_factors late = nm_factors_slice(&t->rows, half, rest);
+    nm_groups a = {0}, b = {0};
+    double *out = new_array(rest * t->terms.m);
+    nm_err err = {0};
+
+    (void)state;
+    nm_assert_ok(nm_groups_make(&late, NULL, NULL, &a, &err), &err);
+    nm_assert_ok(nm_groups_make(&t->terms, NULL, NULL, &b, &err), &err);
+    nm_assert_ok(nm_groups_products(2, false, &a, &b, NULL, out, t->terms.m, &err), &err);
+    for (int64_t k = 0; k < rest * t->terms.m; k++) {
+        const double *row = t->dense.a + (half + k / t->terms.m) * n;
+        double want = plain_product(row, t->dense.terms + k % t->terms.m * n, NULL, n);
+
+        nm_assert_close(&out[k], &want, 1, 1e-12, 1e-11);
+    }
+    nm_groups_free(&a);
+    nm_groups_free(&b);
+    free(out);
+    free_twin(t);
+}
+
+static void products_with_vectors_equal_those_of_dense_rows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        twin *t = new_twin(NM_NORM_L2, shapes[i], (uint64_t)i);
+        int64_t n = t->dense.spec.n, m = t->rows.m;
+        nm_rows rows = {.n = n, .m = m, .a = t->dense.a, .h = new_array(m)};
+        double *d = new_array(n), *value = new_array(m), *size = new_array(m);
+        double *pull = new_array(n), *want = new_array(n);
+        nm_rng rng = {.seed = 3};
+        nm_groups groups = {0};
+        nm_err err = {0};
+
+        for (int64_t j = 0; j < n; j++)
+            want[j] = pull[j] = d[j] = nm_rng_normal(&rng);
+        nm_assert_ok(nm_groups_make(&t->rows, NULL, NULL, &groups, &err), &err);
+        nm_groups_times(2, false, &groups, d, value);
+        nm_groups_times(2, true, &groups, d, size);
+        for (int64_t r = 0; r < m; r++) {
+            double right = nm_row_value(&rows, r, d), scale = nm_row_scale(&rows, r, d);
+
+            nm_assert_close(&value[r], &right, 1, 0, 1e-13 * scale);
+            nm_assert_close(&size[r], &scale, 1, 1e-13, 0);
+            for (int64_t j = 0; j < n; j++)
+                want[j] += value[r] * t->dense.a[r * n + j];
+        }
+        nm_groups_transposed_times(2, &groups, value, pull);
+        nm_assert_close(pull, want, (size_t)n, 1e-11, 1e-11);
+        nm_groups_free(&groups);
+        free(d);
+        free(value);
+        free(size);
+        free(pull);
+        free(want);
+        free(rows.h);
+        free_twin(t);
+    }
+}
+
+/* -- whole solves ------------------------------------------------------------------------------ */
+
+/* Half the rows, then all. In between the inputs move to another place, as appended points make
+ * them do. Failures go to the caller. */
+static nm_status solve_factored(nm_ctx *ctx, twin *t, answer *got, nm_err *err)
+{
+    nm_master_spec spec = factored_spec(t);
+    int64_t half = t->rows.m / 2, n = spec.n;
+    size_t inputs = (size_t)(t->n_points * t->space.n_in);
+    nm_master *master = NULL;
+    nm_master_result result = {0};
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_master_open(ctx, &spec, NM_SOLVER_STRUCTURED, &master, err));
+    for (int64_t first = 0; first < t->rows.m; first = first == 0 && half > 0 ? half : t->rows.m) {
+        int64_t m = first == 0 && half > 0 ? half : t->rows.m - first;
+        nm_factors batch = nm_factors_slice(&t->rows, first, m);
+        double *moved = copy_of(t->x, (int64_t)inputs);
+
+        memset(t->x, 0xff, inputs * sizeof *t->x);
+        free(t->x);
+        t->space.x = t->x = moved;
+        NM_TRY(nm_master_add_factored(master, m, t->dense.a + first * n, t->dense.h + first, &batch,
+                                      err));
+        NM_TRY(nm_master_solve(master, &result, err));
+    }
+    *got = (answer){.outcome = result.outcome,
+                    .objective = result.objective,
+                    .lower_bound = result.lower_bound,
+                    .iterations = result.iterations,
+                    .d = copy_of(result.d, n),
+                    .y = copy_of(result.y, t->rows.m)};
+done:
+    nm_master_close(master);
+    return rc;
+}
+
+static void solves_with_and_without_factors_agree(void **state)
+{
+    static const twin_shape kinds[] = {{12, 16, 4, 10, 3, 0, 0, 0},
+                                       {12, 16, 4, 10, 3, 2, 0, 0},
+                                       {12, 16, 4, 10, 3, 2, 3, 0.3},
+                                       {12, 14, 0, 8, 5, 1, 0, 0.5},
+                                       {6, 4, 3, 10, 5, 1, 2, 0}};
+    nm_err err = {0};
+    nm_ctx *ctx;
+    int solved = 0;
+
+    (void)state;
+    assert_int_equal(nm_ctx_new(&ctx, NULL), NM_OK);
+    for (int i = 0; i < 20; i++) {
+        twin *t = new_twin(all_norms[i % N_NORMS], kinds[i / N_NORMS], (uint64_t)i);
+        answer got, dense = solve_once(&t->dense, NM_SOLVER_STRUCTURED);
+
+        nm_assert_ok(solve_factored(ctx, t, &got, &err), &err);
+        assert_int_equal(got.outcome, dense.outcome);
+        if (dense.outcome == NM_MASTER_SOLVED) {
+            check_solved(&t->dense, &got, 1e-8);
+            nm_assert_close(&got.objective, &dense.objective, 1, 1e-8, 0);
+            solved++;
+        } else {
+            check_infeasible(&t->dense, &got);
+        }
+        free_answer(&got);
+        free_answer(&dense);
+        free_twin(t);
+    }
+    if (solved < 12 || solved == 20)
+        fail_msg("%d of the 20 programs have a solution: expected most of them", solved);
+    nm_ctx_free(ctx);
+}
+
+static void any_number_of_threads_gives_the_same_bits(void **state)
+{
+    nm_err err = {0};
+
+    (void)state;
+    for (int i = 0; i < N_NORMS; i++) {
+        twin *t = new_twin(all_norms[i], (twin_shape){40, 30, 20, 20, 6, 2, 0, 0.1}, 8);
+        answer got[3];
+
+        for (int k = 0; k < 3; k++) {
+            nm_ctx *ctx;
+
+            assert_int_equal(nm_ctx_new(&ctx, NULL), NM_OK);
+            nm_ctx_set_threads(ctx, k + 1);
+            nm_assert_ok(solve_factored(ctx, t, &got[k], &err), &err);
+            nm_ctx_free(ctx);
+        }
+        assert_int_equal(got[0].outcome, NM_MASTER_SOLVED);
+        for (int k = 1; k < 3; k++) {
+            assert_memory_equal(got[0].d, got[k].d, (size_t)t->dense.spec.n * sizeof(double));
+            assert_memory_equal(got[0].y, got[k].y, (size_t)t->rows.m * sizeof(double));
+        }
+        for (int k = 0; k < 3; k++)
+            free_answer(&got[k]);
+        free_twin(t);
+    }
+}
+
+static void every_failing_allocation_is_reported(void **state)
+{
+    static const nm_norm norms[] = {NM_NORM_LINF_L1N, NM_NORM_L2};
+    nm_ctx *ctx;
+
+    (void)state;
+    assert_int_equal(nm_ctx_new(&ctx, NULL), NM_OK);
+    for (int i = 0; i < 2; i++) {
+        twin *t = new_twin(norms[i], (twin_shape){3, 8, 2, 6, 2, 1, 0, 0.2}, 7);
+        answer got = {0}, dense = solve_once(&t->dense, NM_SOLVER_STRUCTURED);
+        nm_status rc = NM_E_NOMEM;
+
+        for (long n = 1; rc != NM_OK; n++) {
+            nm_mem_fail_at(n);
+            rc = solve_factored(ctx, t, &got, NULL);
+            nm_mem_fail_at(0);
+            assert_true(rc == NM_OK || rc == NM_E_NOMEM);
+            assert_true(n < 2000);
+        }
+        nm_assert_close(&got.objective, &dense.objective, 1, 1e-8, 0);
+        free_answer(&got);
+        free_answer(&dense);
+        free_twin(t);
+    }
+    nm_ctx_free(ctx);
+}
+
+static void rows_without_their_factors_are_refused(void **state)
+{
+    twin *t = new_twin(NM_NORM_L2, shapes[0], 1);
+    nm_master_spec spec = factored_spec(t);
+    nm_ctx *ctx;
+    nm_master *master;
+    nm_err err = {0};
+
+    (void)state;
+    assert_int_equal(nm_ctx_new(&ctx, NULL), NM_OK);
+    nm_assert_ok(nm_master_open(ctx, &spec, NM_SOLVER_AUTO, &master, &err), &err);
+    assert_int_equal(nm_master_add_rows(master, 1, t->dense.a, t->dense.h, &err), NM_E_ARG);
+    assert_int_equal(nm_master_n_rows(master), 0);
+    nm_master_close(master);
+    nm_ctx_free(ctx);
+    free_twin(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_equal_those_of_dense_rows),
+        cmocka_unit_test(products_of_two_lists_equal_those_of_dense_rows),
+        cmocka_unit_test(products_with_vectors_equal_those_of_dense_rows),
+        cmocka_unit_test(solves_with_and_without_factors_agree),
+        cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(every_failing_allocation_is_reported),
+        cmocka_unit_test(rows_without_their_factors_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
