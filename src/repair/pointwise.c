@@ -6,11 +6,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repair/misses.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
-
-/* A margin missed by less than this (relative to the scores) is the solver's rounding. */
-static const double margin_tolerance = 1e-7;
 
 /* -- opening ----------------------------------------------------------------------------- */
 
@@ -26,17 +24,6 @@ static nm_status grow_demand(nm_search *s, int64_t n, nm_err *err)
     if (rc == NM_OK)
         s->demand_room = 2 * n;
     return rc;
-}
-
-/* Smallest margin of a point with these scores. */
-static double smallest_gap(const double *score, int64_t n, int64_t target)
-{
-    double gap = INFINITY;
-
-    for (int64_t j = 0; j < n; j++)
-        if (j != target && score[target] - score[j] < gap)
-            gap = score[target] - score[j];
-    return gap;
 }
 
 static int64_t n_scores(const nm_search *s)
@@ -57,7 +44,7 @@ static nm_status open_keep(nm_search *s, const float *x, nm_err *err)
     NM_TRY(nm_tail_new(s->ctx, s->net, s->params, x, s->n_keep, true, &s->keep, err));
     NM_TRY(nm_tail_scores(s->ctx, s->keep, s->delta, scores, err));
     for (int64_t p = 0; p < s->n_keep; p++) {
-        double gap = smallest_gap(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
+        double gap = nm_smallest_gap(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
         s->keep_margin[p] = gap > 0 ? gap : -INFINITY;
@@ -121,71 +108,11 @@ void nm_search_close(nm_search *s)
     nm_free(s);
 }
 
-/* -- the true forward check -------------------------------------------------------------- */
-
-/* Points that miss their margin under a change. Indices [room for all]. */
-struct misses {
-    int64_t *repair, *keep; /* indices into the repair set, into the keep set */
-    int64_t n_repair, n_keep;
-    double worst; /* largest shortfall of a repair point */
-};
-
-static void misses_clear(struct misses *m)
-{
-    nm_free(m->repair);
-    nm_free(m->keep);
-}
-
-static nm_status misses_new(const nm_search *s, struct misses *m, nm_err *err)
-{
-    nm_status rc = nm_alloc(&m->repair, (size_t)s->n_repair, sizeof *m->repair, err);
-
-    if (rc == NM_OK)
-        rc = nm_alloc(&m->keep, (size_t)s->n_keep, sizeof *m->keep, err);
-    return rc;
-}
-
-static double shortfall(const double *score, int64_t n, int64_t target, double margin)
-{
-    double allowed = margin_tolerance * (1 + fabs(score[target]));
-    double gap = smallest_gap(score, n, target);
-
-    /* A point must also be right, however small the margin asked for. */
-    return fmax(margin - allowed, 0) < gap ? 0 : fmax(margin - gap, allowed);
-}
-
-static nm_status find_misses(const nm_search *s, const double *delta, struct misses *m, nm_err *err)
-{
-    nm_status rc = NM_OK;
-    int64_t n = s->active->at->n > s->n_keep ? s->active->at->n : s->n_keep;
-    double *scores = NULL;
-
-    m->n_repair = m->n_keep = 0;
-    m->worst = 0;
-    NM_TRY(nm_alloc(&scores, (size_t)n, (size_t)n_scores(s) * sizeof *scores, err));
-    NM_TRY(nm_tail_scores(s->ctx, s->active, delta, scores, err));
-    for (int64_t p = 0; p < s->n_repair; p++) {
-        double missing = shortfall(scores + p * n_scores(s), n_scores(s), s->demand.target[p],
-                                   s->demand.margin[p]);
-
-        if (missing > 0)
-            m->repair[m->n_repair++] = p;
-        m->worst = fmax(m->worst, missing);
-    }
-    if (s->n_keep > 0)
-        NM_TRY(nm_tail_scores(s->ctx, s->keep, delta, scores, err));
-    for (int64_t p = 0; p < s->n_keep; p++)
-        if (s->keep_margin[p] > 0 && shortfall(scores + p * n_scores(s), n_scores(s),
-                                               s->keep_target[p], s->keep_margin[p]) > 0)
-            m->keep[m->n_keep++] = p;
-done:
-    nm_free(scores);
-    return rc;
-}
+/* -- keep points that were broken --------------------------------------------------------- */
 
 /* Makes keep points that were broken active; they take part in every program from now on.
    The active tail stays linearised where it is. */
-static nm_status promote(nm_search *s, const struct misses *m, int64_t *promoted, nm_err *err)
+static nm_status promote(nm_search *s, const nm_misses *m, int64_t *promoted, nm_err *err)
 {
     nm_status rc = NM_OK;
     int64_t *points = NULL, n = 0, first = s->active->at->n;
@@ -237,7 +164,7 @@ static void take_solution(nm_search *s, const nm_program *program)
 
 /* Active points among the missed ones: all repair points, and keep points that have rows already.
  */
-static int64_t list_active(const nm_search *s, const struct misses *m, int64_t *points)
+static int64_t list_active(const nm_search *s, const nm_misses *m, int64_t *points)
 {
     int64_t n = m->n_repair;
 
@@ -250,8 +177,8 @@ static int64_t list_active(const nm_search *s, const struct misses *m, int64_t *
 
 /* Pins the neurons of missed points that flipped between the linearisation and the present
    solution. */
-static nm_status pin_flips(nm_search *s, nm_program *program, const struct misses *m,
-                           int64_t *added, nm_err *err)
+static nm_status pin_flips(nm_search *s, nm_program *program, const nm_misses *m, int64_t *added,
+                           nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_tail *moved = NULL;
@@ -300,10 +227,10 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
                                  enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
-    struct misses m = {0};
+    nm_misses m = {0};
 
     *verdict = STUCK;
-    NM_TRY(misses_new(s, &m, err));
+    NM_TRY(nm_misses_new(s, &m, err));
     for (int i = 0; i < max_tries; i++) {
         nm_master_outcome outcome;
         int64_t promoted, pinned = 0;
@@ -314,7 +241,7 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
             break;
         }
         take_solution(s, program);
-        NM_TRY(find_misses(s, s->delta, &m, err));
+        NM_TRY(nm_misses_find(s, s->delta, &m, err));
         nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
                (long long)m.n_repair, (long long)m.n_keep);
         if (m.n_repair + m.n_keep == 0) {
@@ -328,7 +255,7 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
             break;
     }
 done:
-    misses_clear(&m);
+    nm_misses_clear(&m);
     return rc;
 }
 
@@ -387,7 +314,7 @@ done:
 /* -- accumulated steps ------------------------------------------------------------------- */
 
 /* Asks a little more of points that keep missing, so that the steps do not end just short. */
-static void raise_working_margins(nm_search *s, const struct misses *m, double worst)
+static void raise_working_margins(nm_search *s, const nm_misses *m, double worst)
 {
     for (int64_t i = 0; i < m->n_repair; i++)
         s->demand.margin[m->repair[i]] += 0.1 * worst;
@@ -401,7 +328,7 @@ static void raise_working_margins(nm_search *s, const struct misses *m, double w
 
 /* One accumulated step from s->delta; false through *moved when the linearised program has no
    solution. A step that made more points wrong is halved until it does not (or is tiny). */
-static nm_status take_step(nm_search *s, struct misses *m, bool *moved, nm_err *err)
+static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_program *program = NULL;
@@ -420,11 +347,11 @@ static nm_status take_step(nm_search *s, struct misses *m, bool *moved, nm_err *
         goto done;
     *moved = true;
     take_solution(s, program);
-    NM_TRY(find_misses(s, s->delta, m, err));
+    NM_TRY(nm_misses_find(s, s->delta, m, err));
     for (int halving = 0; halving < 4 && m->n_repair + m->n_keep > before; halving++) {
         for (size_t i = 0; i < n; i++)
             s->delta[i] = 0.5 * (s->delta[i] + from[i]);
-        NM_TRY(find_misses(s, s->delta, m, err));
+        NM_TRY(nm_misses_find(s, s->delta, m, err));
     }
 done:
     if (program)
@@ -436,15 +363,15 @@ done:
 static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
-    struct misses m = {0};
+    nm_misses m = {0};
     double *margins = NULL; /* what was asked; the steps work with a little more */
     int64_t n_margins = s->active->at->n, promoted;
     bool moved;
 
     *verdict = STUCK;
-    NM_TRY(misses_new(s, &m, err));
+    NM_TRY(nm_misses_new(s, &m, err));
     NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
-    NM_TRY(find_misses(s, s->delta, &m, err));
+    NM_TRY(nm_misses_find(s, s->delta, &m, err));
     for (int i = 0; i < MAX_STEPS && m.n_repair + m.n_keep > 0; i++) {
         NM_TRY(promote(s, &m, &promoted, err));
         NM_TRY(take_step(s, &m, &moved, err));
@@ -462,7 +389,7 @@ done:
     for (int64_t p = 0; p < s->n_keep; p++)
         if (s->keep_slot[p] >= n_margins)
             s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
-    misses_clear(&m);
+    nm_misses_clear(&m);
     nm_free(margins);
     return rc;
 }

@@ -10,6 +10,7 @@
 #include "net/op.h"
 #include "netmend/eval.h"
 #include "repair/judge.h"
+#include "repair/misses.h"
 #include "repair/pointwise.h"
 
 struct job {
@@ -234,11 +235,8 @@ static nm_status raise_keep_margins(struct job *j, bool *all, nm_err *err)
     NM_TRY(nm_tail_scores(j->ctx, s->keep, j->rounded, scores, err));
     for (int64_t p = 0; p < s->n_keep; p++) {
         const double *score = scores + p * n_scores;
-        double gap = INFINITY;
+        double gap = nm_smallest_gap(score, n_scores, s->keep_target[p]);
 
-        for (int64_t k = 0; k < n_scores; k++)
-            if (k != s->keep_target[p])
-                gap = fmin(gap, score[s->keep_target[p]] - score[k]);
         if (!(s->keep_margin[p] > 0) || gap > 0)
             continue;
         *all = false;

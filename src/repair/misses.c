@@ -1,0 +1,86 @@
+#include "repair/misses.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+
+static const double margin_tolerance = 1e-7;
+
+nm_status nm_misses_new(const nm_search *s, nm_misses *m, nm_err *err)
+{
+    nm_status rc = nm_alloc(&m->repair, (size_t)s->n_repair, sizeof *m->repair, err);
+
+    if (rc == NM_OK)
+        rc = nm_alloc(&m->keep, (size_t)s->n_keep, sizeof *m->keep, err);
+    return rc;
+}
+
+void nm_misses_clear(nm_misses *m)
+{
+    nm_free(m->repair);
+    nm_free(m->keep);
+}
+
+double nm_smallest_gap(const double *score, int64_t n, int64_t target)
+{
+    double smallest = INFINITY;
+
+    for (int64_t j = 0; j < n; j++) {
+        double gap = score[target] - score[j];
+
+        if (isnan(gap))
+            return NAN;
+        if (j != target && gap < smallest)
+            smallest = gap;
+    }
+    return smallest;
+}
+
+/* 0 where the margin is met. */
+static double shortfall(const double *score, int64_t n, int64_t target, double margin)
+{
+    double allowed = margin_tolerance * (1 + fabs(score[target]));
+    double gap = nm_smallest_gap(score, n, target);
+
+    return gap > fmax(margin - allowed, 0) ? 0 : fmax(margin - gap, allowed);
+}
+
+static void check_repair_points(const nm_search *s, const double *scores, int64_t n, nm_misses *m)
+{
+    for (int64_t p = 0; p < s->n_repair; p++) {
+        double missing = shortfall(scores + p * n, n, s->demand.target[p], s->demand.margin[p]);
+
+        if (missing > 0)
+            m->repair[m->n_repair++] = p;
+        m->worst = fmax(m->worst, missing);
+    }
+}
+
+static void check_keep_points(const nm_search *s, const double *scores, int64_t n, nm_misses *m)
+{
+    for (int64_t p = 0; p < s->n_keep; p++)
+        if (s->keep_margin[p] > 0 &&
+            shortfall(scores + p * n, n, s->keep_target[p], s->keep_margin[p]) > 0)
+            m->keep[m->n_keep++] = p;
+}
+
+nm_status nm_misses_find(const nm_search *s, const double *delta, nm_misses *m, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    int64_t n = s->net->values[s->net->scores].size;
+    int64_t most = s->active->at->n > s->n_keep ? s->active->at->n : s->n_keep;
+    double *scores = NULL;
+
+    m->n_repair = m->n_keep = 0;
+    m->worst = 0;
+    NM_TRY(nm_alloc(&scores, (size_t)most, (size_t)n * sizeof *scores, err));
+    NM_TRY(nm_tail_scores(s->ctx, s->active, delta, scores, err));
+    check_repair_points(s, scores, n, m);
+    if (s->n_keep > 0) {
+        NM_TRY(nm_tail_scores(s->ctx, s->keep, delta, scores, err));
+        check_keep_points(s, scores, n, m);
+    }
+done:
+    nm_free(scores);
+    return rc;
+}
