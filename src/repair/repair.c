@@ -8,8 +8,8 @@
 #include "base/mem.h"
 #include "io/net_file.h"
 #include "net/op.h"
-#include "netmend/eval.h"
 #include "repair/judge.h"
+#include "repair/measure.h"
 #include "repair/misses.h"
 #include "repair/pointwise.h"
 
@@ -352,95 +352,6 @@ static nm_status write_result(struct job *j, nm_err *err)
 
 /* -- the report -------------------------------------------------------------------------- */
 
-static nm_set_report summarise(const nm_deploy *before, const nm_deploy *after)
-{
-    nm_set_report r = {.n = before->n,
-                       .min_margin_after = NAN,
-                       .min_slack_after = NAN,
-                       .max_bound_after = NAN,
-                       .max_first_order_after = NAN};
-
-    for (int64_t p = 0; p < before->n; p++)
-        r.right_before += before->margin[p] > 0;
-    for (int64_t p = 0; p < after->n; p++) {
-        bool right = after->margin[p] > 0;
-
-        r.right_after += right;
-        r.safe_after += right && after->safe[p];
-        r.first_order_after += right && after->safe_first_order[p];
-        r.probable_after += right && after->safe_probable[p];
-        r.min_margin_after = fmin(r.min_margin_after, after->margin[p]);
-        r.min_slack_after = fmin(r.min_slack_after, after->slack[p]);
-        r.max_bound_after = fmax(r.max_bound_after, after->rigorous[p]);
-        r.max_first_order_after = fmax(r.max_first_order_after, after->first_order[p]);
-    }
-    return r;
-}
-
-static nm_status measure_keep(struct job *j, nm_err *err)
-{
-    const nm_points *keep = j->task->keep;
-    nm_deploy before = {0}, after = {0};
-    nm_status rc = NM_OK;
-
-    if (!keep)
-        return NM_OK;
-    NM_TRY(nm_deploy_check(j->ctx, j->net, keep->x, keep->labels, keep->n, false, &before, err));
-    if (j->fixed)
-        NM_TRY(
-            nm_deploy_check(j->ctx, j->fixed, keep->x, keep->labels, keep->n, false, &after, err));
-    j->report->keep = summarise(&before, &after);
-done:
-    nm_deploy_clear(&before);
-    nm_deploy_clear(&after);
-    return rc;
-}
-
-static nm_status accuracy(struct job *j, const nm_net *net, const nm_points *points, double *out,
-                          nm_err *err)
-{
-    nm_eval_report eval;
-    nm_status rc = nm_evaluate(j->ctx, net, points, false, NULL, &eval, err);
-
-    if (rc != NM_OK)
-        return rc;
-    *out = eval.accuracy;
-    nm_eval_report_free(&eval);
-    return NM_OK;
-}
-
-static nm_status measure_set(struct job *j, const nm_points *points, nm_accuracy_report *out,
-                             nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    *out = (nm_accuracy_report){.before = NAN, .after = NAN};
-    if (!points)
-        return NM_OK;
-    out->n = points->n;
-    NM_TRY(accuracy(j, j->net, points, &out->before, err));
-    if (j->fixed)
-        NM_TRY(accuracy(j, j->fixed, points, &out->after, err));
-done:
-    return rc;
-}
-
-static void measure_change(struct job *j)
-{
-    nm_repair_report *r = j->report;
-    double squares = 0;
-
-    for (int64_t i = 0; i < j->params->n; i++) {
-        double v = fabs(j->rounded[i]);
-
-        r->change_linf = fmax(r->change_linf, v);
-        r->change_l1 += v;
-        squares += v * v;
-        r->n_changed += v > 0;
-    }
-    r->change_l2 = sqrt(squares);
-}
-
 static nm_status list_layers(struct job *j, nm_err *err)
 {
     nm_repair_report *r = j->report;
@@ -456,6 +367,7 @@ static nm_status fill_report(struct job *j, nm_err *err)
 {
     nm_repair_report *r = j->report;
     const nm_program_figures *f = &j->search->figures;
+    const nm_repair_task *t = j->task;
     double start = nm_now();
     nm_status rc = NM_OK;
 
@@ -471,12 +383,13 @@ static nm_status fill_report(struct job *j, nm_err *err)
     }
     for (int64_t p = 0; p < j->search->n_repair; p++)
         r->margin = fmax(r->margin, j->search->demand.margin[p]);
-    measure_change(j);
-    r->repair = summarise(&j->original, &j->judged);
+    nm_measure_change(j->rounded, j->params->n, r);
+    r->repair = nm_measure_judged(&j->original, &j->judged);
     NM_TRY(list_layers(j, err));
-    NM_TRY(measure_keep(j, err));
-    NM_TRY(measure_set(j, j->task->test, &r->test, err));
-    NM_TRY(measure_set(j, j->task->similar, &r->similar, err));
+    if (t->keep)
+        NM_TRY(nm_measure_points(j->ctx, j->net, j->fixed, t->keep, &r->keep, err));
+    NM_TRY(nm_measure_accuracy(j->ctx, j->net, j->fixed, t->test, &r->test, err));
+    NM_TRY(nm_measure_accuracy(j->ctx, j->net, j->fixed, t->similar, &r->similar, err));
     r->s_measure = nm_now() - start;
 done:
     return rc;
@@ -537,11 +450,12 @@ static void close_job(struct job *j)
     nm_deploy_clear(&j->judged);
 }
 
-/* Running out of time is an outcome, not a failure; what was measured so far stays. */
+/* Running out of time is an outcome, not a failure; what was found so far stays: a file that was
+   written is a repair, whatever could not be measured any more. */
 static nm_status time_is_up(struct job *j, nm_err *err)
 {
-    j->report->outcome = NM_LIMIT;
-    (void)snprintf(j->report->reason, sizeof j->report->reason, "time limit reached");
+    (void)snprintf(j->report->reason, sizeof j->report->reason, "time limit reached%s",
+                   j->report->outcome == NM_REPAIRED ? " while measuring" : "");
     *err = (nm_err){0};
     return NM_OK;
 }

@@ -111,6 +111,8 @@ static void say_change(struct text *t, const nm_repair_report *r)
     if (isfinite(r->objective))
         say(t, "  optimum    %.9g, proven bound %.9g (gap %.1e)\n", r->objective, r->lower_bound,
             r->gap);
+    else
+        say(t, "  optimum    none claimed: the change was found in steps\n");
     say(t, "  program    %lld of %lld rows, %d rounds, %d linearisation%s, solver %s\n",
         (long long)r->rows, (long long)r->rows_total, r->solver_rounds, r->linearisations,
         r->linearisations == 1 ? "" : "s", r->solver);
