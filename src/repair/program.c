@@ -363,7 +363,7 @@ static nm_status solve_master(nm_program *p, nm_master_outcome *outcome, nm_err 
     if (rc != NM_OK)
         return rc;
     *outcome = got.outcome;
-    if (got.y)
+    if (got.y && p->n_rows > 0)
         memcpy(p->y, got.y, (size_t)p->n_rows * sizeof *p->y);
     if (got.outcome != NM_MASTER_SOLVED)
         return NM_OK;
