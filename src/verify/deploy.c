@@ -318,11 +318,7 @@ done:
 static int64_t chunk_size(const nm_net *net)
 {
     const int64_t most_blocks = 16, wanted = (int64_t)1 << 30, tapes = N_MODELS + 4;
-<<<<<<< HEAD
-    int64_t block = nm_pass_block(net), n_bytes = 1, n_blocks; /* never zero: it divides */
-=======
     int64_t block = nm_pass_block(net), n_bytes = 1, n_blocks;
->>>>>>> main
 
     for (int v = 0; v < net->n_values; v++)
         n_bytes += net->values[v].constant ? 0 : net->values[v].size * (int64_t)sizeof(double);
