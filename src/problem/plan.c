@@ -134,6 +134,11 @@ nm_status nm_plan_set_bounds(nm_plan *plan, double lo, double hi, nm_err *err)
     return NM_OK;
 }
 
+void nm_plan_set_joint(nm_plan *plan, bool joint)
+{
+    plan->joint = joint;
+}
+
 static int64_t count_marked(const nm_plan *plan, int slot)
 {
     int64_t n = 0;
@@ -160,12 +165,13 @@ static int first_marked_layer(const nm_plan *plan)
     return plan->net->n_layers;
 }
 
-/* Weights act in the first marked layer only: later ones meet inputs that depend on unknowns. */
+/* Weights act in the first marked layer only: later ones meet inputs that depend on unknowns. A
+   joint plan frees them all the same: its repair goes by steps. */
 static bool can_act(const nm_plan *plan, int slot)
 {
     bool bias = slot % 2 == 1;
 
-    return bias || slot / 2 == first_marked_layer(plan);
+    return bias || plan->joint || slot / 2 == first_marked_layer(plan);
 }
 
 int64_t nm_plan_n_free(const nm_plan *plan)
