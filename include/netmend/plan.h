@@ -22,7 +22,8 @@ NM_API void nm_plan_free(nm_plan *plan);
  *  @return NM_E_ARG if the layer does not exist or must not be edited (the message says why) */
 NM_API nm_status nm_plan_mark(nm_plan *plan, int layer, nm_free_kind what, nm_err *err);
 
-/** Marks what a text names: "2", "-1", "last", an ONNX node name, "K.." (K and later), "all". */
+/** Marks what a text names: "2", "-1", "last", an ONNX node name, "K.." (K and later), "all", or
+ *  several of these with commas between them, which makes the plan joint. */
 NM_API nm_status nm_plan_mark_text(nm_plan *plan, const char *text, nm_free_kind what, nm_err *err);
 
 /** Marks single parameters: entries with mask[i] != 0. Order is that of the stored tensor.
