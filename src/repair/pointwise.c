@@ -9,6 +9,7 @@
 #include "repair/misses.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
+enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
 enum { PATIENT_TRIES = 10 }; /* before neurons are pinned whose flips cost little, too */
 
 /* -- opening ----------------------------------------------------------------------------- */
@@ -357,8 +358,9 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
 {
     nm_status rc = NM_OK;
     nm_misses m = {0};
-    double *margins = NULL;
+    double *margins = NULL, least_total = INFINITY;
     int64_t n_margins = s->active->at->n;
+    int patience = PATIENCE;
 
     *verdict = STUCK;
     NM_TRY(nm_misses_new(s, &m, err));
@@ -382,6 +384,10 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
             *verdict = ACCEPTED;
             break;
         }
+        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
+        least_total = fmin(least_total, m.total);
+        if (pin && patience < 0)
+            break;
         if (pin && s->engine->retarget && i < PATIENT_TRIES)
             raised = ask_more(s, program, &m);
         if (pin)
