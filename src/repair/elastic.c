@@ -360,21 +360,43 @@ done:
 
 /* -- the largest set, where proofs can be had ------------------------------------------------------ */
 
-/* All points of the conflicts found since leave, until the rest has a solution: conflicts without
- * common points, whose number is a bound. */
-static nm_status find_disjoint(nm_elastic *e, int64_t since, nm_err *err)
+static void leave_conflicts(nm_elastic *e, int64_t since)
 {
-    bool found = false;
+    for (int64_t c = since; c < e->n_conflicts; c++)
+        for (int64_t i = 0; i < e->conflicts[c].n_points; i++)
+            e->out[e->conflicts[c].points[i]] = true;
+}
+
+/* The points that take part come in by and by; all points of each conflict on the way leave for
+ * good. The conflicts have no common points, so their number is a bound; and they are found in
+ * small programs, where most points of large ones may be impossible. */
+static nm_status find_disjoint(nm_elastic *e, nm_err *err)
+{
+    enum { BLOCK = 8 };
+    bool *waiting = NULL, found;
+    int64_t next = 0;
     nm_status rc = NM_OK;
 
-    while (!found && count_in(e) > 0) {
-        for (; since < e->n_conflicts; since++)
-            for (int64_t i = 0; i < e->conflicts[since].n_points; i++)
-                e->out[e->conflicts[since].points[i]] = true;
-        if (count_in(e) > 0)
+    NM_TRY(nm_alloc(&waiting, (size_t)e->n, sizeof *waiting, err));
+    for (int64_t p = 0; p < e->n; p++) {
+        waiting[p] = !e->out[p];
+        e->out[p] = true;
+    }
+    while (next < e->n) {
+        int64_t known = e->n_conflicts;
+
+        for (int64_t fresh = 0; next < e->n && fresh < BLOCK; next++)
+            if (waiting[next]) {
+                e->out[next] = false;
+                fresh++;
+            }
+        for (found = false; !found && count_in(e) > 0; known = e->n_conflicts) {
             NM_TRY(try_points(e, true, &found, err));
+            leave_conflicts(e, known);
+        }
     }
 done:
+    nm_free(waiting);
     return rc;
 }
 
@@ -487,13 +509,10 @@ static nm_status choose_proven(nm_elastic *e, nm_err *err)
     bool found = false, least = false;
     nm_status rc = NM_OK;
 
-    for (int i = 0; i < MAX_EXACT_TESTS && !found; i++) {
-        int64_t known = e->n_conflicts;
-
+    leave_out_stuck(e);
+    NM_TRY(find_disjoint(e, err));
+    for (int i = 0; i < MAX_EXACT_TESTS && !found; i++)
         NM_TRY(try_smallest(e, true, &found, &least, err));
-        if (!found)
-            NM_TRY(find_disjoint(e, known, err));
-    }
     if (found && least)
         goto done;
     if (!found) {
