@@ -10,13 +10,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "solve/dense.h"
 #include "solve/factors.h"
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
-
-enum { STRIP = 64 }; /* outputs whose theta o x_p are at hand at a time */
 
 typedef struct job {
     const nm_groups *a, *b;
@@ -29,7 +28,7 @@ typedef struct job {
 
 /* What one thread works with. */
 typedef struct bench {
-    double *strip; /* [STRIP x n_in] theta o x_p */
+    double *strip; /* [NM_STRIP x n_in] theta o x_p of a strip of outputs */
     double *t;     /* [b->n_points x n_out], uniform: [b->n_points] */
     double *bent;  /* [b->m x width] */
     double *block; /* [most rows of a point of a x b->m] */
@@ -59,8 +58,8 @@ static void multiply_inputs(const job *j, const bench *w, const double *x, int64
                     0, w->t, 1);
         return;
     }
-    for (int64_t first = 0; first < space->n_out; first += STRIP) {
-        int64_t rows = space->n_out - first < STRIP ? space->n_out - first : STRIP;
+    for (int64_t first = 0; first < space->n_out; first += NM_STRIP) {
+        int64_t rows = space->n_out - first < NM_STRIP ? space->n_out - first : NM_STRIP;
 
         for (int64_t i = 0; i < rows; i++)
             for (int64_t k = 0; k < n_in; k++)
@@ -117,7 +116,7 @@ static bench bench_of(const job *j, double *memory, int64_t each, int thread)
     const nm_factor_space *space = j->a->space;
     bench w = {.strip = memory + thread * each};
 
-    w.t = w.strip + STRIP * space->n_in;
+    w.t = w.strip + NM_STRIP * space->n_in;
     w.bent = w.t + j->b->n_points * space->n_out;
     w.block = w.bent + j->b->m * nm_factor_width(space);
     return w;
@@ -132,17 +131,28 @@ static int thread_number(void)
 #endif
 }
 
+/* Multiplications of the job. */
+static int64_t work_of(const job *j)
+{
+    const nm_factor_space *space = j->a->space;
+    int64_t each = j->uniform ? space->n_in : space->n_out * space->n_in;
+    int64_t all =
+        j->a->n_points * j->b->n_points * each + j->a->m * j->b->m * nm_factor_width(space);
+
+    return j->lower ? all / 2 : all;
+}
+
 static nm_status run(int threads, const job *j, nm_err *err)
 {
     const nm_factor_space *space = j->a->space;
-    int64_t each = STRIP * space->n_in + j->b->n_points * space->n_out +
+    int64_t each = NM_STRIP * space->n_in + j->b->n_points * space->n_out +
                    j->b->m * (nm_factor_width(space) + most_rows(j->a));
     double *memory;
     nm_status rc = nm_alloc(&memory, (size_t)threads, (size_t)each * sizeof *memory, err);
 
     if (rc != NM_OK)
         return rc;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (j->a->m * j->b->m > 4096)
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (nm_worth_threads(work_of(j)))
     for (int64_t p = 0; p < j->a->n_points; p++) {
         bench w = bench_of(j, memory, each, thread_number());
 
@@ -157,7 +167,7 @@ nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const 
 {
     const nm_factor_space *space = a->space;
     int64_t weights = space->n_out * space->n_in;
-    job j = {.a = a, .b = b, .lower = lower, .out = out, .ldo = ldo, .weight = a->matrix};
+    job j = {.a = a, .b = b, .lower = lower, .out = out, .ldo = ldo};
     double *extra;
     nm_status rc = nm_alloc(&extra, (size_t)space->n_extra, sizeof *extra, err);
 
@@ -165,7 +175,9 @@ nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const 
         return rc;
     j.extra = extra;
     j.uniform = !theta && a->full;
-    for (int64_t w = 0; w < weights && !j.uniform; w++) {
+    bool as_it_is = theta && a->direct >= 0;
+    j.weight = as_it_is ? theta + a->direct : a->matrix;
+    for (int64_t w = 0; w < weights && !j.uniform && !as_it_is; w++) {
         int64_t column = space->column[w];
 
         a->matrix[w] = column < 0 ? 0 : theta ? theta[column] : 1;

@@ -156,7 +156,8 @@ static nm_status open_ipm(const nm_ctx *ctx, const nm_master_spec *spec, const n
                       .has_t = ball.budget > 0,
                       .has_u = ball.slope > 0,
                       .weight = ball.slope};
-    s->shortest = (nm_master_spec){.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap};
+    s->shortest =
+        (nm_master_spec){.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap, .space = spec->space};
     NM_TRY(nm_master_active_set.open(ctx, &s->shortest, rows, &s->shortest_state, err));
     NM_TRY(allocate_coords(&s->ipm, err));
     NM_TRY(nm_alloc(&s->d, (size_t)spec->n, sizeof *s->d, err));
@@ -225,9 +226,10 @@ static void start_coords(nm_ipm *ipm, const double *d, double *mu)
 
     for (int64_t j = 0; j < ipm->n; j++)
         ipm->v[j] = inner_point(ipm, j, d ? d[j] / ipm->unit : 0);
+    nm_rows terms = nm_master_terms(ipm->spec);
+    nm_rows_times(ipm->threads, &terms, ipm->v, ipm->v + ipm->n);
     for (int64_t k = 0; k < ipm->n_terms; k++)
-        ipm->v[ipm->n + k] = ipm->spec->offset[k] / ipm->unit +
-                             cblas_ddot((int)ipm->n, ipm->spec->terms + k * ipm->n, 1, ipm->v, 1);
+        ipm->v[ipm->n + k] += ipm->spec->offset[k] / ipm->unit;
     for (int64_t k = 0; k < ipm->n_coords; k++) {
         ipm->u[k] = fabs(ipm->v[k]) + CAP_ROOM;
         largest = fmax(largest, ipm->u[k]);
@@ -254,7 +256,7 @@ static void start_rows(nm_ipm *ipm, double mu)
 
     nm_ipm_times(ipm, ipm->v, ipm->missing);
     for (int64_t r = 0; r < ipm->m; r++) {
-        double size = ipm->scale[r] * cblas_dnrm2((int)ipm->n, nm_row(ipm->rows, r), 1);
+        double size = ipm->scale[r] * nm_row_measure(ipm->rows, r).length;
         double typical = ROW_ROOM * size * (length > 0 ? length : sqrt((double)ipm->n));
 
         ipm->row.slack[r] = fmax(ipm->missing[r] - ipm->rhs[r], typical > 0 ? typical : 1);
@@ -278,7 +280,7 @@ static nm_status find_start(ipm_solver *s, nm_master_result *out, const double *
         *d = shortest.d;
     if (shortest.outcome == NM_MASTER_INFEASIBLE) {
         memcpy(s->y, shortest.y, (size_t)rows->m * sizeof *s->y);
-        if (nm_farkas_excess(s->ipm.spec, rows->m, rows->a, rows->h, s->y) > 0)
+        if (nm_farkas_excess(s->ipm.spec, rows, s->y) > 0)
             *out = (nm_master_result){.outcome = NM_MASTER_INFEASIBLE, .y = s->y};
     }
     return NM_OK;
@@ -334,8 +336,9 @@ static nm_status try_answer(ipm_solver *s, nm_master_result *out, nm_err *err)
     for (int64_t j = 0; j < ipm->n; j++)
         s->d[j] = ipm->unit * ipm->v[j];
     NM_TRY(nm_polish(ipm->ctx, ipm->spec, ipm->rows, s->d, &ok, err));
-    out->objective = nm_master_norm(ipm->spec, s->d);
-    NM_TRY(nm_dual_bound(ipm->spec, ipm->rows, s->y, s->x, out->objective, &out->lower_bound, err));
+    NM_TRY(nm_master_norm(ipm->threads, ipm->spec, s->d, &out->objective, err));
+    NM_TRY(nm_dual_bound(ipm->threads, ipm->spec, ipm->rows, s->y, s->x, out->objective,
+                         &out->lower_bound, err));
     if (ok && nm_relative_gap(out->objective, out->lower_bound) <= ipm->spec->gap) {
         out->outcome = NM_MASTER_SOLVED;
         out->d = s->d;
@@ -354,7 +357,7 @@ static nm_status try_proof(ipm_solver *s, bool thorough, nm_master_result *out, 
     nm_status rc = NM_OK;
 
     export_multipliers(s);
-    if (nm_farkas_excess(ipm->spec, rows->m, rows->a, rows->h, s->y) > 0)
+    if (nm_farkas_excess(ipm->spec, rows, s->y) > 0)
         verdict = NM_MASTER_INFEASIBLE;
     else if (thorough)
         NM_TRY(nm_find_proof(ipm->ctx, ipm->spec, rows, s->y, &verdict, err));

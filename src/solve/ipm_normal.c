@@ -16,9 +16,10 @@ int64_t nm_ipm_column_blocks(int64_t n)
     return (n + WIDTH - 1) / WIDTH;
 }
 
+/* Only without factors. */
 static const double *row_or_term(const nm_ipm *ipm, int64_t i)
 {
-    return i < ipm->m ? nm_row(ipm->rows, i) : ipm->spec->terms + (i - ipm->m) * ipm->n;
+    return i < ipm->m ? ipm->rows->a + i * ipm->n : ipm->spec->terms + (i - ipm->m) * ipm->n;
 }
 
 nm_status nm_ipm_take_factors(nm_ipm *ipm, nm_err *err)

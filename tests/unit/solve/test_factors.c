@@ -215,41 +215,109 @@ static void products_of_two_lists_equal_those_of_dense_rows(void **state)
     free_twin(t);
 }
 
+static nm_rows factored_rows(twin *t, const int64_t *index, int64_t m)
+{
+    nm_rows all = {.n = t->dense.spec.n, .factors = {.space = &t->space}}, some = all;
+    nm_err err = {0};
+
+    nm_assert_ok(nm_rows_append(&all, t->rows.m, NULL, t->dense.h, &t->rows, &err), &err);
+    if (!index)
+        return all;
+    nm_assert_ok(nm_rows_pick(&some, &all, m, index, NULL, &err), &err);
+    nm_rows_free(&all);
+    return some;
+}
+
+/* One row at a time, from the array. */
+static void check_one_row(const twin *t, const nm_rows *rows, int64_t r, double *a)
+{
+    nm_rows dense = rows_of(&t->dense);
+    nm_row_size got = nm_row_measure(rows, r), want = nm_row_measure(&dense, r);
+
+    nm_row_write(rows, r, a);
+    nm_assert_close(a, t->dense.a + r * rows->n, (size_t)rows->n, 0, 0);
+    nm_assert_close(&got.sum, &want.sum, 1, 1e-13, 0);
+    nm_assert_close(&got.length, &want.length, 1, 1e-13, 0);
+    nm_assert_close(&got.largest, &want.largest, 1, 1e-15, 0);
+}
+
 static void products_with_vectors_equal_those_of_dense_rows(void **state)
 {
     (void)state;
     for (int i = 0; i < N_SHAPES; i++) {
         twin *t = new_twin(NM_NORM_L2, shapes[i], (uint64_t)i);
         int64_t n = t->dense.spec.n, m = t->rows.m;
-        nm_rows rows = {.n = n, .m = m, .a = t->dense.a, .h = new_array(m)};
+        nm_rows dense = rows_of(&t->dense), rows = factored_rows(t, NULL, 0);
         double *d = new_array(n), *value = new_array(m), *size = new_array(m);
+        double *right = new_array(m), *scale = new_array(m);
         double *pull = new_array(n), *want = new_array(n);
         nm_rng rng = {.seed = 3};
-        nm_groups groups = {0};
-        nm_err err = {0};
 
         for (int64_t j = 0; j < n; j++)
             want[j] = pull[j] = d[j] = nm_rng_normal(&rng);
-        nm_assert_ok(nm_groups_make(&t->rows, NULL, NULL, &groups, &err), &err);
-        nm_groups_times(2, false, &groups, d, value);
-        nm_groups_times(2, true, &groups, d, size);
+        nm_rows_times(2, &rows, d, value);
+        nm_rows_scales(2, &rows, d, size);
+        nm_rows_times(2, &dense, d, right);
+        nm_rows_scales(2, &dense, d, scale);
         for (int64_t r = 0; r < m; r++) {
-            double right = nm_row_value(&rows, r, d), scale = nm_row_scale(&rows, r, d);
-
-            nm_assert_close(&value[r], &right, 1, 0, 1e-13 * scale);
-            nm_assert_close(&size[r], &scale, 1, 1e-13, 0);
-            for (int64_t j = 0; j < n; j++)
-                want[j] += value[r] * t->dense.a[r * n + j];
+            nm_assert_close(&value[r], &right[r], 1, 0, 1e-13 * scale[r]);
+            nm_assert_close(&size[r], &scale[r], 1, 1e-13, 0);
         }
-        nm_groups_transposed_times(2, &groups, value, pull);
+        nm_rows_transposed_times(2, &rows, value, pull);
+        nm_rows_transposed_times(2, &dense, value, want);
         nm_assert_close(pull, want, (size_t)n, 1e-11, 1e-11);
-        nm_groups_free(&groups);
+        for (int64_t r = 0; r < m; r++)
+            check_one_row(t, &rows, r, d);
+        nm_rows_free(&rows);
         free(d);
         free(value);
         free(size);
+        free(right);
+        free(scale);
         free(pull);
         free(want);
-        free(rows.h);
+        free_twin(t);
+    }
+}
+
+static void picked_rows_are_the_rows_picked(void **state)
+{
+    static const int64_t index[] = {11, 3, 4, 0};
+    twin *t = new_twin(NM_NORM_L2, shapes[1], 4);
+    nm_rows rows = factored_rows(t, index, 4);
+    double *a = new_array(rows.n);
+
+    (void)state;
+    assert_int_equal(rows.m, 4);
+    for (int64_t r = 0; r < 4; r++) {
+        nm_row_write(&rows, r, a);
+        nm_assert_close(a, t->dense.a + index[r] * rows.n, (size_t)rows.n, 0, 0);
+        assert_true(rows.h[r] == t->dense.h[index[r]]);
+    }
+    free(a);
+    nm_rows_free(&rows);
+    free_twin(t);
+}
+
+/* The proof that a dense row and its opposite give, against the one from factors. */
+static void proofs_from_factors_equal_those_from_dense_rows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        twin *t = new_twin(NM_NORM_L2, shapes[i], (uint64_t)i);
+        int64_t m = t->rows.m;
+        double *y = new_array(m);
+        nm_rng rng = {.seed = 3};
+
+        set_box(&t->dense, 0.1);
+        nm_rows rows = factored_rows(t, NULL, 0);
+        for (int64_t r = 0; r < m; r++)
+            y[r] = nm_rng_normal(&rng);
+        double got = nm_farkas_excess(&t->dense.spec, &rows, y);
+        double want = excess_of(&t->dense, y);
+        nm_assert_close(&got, &want, 1, 1e-12, 1e-13);
+        nm_rows_free(&rows);
+        free(y);
         free_twin(t);
     }
 }
@@ -276,8 +344,8 @@ static nm_status solve_factored(nm_ctx *ctx, twin *t, answer *got, nm_err *err)
         memset(t->x, 0xff, inputs * sizeof *t->x);
         free(t->x);
         t->space.x = t->x = moved;
-        NM_TRY(nm_master_add_factored(master, m, t->dense.a + first * n, t->dense.h + first, &batch,
-                                      err));
+        nm_rows rows = {.n = n, .m = m, .h = t->dense.h + first, .factors = batch};
+        NM_TRY(nm_master_add(master, &rows, err));
         NM_TRY(nm_master_solve(master, &result, err));
     }
     *got = (answer){.outcome = result.outcome,
@@ -405,6 +473,8 @@ int main(void)
         cmocka_unit_test(products_equal_those_of_dense_rows),
         cmocka_unit_test(products_of_two_lists_equal_those_of_dense_rows),
         cmocka_unit_test(products_with_vectors_equal_those_of_dense_rows),
+        cmocka_unit_test(picked_rows_are_the_rows_picked),
+        cmocka_unit_test(proofs_from_factors_equal_those_from_dense_rows),
         cmocka_unit_test(solves_with_and_without_factors_agree),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(every_failing_allocation_is_reported),
