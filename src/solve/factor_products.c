@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "solve/dense.h"
+#include "tensor/dense.h"
 #include "solve/factors.h"
 
 #ifdef _OPENMP

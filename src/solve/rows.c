@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "solve/dense.h"
+#include "tensor/dense.h"
 
 /* -- one row ---------------------------------------------------------------------------------- */
 
