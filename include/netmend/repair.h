@@ -56,8 +56,8 @@ typedef struct nm_repair_opts {
     nm_safe safe;
     nm_pins pins;
     nm_solver solver;
-    double gap;     /**< relative optimality gap asked of the solver, > 0 */
-    int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
+    double gap;                     /**< relative optimality gap asked of the solver, > 0 */
+    int max_rounds;                 /**< judge rounds (margin raised, program solved again), >= 1 */
     double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
                                          inputs and of the curvature behind it, as shares of their
                                          mean diagonal entry, > 0 */
@@ -72,13 +72,13 @@ typedef struct nm_repair_opts {
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
 typedef struct nm_repair_task {
-    const nm_points *repair;  /**< inputs that must become right */
-    const int64_t *targets;   /**< [repair->n] wanted classes; NULL = repair->labels */
-    const nm_points *keep;    /**< inputs that must stay right (those that are right before) */
+    const nm_points *repair;    /**< inputs that must become right */
+    const int64_t *targets;     /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;      /**< inputs that must stay right (those that are right before) */
     const nm_points *reference; /**< data of the function norm, labels not needed; NULL = the keep
                                      set, else the repair set */
-    const nm_points *test;    /**< drawdown is measured here */
-    const nm_points *similar; /**< generalization is measured here */
+    const nm_points *test;      /**< drawdown is measured here */
+    const nm_points *similar;   /**< generalization is measured here */
 } nm_repair_task;
 
 typedef enum nm_outcome {

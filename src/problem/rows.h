@@ -6,10 +6,10 @@
 #include "problem/factors.h"
 
 typedef enum nm_row_kind {
-    NM_ROW_LABEL, /* score[target] - score[k] >= margin */
-    NM_ROW_PIN,   /* the k-th pin of operator `op` holds */
+    NM_ROW_LABEL,  /* score[target] - score[k] >= margin */
+    NM_ROW_PIN,    /* the k-th pin of operator `op` holds */
     NM_ROW_OUTPUT, /* the k-th score itself (a term of the norm, not a constraint) */
-    NM_ROW_LOWER, /* the change of unknown k is at least its lower bound (point is not used) */
+    NM_ROW_LOWER,  /* the change of unknown k is at least its lower bound (point is not used) */
     NM_ROW_UPPER
 } nm_row_kind;
 

@@ -81,8 +81,8 @@ static void check_keep_points(const nm_search *s, const float *scores, int64_t n
         const float *score = scores + p * n;
         double noise = float_noise * (1 + fabs((double)score[s->keep_target[p]]));
 
-        if (s->keep_margin[p] > 0 &&
-            !(nm_smallest_gap_f32(score, n, s->keep_target[p]) > fmin(noise, 0.5 * s->keep_margin[p])))
+        if (s->keep_margin[p] > 0 && !(nm_smallest_gap_f32(score, n, s->keep_target[p]) >
+                                       fmin(noise, 0.5 * s->keep_margin[p])))
             m->keep[m->n_keep++] = p;
     }
 }

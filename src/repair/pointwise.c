@@ -67,8 +67,8 @@ static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *e
     nm_status rc = NM_OK;
 
     if (!shared)
-        NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
-                            &crowd, err));
+        NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference, &crowd,
+                            err));
     NM_TRY(nm_metric_new(s->ctx, s->edits, shared ? s->keep : crowd, &opts, &s->metric, err));
 done:
     nm_crowd_free(crowd);
@@ -82,8 +82,9 @@ static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err 
 
     NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
     if (function && !s->edits)
-        NM_THROW(err, NM_E_ARG, "the function norm measures whole dense and convolution layers "
-                                "without groups; expected such a layer and no mask");
+        NM_THROW(err, NM_E_ARG,
+                 "the function norm measures whole dense and convolution layers "
+                 "without groups; expected such a layer and no mask");
     if (function)
         NM_TRY(open_metric(s, data, err));
     s->engine = &nm_engine_explicit;

@@ -18,7 +18,7 @@ typedef struct clp_solver {
 
 static bool can(const nm_master_spec *spec)
 {
-    return spec->norm != NM_NORM_L2;
+    return spec->norm == NM_NORM_LINF || spec->norm == NM_NORM_LINF_L1N || spec->norm == NM_NORM_L1;
 }
 
 static void close_clp(void *state)

@@ -100,6 +100,9 @@ void nm_groups_free(nm_groups *groups)
     nm_free(groups->g);
     nm_free(groups->matrix);
     nm_free(groups->layer);
+    nm_free(groups->free_first);
+    nm_free(groups->free_column);
+    nm_free(groups->packed);
     *groups = (nm_groups){0};
 }
 
@@ -178,13 +181,51 @@ static int64_t find_direct(const nm_factor_space *space)
     return first;
 }
 
-static bool all_free(const nm_factor_space *space)
+static int64_t count_free(const nm_factor_space *space)
 {
-    bool full = true;
+    int64_t count = 0;
 
     for (int64_t w = 0; w < space->n_out * space->n_in; w++)
-        full = full && space->column[w] >= 0;
-    return full;
+        count += space->column[w] >= 0;
+    return count;
+}
+
+/* The free weights and their inputs. */
+static nm_status pack_free(nm_groups *groups, nm_err *err)
+{
+    const nm_factor_space *space = groups->space;
+    int64_t place = 0, n_points = groups->n_points;
+    nm_status rc = NM_OK;
+
+    NM_TRY(
+        nm_alloc(&groups->free_first, (size_t)space->n_out + 1, sizeof *groups->free_first, err));
+    NM_TRY(
+        nm_alloc(&groups->free_column, (size_t)groups->n_free, sizeof *groups->free_column, err));
+    NM_TRY(
+        nm_alloc(&groups->packed, (size_t)groups->n_free, (size_t)n_points * sizeof(double), err));
+    for (int64_t i = 0; i < space->n_out; i++) {
+        groups->free_first[i] = place;
+        for (int64_t k = 0; k < space->n_in; k++) {
+            if (space->column[i * space->n_in + k] < 0)
+                continue;
+            for (int64_t p = 0; p < n_points; p++)
+                groups->packed[place * n_points + p] = groups->x[p * space->n_in + k];
+            groups->free_column[place++] = space->column[i * space->n_in + k];
+        }
+    }
+    groups->free_first[space->n_out] = place;
+done:
+    return rc;
+}
+
+/* Elements of the scratch matrix. */
+static int64_t matrix_size(const nm_groups *groups)
+{
+    const nm_factor_space *space = groups->space;
+
+    if (groups->sparse)
+        return groups->n_free;
+    return (groups->direct >= 0 ? (int64_t)NM_STRIP : space->n_out) * space->n_in;
 }
 
 nm_status nm_groups_make(const nm_factors *rows, const double *scale, const nm_factors *terms,
@@ -197,15 +238,17 @@ nm_status nm_groups_make(const nm_factors *rows, const double *scale, const nm_f
     nm_groups_free(groups);
     *groups = (nm_groups){.space = space,
                           .m = rows->m + (terms ? terms->m : 0),
-                          .full = all_free(space),
+                          .n_free = count_free(space),
                           .direct = find_direct(space)};
+    groups->full = groups->n_free == space->n_out * space->n_in;
+    groups->sparse = groups->n_free < space->n_out * space->n_in / 4;
     NM_TRY(place_points(rows, terms, groups, &next, err));
     NM_TRY(nm_alloc(&groups->row, (size_t)groups->m, sizeof *groups->row, err));
     NM_TRY(nm_alloc(&groups->g, (size_t)groups->m, (size_t)nm_factor_width(space) * sizeof(double),
                     err));
-    NM_TRY(nm_alloc(&groups->matrix,
-                    (size_t)(groups->direct >= 0 ? (int64_t)NM_STRIP : space->n_out),
-                    (size_t)space->n_in * sizeof(double), err));
+    NM_TRY(nm_alloc(&groups->matrix, (size_t)matrix_size(groups), sizeof(double), err));
+    if (groups->sparse)
+        NM_TRY(pack_free(groups, err));
     place_rows(rows, scale, 0, groups, next);
     place_rows(terms, NULL, rows->m, groups, next);
 done:
@@ -216,13 +259,6 @@ done:
 }
 
 /* -- products with vectors --------------------------------------------------------------------- */
-
-int64_t nm_groups_work(const nm_groups *groups)
-{
-    const nm_factor_space *space = groups->space;
-
-    return groups->n_points * space->n_out * space->n_in + groups->m * nm_factor_width(space);
-}
 
 /* Columns first .. first + count - 1 of layer = X D', D [count x n_in]. */
 static void multiply_strip(int threads, const nm_groups *groups, const double *x, int64_t first,
@@ -251,12 +287,31 @@ static void multiply_sizes(int threads, const nm_groups *groups, const double *d
     }
 }
 
+/* layer from the free weights only. */
+static void multiply_free(bool sizes, const nm_groups *groups, const double *d)
+{
+    int n_points = (int)groups->n_points;
+
+    for (int64_t i = 0; i < groups->space->n_out; i++)
+        for (int64_t j = groups->free_first[i]; j < groups->free_first[i + 1]; j++) {
+            const double *x = groups->packed + j * n_points;
+            double value = d[groups->free_column[j]], *to = groups->layer + i;
+
+            for (int64_t p = 0; p < n_points && value != 0; p++)
+                to[p * groups->space->n_out] += sizes ? fabs(x[p] * value) : x[p] * value;
+        }
+}
+
 /* layer = X D', D the weights' part of d; with the sizes of all entries if `sizes`. */
 static void layer_changes(int threads, bool sizes, const nm_groups *groups, const double *d)
 {
     const nm_factor_space *space = groups->space;
 
     memset(groups->layer, 0, (size_t)(groups->n_points * space->n_out) * sizeof(double));
+    if (groups->sparse) {
+        multiply_free(sizes, groups, d);
+        return;
+    }
     if (sizes) {
         multiply_sizes(threads, groups, d);
         return;
@@ -350,6 +405,16 @@ static void pull_strip(const nm_groups *groups, int64_t first, int64_t count, do
             out[space->column[shift + w]] += to[w];
 }
 
+static void pull_free(const nm_groups *groups, double *out)
+{
+    int n_points = (int)groups->n_points, stride = (int)groups->space->n_out;
+
+    for (int64_t i = 0; i < groups->space->n_out; i++)
+        for (int64_t j = groups->free_first[i]; j < groups->free_first[i + 1]; j++)
+            out[groups->free_column[j]] +=
+                cblas_ddot(n_points, groups->packed + j * n_points, 1, groups->layer + i, stride);
+}
+
 void nm_groups_transposed_times(int threads, const nm_groups *groups, const double *y, double *out)
 {
     enum { STRIP = 32 };
@@ -359,6 +424,10 @@ void nm_groups_transposed_times(int threads, const nm_groups *groups, const doub
     if (groups->n_points == 0)
         return;
     pull_layer(groups, y, out);
+    if (groups->sparse) {
+        pull_free(groups, out);
+        return;
+    }
 #pragma omp parallel for schedule(static) num_threads(                                             \
     threads) if (strips > 1 && nm_worth_threads(groups->n_points * space->n_out * space->n_in))
     for (int64_t s = 0; s < strips; s++) {

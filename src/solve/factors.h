@@ -47,8 +47,14 @@ typedef struct nm_groups {
     double *x;       /* [n_points x n_in] */
     double *x_sizes; /* |x| */
     double *g;       /* [m x width] */
-    double *matrix;  /* scratch: [n_out x n_in], if direct [NM_STRIP x n_in] */
-    double *layer;   /* [n_points x n_out] scratch */
+    double *matrix;  /* scratch: [n_out x n_in], if direct [NM_STRIP x n_in], if sparse [n_free] */
+    /* Where few weights are free (sparse): the inputs they meet, weight after weight. */
+    bool sparse;
+    int64_t n_free;
+    int64_t *free_first;  /* [n_out + 1] place of the first free weight of each output */
+    int64_t *free_column; /* [n_free] unknown */
+    double *packed;       /* [n_free x n_points] */
+    double *layer;        /* [n_points x n_out] scratch */
 } nm_groups;
 
 /** Groups `rows`, scaled by scale [rows->m] (NULL = 1), and behind them `terms` (NULL = none).
@@ -62,9 +68,6 @@ void nm_groups_free(nm_groups *groups);
  *  @param lower  a = b, and only s <= r is written */
 nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const nm_groups *b,
                              const double *theta, double *out, int64_t ldo, nm_err *err);
-
-/** Multiplications of one product with a vector. */
-int64_t nm_groups_work(const nm_groups *groups);
 
 /** out[r] = a_r . d, or sum_j |a_rj d_j| if `sizes`. */
 void nm_groups_times(int threads, bool sizes, const nm_groups *groups, const double *d,
