@@ -156,6 +156,14 @@ static double largest_scale(const nm_master_spec *spec, nm_dual_ball ball, const
     return s;
 }
 
+double nm_dual_scale(const nm_master_spec *spec, const double *q, const double *x)
+{
+    nm_master_spec open = *spec;
+
+    open.lo = open.hi = NULL;
+    return largest_scale(&open, nm_norm_dual_ball(spec), q, x);
+}
+
 typedef struct knapsack_item {
     double price, amount;
 } knapsack_item;

@@ -224,7 +224,7 @@ static int64_t matrix_size(const nm_groups *groups)
     const nm_factor_space *space = groups->space;
 
     if (groups->sparse)
-        return groups->n_free;
+        return groups->n_free > groups->n_points ? groups->n_free : groups->n_points;
     return (groups->direct >= 0 ? (int64_t)NM_STRIP : space->n_out) * space->n_in;
 }
 
@@ -290,16 +290,23 @@ static void multiply_sizes(int threads, const nm_groups *groups, const double *d
 /* layer from the free weights only. */
 static void multiply_free(bool sizes, const nm_groups *groups, const double *d)
 {
-    int n_points = (int)groups->n_points;
+    int64_t n_points = groups->n_points;
+    double *sum = groups->matrix;
 
-    for (int64_t i = 0; i < groups->space->n_out; i++)
+    for (int64_t i = 0; i < groups->space->n_out; i++) {
+        if (groups->free_first[i] == groups->free_first[i + 1])
+            continue;
+        memset(sum, 0, (size_t)n_points * sizeof *sum);
         for (int64_t j = groups->free_first[i]; j < groups->free_first[i + 1]; j++) {
             const double *x = groups->packed + j * n_points;
-            double value = d[groups->free_column[j]], *to = groups->layer + i;
+            double value = d[groups->free_column[j]];
 
             for (int64_t p = 0; p < n_points && value != 0; p++)
-                to[p * groups->space->n_out] += sizes ? fabs(x[p] * value) : x[p] * value;
+                sum[p] += sizes ? fabs(x[p] * value) : x[p] * value;
         }
+        for (int64_t p = 0; p < n_points; p++)
+            groups->layer[p * groups->space->n_out + i] = sum[p];
+    }
 }
 
 /* layer = X D', D the weights' part of d; with the sizes of all entries if `sizes`. */

@@ -47,7 +47,7 @@ typedef struct nm_groups {
     double *x;       /* [n_points x n_in] */
     double *x_sizes; /* |x| */
     double *g;       /* [m x width] */
-    double *matrix;  /* scratch: [n_out x n_in], if direct [NM_STRIP x n_in], if sparse [n_free] */
+    double *matrix;  /* scratch: [n_out x n_in], if direct [NM_STRIP x n_in], if sparse: a few */
     /* Where few weights are free (sparse): the inputs they meet, weight after weight. */
     bool sparse;
     int64_t n_free;

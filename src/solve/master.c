@@ -21,7 +21,8 @@ struct nm_master {
     int64_t n_possible; /* the first n_possible rows are not such rows */
 };
 
-static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_ipm};
+static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_sift,
+                                                   &nm_master_ipm};
 
 static const nm_master_kind *choose(const nm_master_spec *spec, nm_solver solver)
 {

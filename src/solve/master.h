@@ -62,6 +62,7 @@ typedef struct nm_master_kind {
 
 extern const nm_master_kind nm_master_clp;        /* l1, linf, linf+l1n; any bounds and terms */
 extern const nm_master_kind nm_master_active_set; /* l2 (dual least-distance active set) */
+extern const nm_master_kind nm_master_sift;       /* linf, linf+l1n with factors, many columns */
 extern const nm_master_kind nm_master_ipm;        /* linf, linf+l1n, l1: dense interior point */
 
 /** Opens the solver asked for (AUTO: the best that can). NM_E_ARG if it cannot solve the spec. */
