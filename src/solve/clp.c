@@ -77,6 +77,7 @@ static nm_status report_solution(clp_solver *s, nm_master_result *out, nm_err *e
         out->outcome = NM_MASTER_SOLVED;
         out->d = s->d;
         out->y = s->y;
+        out->x = s->x;
     }
 done:
     return rc;

@@ -17,7 +17,10 @@
 #include <omp.h>
 #endif
 
-enum { POINTS = 8 }; /* points p whose T are at hand at a time */
+enum {
+    POINTS = 8, /* points p whose T are at hand at a time, */
+    OUTPUTS = 8 /* and outputs, while these are made */
+};
 
 typedef struct job {
     const nm_groups *a, *b;
@@ -34,7 +37,7 @@ typedef struct bench {
     double *t;      /* of each of some points: [b->n_points x n_out], uniform: [b->n_points] */
     double *bent;   /* [b->m x width] */
     double *block;  /* [most rows of a point of a x b->m] */
-    double *corner; /* [b->n_points x POINTS] */
+    double *corner; /* [OUTPUTS x b->n_points x POINTS] */
 } bench;
 
 static int64_t most_rows(const nm_groups *groups)
@@ -72,31 +75,41 @@ static void multiply_inputs(const job *j, const bench *w, const double *x, int64
     }
 }
 
-/* T of points p .. p + count - 1 of a with all of b, one after the other in t: from the free
- * weights alone. Both lists have packed inputs of the same weights. */
+/* T of output i for points p .. p + count - 1 of a with all of b, [b->n_points x count], from the
+ * free weights alone. Both lists have packed inputs of the same weights. */
+static void multiply_free_input(const job *j, const bench *w, int64_t p, int64_t count, int64_t i,
+                                double *out)
+{
+    int64_t n_a = j->a->n_points, n_b = j->b->n_points;
+    int64_t first = j->b->free_first[i], free = j->b->free_first[i + 1] - first;
+
+    if (free == 0) {
+        memset(out, 0, (size_t)(n_b * count) * sizeof *out);
+        return;
+    }
+    for (int64_t k = 0; k < free; k++)
+        for (int64_t c = 0; c < count; c++)
+            w->strip[k * count + c] =
+                j->weight[first + k] * j->a->packed[(first + k) * n_a + p + c];
+    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n_b, (int)count, (int)free, 1,
+                j->b->packed + first * n_b, (int)n_b, w->strip, (int)count, 0, out, (int)count);
+}
+
+/* T of all outputs, one point after the other, into t. Some outputs at a time, so that t is written
+ * in stretches. */
 static void multiply_free_inputs(const job *j, const bench *w, int64_t p, int64_t count)
 {
-    const nm_factor_space *space = j->b->space;
-    int64_t n_a = j->a->n_points, n_b = j->b->n_points, size = n_b * space->n_out;
+    int64_t n_out = j->b->space->n_out, n_b = j->b->n_points;
 
-    for (int64_t i = 0; i < space->n_out; i++) {
-        int64_t first = j->b->free_first[i], free = j->b->free_first[i + 1] - first;
+    for (int64_t first = 0; first < n_out; first += OUTPUTS) {
+        int64_t outputs = n_out - first < OUTPUTS ? n_out - first : OUTPUTS;
 
-        for (int64_t c = 0; c < count && free == 0; c++)
-            for (int64_t q = 0; q < n_b; q++)
-                w->t[c * size + q * space->n_out + i] = 0;
-        if (free == 0)
-            continue;
-        for (int64_t k = 0; k < free; k++)
-            for (int64_t c = 0; c < count; c++)
-                w->strip[k * count + c] =
-                    j->weight[first + k] * j->a->packed[(first + k) * n_a + p + c];
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n_b, (int)count, (int)free, 1,
-                    j->b->packed + first * n_b, (int)n_b, w->strip, (int)count, 0, w->corner,
-                    (int)count);
+        for (int64_t i = 0; i < outputs; i++)
+            multiply_free_input(j, w, p, count, first + i, w->corner + i * n_b * count);
         for (int64_t c = 0; c < count; c++)
             for (int64_t q = 0; q < n_b; q++)
-                w->t[c * size + q * space->n_out + i] = w->corner[q * count + c];
+                for (int64_t i = 0; i < outputs; i++)
+                    w->t[(c * n_b + q) * n_out + first + i] = w->corner[(i * n_b + q) * count + c];
     }
 }
 
@@ -195,7 +208,7 @@ static int64_t work_of(const job *j)
 static nm_status run(int threads, const job *j, nm_err *err)
 {
     const nm_factor_space *space = j->a->space;
-    int64_t each = NM_STRIP * space->n_in + POINTS * j->b->n_points +
+    int64_t each = NM_STRIP * space->n_in + OUTPUTS * POINTS * j->b->n_points +
                    (j->b->sparse ? POINTS : 1) * j->b->n_points * space->n_out +
                    j->b->m * (nm_factor_width(space) + most_rows(j->a));
     double *memory;

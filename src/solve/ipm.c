@@ -359,6 +359,7 @@ static nm_status try_answer(ipm_solver *s, nm_master_result *out, nm_err *err)
         out->outcome = NM_MASTER_SOLVED;
         out->d = s->d;
         out->y = s->y;
+        out->x = s->x;
     }
 done:
     return rc;

@@ -22,7 +22,7 @@ struct nm_master {
 };
 
 static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_sift,
-                                                   &nm_master_ipm};
+                                                   &nm_master_columns, &nm_master_ipm};
 
 static const nm_master_kind *choose(const nm_master_spec *spec, nm_solver solver)
 {

@@ -42,6 +42,7 @@ typedef struct nm_master_result {
                            1e-9 * nm_row_scale(r, d); NULL unless SOLVED */
     const double *y;    /* [m] multipliers >= 0 of the rows: dual solution, or proof of
                            infeasibility; NULL if FAILED */
+    const double *x;    /* [n_terms] multipliers of the terms, where the solver has them */
     double objective;   /* norm(v) at d, recomputed from d */
     double lower_bound; /* of the optimum over the rows so far, from a dual point */
     int64_t iterations;
@@ -63,6 +64,7 @@ typedef struct nm_master_kind {
 extern const nm_master_kind nm_master_clp;        /* l1, linf, linf+l1n; any bounds and terms */
 extern const nm_master_kind nm_master_active_set; /* l2 (dual least-distance active set) */
 extern const nm_master_kind nm_master_sift;       /* linf, linf+l1n with factors, many columns */
+extern const nm_master_kind nm_master_columns;    /* l1 with factors, many columns */
 extern const nm_master_kind nm_master_ipm;        /* linf, linf+l1n, l1: dense interior point */
 
 /** Opens the solver asked for (AUTO: the best that can). NM_E_ARG if it cannot solve the spec. */

@@ -82,6 +82,7 @@ nm_status nm_subset_make(const nm_master_spec *spec, const nm_rows *rows,
     subset->rows = (nm_rows){.n = subset->spec.n,
                              .m = rows->m,
                              .h = rows->h,
+                             .size = rows->size, /* of the full rows: near enough for scales */
                              .factors = moved_to(&rows->factors, &subset->space)};
     NM_TRY(nm_groups_make(&subset->rows.factors, NULL, NULL, &subset->rows.groups, err));
     if (spec->n_terms > 0) {
