@@ -144,6 +144,7 @@ typedef struct run {
     nm_master_outcome outcome;
     double seconds;
     nm_program_figures figures;
+    nm_err err; /* unless done */
 } run;
 
 /* @param all  every label row at once */
@@ -154,7 +155,6 @@ static run solve(const problem *p, const bench_case *c, nm_norm norm, nm_solver 
     int64_t n_scores = nm_net_n_out(p->net), n = 0, added;
     nm_row_id *rows = bench_alloc(p->points.n * n_scores, sizeof *rows);
     nm_program *program = NULL;
-    nm_err err = {0};
     run r = {.seconds = bench_processor()};
 
     opts.norm = norm;
@@ -169,9 +169,9 @@ static run solve(const problem *p, const bench_case *c, nm_norm norm, nm_solver 
             if (k != p->demand.target[i])
                 rows[n++] = (nm_row_id){.kind = NM_ROW_LABEL, .point = i, .k = k};
     nm_ctx_set_time_limit(p->ctx, limit);
-    r.done = nm_program_open(p->ctx, p->tail, &p->demand, &how, &program, &err) == NM_OK &&
-             nm_program_add(program, rows, n, &added, &err) == NM_OK &&
-             nm_program_solve(program, &r.outcome, &err) == NM_OK;
+    r.done = nm_program_open(p->ctx, p->tail, &p->demand, &how, &program, &r.err) == NM_OK &&
+             nm_program_add(program, rows, n, &added, &r.err) == NM_OK &&
+             nm_program_solve(program, &r.outcome, &r.err) == NM_OK;
     if (r.done)
         r.figures = nm_program_report(program);
     nm_program_close(program);
@@ -201,7 +201,7 @@ static void print_ours(const problem *p, const bench_case *c, size_t norm, const
         (void)printf("%s after %.2f s",
                      r->outcome == NM_MASTER_INFEASIBLE ? "infeasible" : "failed", r->seconds);
     else
-        (void)printf("> %.2f s", r->seconds);
+        (void)printf("> %.2f s (%s)", r->seconds, r->err.text);
 }
 
 static void print_clp(const run *ours, const run *clp)
