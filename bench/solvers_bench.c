@@ -1,7 +1,7 @@
 /* One repair program at the original network, lazy rows and our solver against CLP.
  *
  *     solvers_bench [--case NAME] [--points N] [--norm NORM] [--clp-limit S] [--time-limit S]
- *                   [--threads N]
+ *                   [--threads N] [--log]
  *
  * Label rows of misclassified points, later activations held (aprnn: all pins) on small networks
  * and let go on AlexNet's fc layers, margin as in the case table. CLP gets every row at once (its
@@ -63,6 +63,8 @@ static const struct {
 } norms[] = {
     {NM_NORM_LINF_L1N, "linf+l1n"}, {NM_NORM_LINF, "linf"}, {NM_NORM_L1, "l1"}, {NM_NORM_L2, "l2"}};
 
+static bool log_lines; /* --log: what the solvers say, with processor times */
+
 /* What both solvers get. */
 typedef struct problem {
     nm_ctx *ctx;
@@ -103,10 +105,21 @@ static nm_points wrong_points(nm_ctx *ctx, const nm_net *net, const bench_case *
     return wrong;
 }
 
+static void log_line(void *user, nm_log_level level, const char *line)
+{
+    (void)level;
+    (void)fprintf(stderr, "%9.2f s  %s\n", bench_processor() - *(double *)user, line);
+}
+
 static problem open_problem(const bench_case *c, int threads)
 {
+    static double start;
     problem p = {.ctx = bench_ctx(threads)};
     nm_err err = {0};
+
+    start = bench_processor();
+    if (log_lines)
+        nm_ctx_set_log(p.ctx, log_line, &start);
 
     p.net = bench_net(p.ctx, c->net);
     p.points = wrong_points(p.ctx, p.net, c);
@@ -252,9 +265,10 @@ int main(int argc, char **argv)
     double clp_limit = bench_option(argc, argv, "--clp-limit", 60);
     int threads = (int)bench_option(argc, argv, "--threads", 1);
 
+    log_lines = bench_flag(argc, argv, "--log");
     if (threads < 1 || !(limit > 0) || !(clp_limit >= 0)) {
         (void)fprintf(stderr, "usage: solvers_bench [--case NAME] [--norm NORM] [--clp-limit S] "
-                              "[--time-limit S] [--threads N]\n");
+                              "[--time-limit S] [--threads N] [--log]\n");
         return 2;
     }
     (void)printf("%-20s %9s %-9s %5s %3s %12s %7s %10s %9s\n", "case", "unknowns", "norm", "rows",

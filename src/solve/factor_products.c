@@ -75,12 +75,12 @@ static void multiply_inputs(const job *j, const bench *w, const double *x, int64
     }
 }
 
-/* T of output i for points p .. p + count - 1 of a with all of b, [b->n_points x count], from the
- * free weights alone. Both lists have packed inputs of the same weights. */
-static void multiply_free_input(const job *j, const bench *w, int64_t p, int64_t count, int64_t i,
-                                double *out)
+/* T of output i for points p .. p + count - 1 of a with those of b from `start` on, [those x
+ * count], from the free weights alone. Both lists have packed inputs of the same weights. */
+static void multiply_free_input(const job *j, const bench *w, int64_t p, int64_t count,
+                                int64_t start, int64_t i, double *out)
 {
-    int64_t n_a = j->a->n_points, n_b = j->b->n_points;
+    int64_t n_a = j->a->n_points, n_b = j->b->n_points - start;
     int64_t first = j->b->free_first[i], free = j->b->free_first[i + 1] - first;
 
     if (free == 0) {
@@ -92,20 +92,22 @@ static void multiply_free_input(const job *j, const bench *w, int64_t p, int64_t
             w->strip[k * count + c] =
                 j->weight[first + k] * j->a->packed[(first + k) * n_a + p + c];
     cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n_b, (int)count, (int)free, 1,
-                j->b->packed + first * n_b, (int)n_b, w->strip, (int)count, 0, out, (int)count);
+                j->b->packed + first * j->b->n_points + start, (int)j->b->n_points, w->strip,
+                (int)count, 0, out, (int)count);
 }
 
 /* T of all outputs, one point after the other, into t. Some outputs at a time, so that t is written
  * in stretches. */
 static void multiply_free_inputs(const job *j, const bench *w, int64_t p, int64_t count)
 {
-    int64_t n_out = j->b->space->n_out, n_b = j->b->n_points;
+    int64_t start = j->lower ? p : 0;
+    int64_t n_out = j->b->space->n_out, n_b = j->b->n_points - start;
 
     for (int64_t first = 0; first < n_out; first += OUTPUTS) {
         int64_t outputs = n_out - first < OUTPUTS ? n_out - first : OUTPUTS;
 
         for (int64_t i = 0; i < outputs; i++)
-            multiply_free_input(j, w, p, count, first + i, w->corner + i * n_b * count);
+            multiply_free_input(j, w, p, count, start, first + i, w->corner + i * n_b * count);
         for (int64_t c = 0; c < count; c++)
             for (int64_t q = 0; q < n_b; q++)
                 for (int64_t i = 0; i < outputs; i++)
@@ -143,9 +145,9 @@ static void multiply_point(const job *j, const bench *w, int64_t p)
     int64_t place = j->b->first[start], count = j->b->m - place;
 
     if (j->b->sparse) {
-        int64_t n_out = j->b->space->n_out;
+        int64_t first = j->lower ? p - p % POINTS : 0, each = j->b->n_points - first;
 
-        bend_rows(j, w, start, w->t + (p % POINTS * j->b->n_points + start) * n_out);
+        bend_rows(j, w, start, w->t + (p % POINTS * each + start - first) * j->b->space->n_out);
     } else {
         multiply_inputs(j, w, j->a->x + p * j->a->space->n_in, start);
         bend_rows(j, w, start, w->t);

@@ -49,13 +49,15 @@ static const double *scale_columns(const nm_ipm *ipm, const double *values, bool
 
 void nm_ipm_times(const nm_ipm *ipm, const double *coords, double *out)
 {
+    const double *d = scale_columns(ipm, coords, false);
+
     if (has_factors(ipm)) {
-        nm_groups_times(ipm->threads, false, &ipm->groups, scale_columns(ipm, coords, false), out);
+        nm_groups_times(ipm->threads, false, &ipm->groups, d, out);
     } else {
-        nm_dense_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, coords, out);
+        nm_dense_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, d, out);
         for (int64_t r = 0; r < ipm->m; r++)
             out[r] *= ipm->scale[r];
-        nm_dense_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, coords, out + ipm->m);
+        nm_dense_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, d, out + ipm->m);
     }
     for (int64_t k = 0; k < ipm->n_terms; k++)
         out[ipm->m + k] -= coords[ipm->n + k];
@@ -121,7 +123,8 @@ static void pack_panel(const nm_ipm *ipm, int64_t block, panel *p)
             p->row[p->count++] = i;
     }
     for (int64_t j = 0; j < p->width; j++)
-        root[j] = sqrt(ipm->theta[p->first + j]);
+        root[j] =
+            sqrt(ipm->theta[p->first + j]) * (ipm->reduced ? ipm->reduced->scale[p->first + j] : 1);
 #pragma omp parallel for schedule(static) num_threads(ipm->threads) if (p->count > 1000)
     for (int64_t i = 0; i < p->count; i++) {
         const double *a = row_or_term(ipm, p->row[i]) + p->first;

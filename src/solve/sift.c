@@ -442,17 +442,19 @@ static double search_line(sift *s)
     return best;
 }
 
-/* One round of sampling. *flips = columns that changed class, n if it did not gain. */
+/* One round of sampling. *flips, of the last round, becomes columns that changed class, n if it did
+ * not gain. */
 static nm_status sample_round(sift *s, int64_t *flips, nm_err *err)
 {
     double move, before = s->now.value;
+    int64_t before_flips = *flips;
     bool ok;
     nm_status rc = NM_OK;
 
     *flips = s->spec->n;
     measure_columns(s);
     draw(s);
-    NM_TRY(solve_part(s, 1e-4, &ok, err));
+    NM_TRY(solve_part(s, before_flips > s->spec->n / 200 ? 1e-3 : 1e-4, &ok, err));
     if (ok) {
         NM_TRY(quantile(s, 0.9, size_of_move, &move, err));
         *flips = count_flips(s, false);

@@ -1,5 +1,6 @@
 /* Some of the columns of a program whose rows are outer products, as a program of its own. Rows and
- * terms keep their factors; the space frees fewer weights. */
+ * terms keep their factors, and the space frees fewer weights; where few rows meet few columns they
+ * are written out instead, for their products cost less then. */
 #ifndef NM_SOLVE_SUBSET_H
 #define NM_SOLVE_SUBSET_H
 
@@ -10,6 +11,8 @@ typedef struct nm_subset {
     int64_t *column;     /* [spec.n] which unknown of the full program */
     nm_master_spec spec; /* norm, gap, bounds, terms */
     nm_rows rows;        /* h and factors are lent from the full rows */
+    double *terms;       /* written out */
+    int64_t *weight;     /* [spec.n - extras] weight behind each column */
     nm_factor_space space;
     int64_t *map, *extra; /* of the space */
     nm_factors term_factors;
