@@ -62,9 +62,13 @@ typedef struct sift {
     int64_t iterations;
 } sift;
 
+/* Below, all columns at once are as fast. */
+enum { FEW = 20000 };
+
 static bool can(const nm_master_spec *spec)
 {
-    return spec->space && (spec->norm == NM_NORM_LINF || spec->norm == NM_NORM_LINF_L1N);
+    return spec->space && spec->n >= FEW &&
+           (spec->norm == NM_NORM_LINF || spec->norm == NM_NORM_LINF_L1N);
 }
 
 /* -- memory ----------------------------------------------------------------------------------- */
@@ -442,8 +446,8 @@ static double search_line(sift *s)
     return best;
 }
 
-/* One round of sampling. *flips, of the last round, becomes columns that changed class, n if it did
- * not gain. */
+/* One round of sampling. *flips, of the last round, becomes the number of columns that changed
+ * class, n if there was no answer. */
 static nm_status sample_round(sift *s, int64_t *flips, nm_err *err)
 {
     double move, before = s->now.value;
@@ -552,10 +556,10 @@ done:
 
 /* -- the driver ------------------------------------------------------------------------------- */
 
-/* All columns at once cost less, or a sample would hold most of them. */
+/* A sample would hold many of the columns. */
 static bool is_small(const sift *s)
 {
-    return s->spec->n < 20000 || 4 * s->sample > s->spec->n;
+    return 4 * s->sample > s->spec->n;
 }
 
 static nm_status solve_full(sift *s, nm_master_result *out, nm_err *err)
@@ -605,7 +609,7 @@ static nm_status solve(void *state, nm_master_result *out, nm_err *err)
     nm_status rc = NM_OK;
 
     *out = (nm_master_result){.outcome = NM_MASTER_FAILED};
-    if (s->given_up || s->spec->n < 20000 || s->rows->m == 0) {
+    if (s->given_up || s->rows->m == 0) {
         rc = solve_full(s, out, err);
         goto done;
     }
