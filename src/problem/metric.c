@@ -17,7 +17,7 @@ struct build {
     nm_tape *at, *adjoint;
     double *vectors; /* scratch: u or g of a chunk */
     int64_t n_scores, chunk;
-    int64_t draws; /* seeds a point: all classes, or so many drawn */
+    int64_t draws;         /* seeds a point: all classes, or so many drawn */
 };
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -87,8 +87,8 @@ static nm_status add_seen(struct build *b, nm_err *err)
         const nm_edit *e = &b->edits->at[i];
 
         NM_TRY(nm_edit_see(b->ctx, b->edits, i, b->at, 0, b->at->n, b->vectors, err));
-        NM_TRY(
-            nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, b->at->n * e->form.places, err));
+        NM_TRY(nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, b->at->n * e->form.places,
+                             err));
     }
 done:
     return rc;
@@ -208,7 +208,8 @@ static nm_status finish_moments(struct build *b, nm_err *err)
     for (int i = 0; i < m->n; i++) {
         double points = (double)m->n_points, places = (double)b->edits->at[i].form.places;
 
-        m->damping_in[i] = absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], points));
+        m->damping_in[i] =
+            absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], points));
         m->damping_out[i] =
             absolute(b->opts->damping_out, nm_moment_scale(m->emitted[i], points * places));
         NM_TRY(nm_moment_finish(b->ctx, m->seen[i], points, m->damping_in[i], err));
@@ -244,6 +245,32 @@ done:
     nm_tape_free(b.at);
     nm_tape_free(b.adjoint);
     nm_free(b.vectors);
+    return rc;
+}
+
+nm_status nm_metric_solve(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric, int b,
+                          const double *a, int64_t n, double *out, nm_err *err)
+{
+    const nm_edit *e = &edits->at[b];
+    int64_t n_out = e->form.n_out, width = e->width, size = n_out * width;
+    double *turned = NULL, *half = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&turned, (size_t)(n * size), sizeof *turned, err));
+    NM_TRY(nm_alloc(&half, (size_t)(n * size), sizeof *half, err));
+    NM_TRY(nm_moment_solve(ctx, metric->seen[b], a, n * n_out, half, err));
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < n_out; i++)
+            for (int64_t k = 0; k < width; k++)
+                turned[r * size + k * n_out + i] = half[r * size + i * width + k];
+    NM_TRY(nm_moment_solve(ctx, metric->emitted[b], turned, n * width, half, err));
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < n_out; i++)
+            for (int64_t k = 0; k < width; k++)
+                out[r * size + i * width + k] = half[r * size + k * n_out + i];
+done:
+    nm_free(turned);
+    nm_free(half);
     return rc;
 }
 

@@ -22,7 +22,7 @@ typedef struct nm_metric {
     nm_moment **emitted; /* [edits->n] G */
     int n;
     double *damping_in, *damping_out; /* [n] absolute */
-    int64_t n_points, n_curvatures;   /* points used for S, vectors used for G */
+    int64_t n_points, n_curvatures; /* points used for S, vectors used for G */
 } nm_metric;
 
 typedef struct nm_metric_opts {
@@ -35,5 +35,9 @@ typedef struct nm_metric_opts {
 nm_status nm_metric_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd *reference,
                         const nm_metric_opts *opts, nm_metric **out, nm_err *err);
 void nm_metric_free(nm_metric *metric);
+
+/** out = G^-1 A S^-1 for `n` matrices A [n_out x width] of layer b. */
+nm_status nm_metric_solve(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric, int b,
+                          const double *a, int64_t n, double *out, nm_err *err);
 
 #endif

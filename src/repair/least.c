@@ -65,7 +65,8 @@ static nm_status open_least(const nm_ctx *ctx, const nm_tail *tail, const nm_dem
 
     *state = NULL;
     NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
-    *s = (least){.ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
+    *s = (least){
+        .ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
     NM_TRY(nm_alloc(&s->base, n, sizeof *s->base, err));
     if (opts->base)
         memcpy(s->base, opts->base, n * sizeof *s->base);
@@ -141,7 +142,8 @@ static nm_status add_fresh(least *s, const nm_row_id *rows, int64_t n, nm_err *e
     if (s->moved_base && (!s->shift || s->shift->n != s->tail->at->n))
         NM_TRY(tangents(s, s->base, &s->shift, err));
     for (int64_t r = 0; r < n; r++) {
-        s->wanted[first + r] = rows[r].kind == NM_ROW_LABEL ? s->demand->margin[rows[r].point] : 0;
+        s->wanted[first + r] =
+            rows[r].kind == NM_ROW_LABEL ? s->demand->margin[rows[r].point] : 0;
         h[r] = s->wanted[first + r] - s->value[first + r];
         if (s->moved_base)
             h[r] -= nm_row_tangent(s->tail, s->demand, &rows[r], s->shift);
@@ -243,7 +245,8 @@ static nm_status add_bounds(least *s, int64_t *added, nm_err *err)
     NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
     NM_TRY(make_room(s, first + n, err));
     for (int64_t i = 0; i < n; i++) {
-        nm_row_id row = {.kind = list[i].upper ? NM_ROW_UPPER : NM_ROW_LOWER, .k = list[i].unknown};
+        nm_row_id row = {.kind = list[i].upper ? NM_ROW_UPPER : NM_ROW_LOWER,
+                         .k = list[i].unknown};
         int64_t r = first + *added;
 
         if (nm_row_set_has(&s->rows, &row))
@@ -398,6 +401,22 @@ done:
     return rc;
 }
 
+static void retarget(void *state)
+{
+    least *s = state;
+
+    for (int64_t r = 0; r < s->rows.n; r++) {
+        const nm_row_id *row = &s->rows.at[r];
+
+        if (row->kind != NM_ROW_LABEL)
+            continue;
+        double wanted = s->demand->margin[row->point];
+
+        s->gram.h[r] += (wanted - s->wanted[r]) * s->gram.scale[r];
+        s->wanted[r] = wanted;
+    }
+}
+
 /* -- results ------------------------------------------------------------------------------- */
 
 static const double *delta(const void *state)
@@ -461,6 +480,7 @@ const nm_engine nm_engine_least = {.open = open_least,
                                    .close = close_least,
                                    .add = add,
                                    .solve = solve,
+                                   .retarget = retarget,
                                    .delta = delta,
                                    .report = report,
                                    .rows = rows,

@@ -7,8 +7,11 @@
 
 #include "base/mem.h"
 #include "repair/misses.h"
+#include "repair/refine.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
+enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
+enum { PATIENT_TRIES = 10 }; /* before neurons are pinned whose flips cost little, too */
 
 /* -- opening ----------------------------------------------------------------------------- */
 
@@ -31,6 +34,12 @@ static int64_t n_scores(const nm_search *s)
     return s->net->values[s->net->scores].size;
 }
 
+/* A keep point has to stay right, no more: a little above what float32 could turn around. */
+static double keep_margin(double gap, float score)
+{
+    return fmin(0.5 * gap, 1e-3 * (1 + fabs((double)score)));
+}
+
 /* Keep points that are wrong from the start are not bound to anything. */
 static nm_status open_keep(nm_search *s, nm_err *err)
 {
@@ -47,7 +56,8 @@ static nm_status open_keep(nm_search *s, nm_err *err)
         double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
-        s->keep_margin[p] = gap > 0 ? gap : -INFINITY;
+        s->keep_margin[p] = gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]])
+                                    : -INFINITY;
     }
 done:
     nm_free(scores);
@@ -63,15 +73,15 @@ static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *e
                            .damping_out = s->opts->damping_out,
                            .seed = s->opts->seed};
     bool shared = data->reference_x == data->keep_x && data->n_reference == data->n_keep && s->keep;
-    nm_crowd *crowd = NULL;
     nm_status rc = NM_OK;
 
-    if (!shared)
-        NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference, &crowd,
-                            err));
-    NM_TRY(nm_metric_new(s->ctx, s->edits, shared ? s->keep : crowd, &opts, &s->metric, err));
+    if (shared)
+        s->crowd = s->keep;
+    else
+        NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
+                            &s->crowd, err));
+    NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
 done:
-    nm_crowd_free(crowd);
     return rc;
 }
 
@@ -82,9 +92,8 @@ static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err 
 
     NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
     if (function && !s->edits)
-        NM_THROW(err, NM_E_ARG,
-                 "the function norm measures whole dense and convolution layers "
-                 "without groups; expected such a layer and no mask");
+        NM_THROW(err, NM_E_ARG, "the function norm measures whole dense and convolution layers "
+                                "without groups; expected such a layer and no mask");
     if (function)
         NM_TRY(open_metric(s, data, err));
     s->engine = &nm_engine_explicit;
@@ -137,6 +146,8 @@ void nm_search_close(nm_search *s)
     if (!s)
         return;
     nm_tail_free(s->active);
+    if (s->crowd != s->keep)
+        nm_crowd_free(s->crowd);
     nm_crowd_free(s->keep);
     nm_forms_free(s->forms);
     nm_metric_free(s->metric);
@@ -292,19 +303,75 @@ static nm_status keep_seed_rows(nm_search *s, const void *program, nm_err *err)
 /* What a solve-and-check loop came to. */
 enum verdict { ACCEPTED, INFEASIBLE, STUCK };
 
-/* Solves, checks by true forward evaluation, adds what was broken (keep points; pins where
-   wanted), until accepted or nothing more can be added. */
+/* Programs may ask for more than is needed: points that have `margins` are no misses. */
+static void judge_by(nm_misses *m, const nm_search *s, const double *margins)
+{
+    int64_t n = 0;
+
+    m->worst = 0;
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+        double missing = m->shortfall[p] - (s->demand.margin[p] - margins[p]);
+
+        m->shortfall[p] = fmax(missing, 0);
+        m->worst = fmax(m->worst, missing);
+        if (missing > 0)
+            m->repair[n++] = p;
+    }
+    m->n_repair = n;
+}
+
+/* The margins of the first n active points; keep points that came since have theirs. */
+static void restore_margins(nm_search *s, const double *margins, int64_t n)
+{
+    if (margins)
+        memcpy(s->demand.margin, margins, (size_t)n * sizeof *margins);
+    for (int64_t p = 0; p < s->n_keep; p++)
+        if (s->keep_slot[p] >= n)
+            s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
+}
+
+/* Points that miss by little are asked for a little more: cheaper than pins. The others stay in the
+   list of misses: their neurons have to be held. */
+static bool ask_more(nm_search *s, void *program, nm_misses *m)
+{
+    const double little = 0.1;
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+
+        if (m->shortfall[p] < little * s->demand.margin[p])
+            s->demand.margin[p] += 1.2 * m->shortfall[p];
+        else
+            m->repair[n++] = p;
+    }
+    bool raised = n < m->n_repair;
+
+    m->n_repair = n;
+    s->engine->retarget(program);
+    return raised;
+}
+
+/* Solves, checks by true forward evaluation, adds what was broken (keep points; higher margins or
+   pins where wanted), until accepted or nothing more can be added. The misses are counted against
+   the margins at the start, which the caller restores. */
 static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_tries,
                                  enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_misses m = {0};
+    double *margins = NULL, least_total = INFINITY;
+    int64_t n_margins = s->active->at->n;
+    int patience = PATIENCE;
 
     *verdict = STUCK;
     NM_TRY(nm_misses_new(s, &m, err));
+    NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     for (int i = 0; i < max_tries; i++) {
         nm_master_outcome outcome;
         int64_t promoted, pinned = 0;
+        bool raised = false;
 
         NM_TRY(s->engine->solve(program, &outcome, err));
         if (outcome != NM_MASTER_SOLVED) {
@@ -313,20 +380,29 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         }
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
+        judge_by(&m, s, margins);
         nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
                (long long)m.n_repair, (long long)m.n_keep);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
         }
+        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
+        least_total = fmin(least_total, m.total);
+        if (pin && patience < 0)
+            break;
+        if (pin && s->engine->retarget && i < PATIENT_TRIES)
+            raised = ask_more(s, program, &m);
         if (pin)
             NM_TRY(pin_flips(s, program, &m, &pinned, err));
         NM_TRY(promote(s, &m, &promoted, err));
-        if (promoted + pinned == 0)
+        if (promoted + pinned == 0 && !raised)
             break;
     }
 done:
+    restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
+    nm_free(margins);
     return rc;
 }
 
@@ -384,28 +460,27 @@ done:
 
 /* -- accumulated steps ------------------------------------------------------------------- */
 
-/* Asks a little more of points that keep missing, so that the steps do not end just short. */
-static void raise_working_margins(nm_search *s, const nm_misses *m, double worst)
-{
-    for (int64_t i = 0; i < m->n_repair; i++)
-        s->demand.margin[m->repair[i]] += 0.1 * worst;
-    for (int64_t i = 0; i < m->n_keep; i++) {
-        int64_t slot = s->keep_slot[m->keep[i]];
+/* Steps ask a little more than is needed, so that they do not end just short of it; of points that
+   keep missing, more than they missed by. */
+static const double working_reserve = 1.03;
 
-        if (slot >= 0)
-            s->demand.margin[slot] += 0.1 * worst;
+static void raise_working_margins(nm_search *s, const nm_misses *m)
+{
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+
+        s->demand.margin[p] += 0.5 * m->shortfall[p];
     }
 }
 
 /* One accumulated step from s->delta; false through *moved when the linearised program has no
-   solution. A step that made more points wrong is halved until it does not (or is tiny). */
+   solution. A step that brought no progress is halved until it does (or is tiny). */
 static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
 {
     nm_status rc = NM_OK;
     void *program = NULL;
     nm_master_outcome outcome;
-    double *from = NULL;
-    int64_t before = m->n_repair + m->n_keep;
+    double *from = NULL, before = m->total;
     size_t n = (size_t)s->params->n;
 
     *moved = false;
@@ -419,7 +494,7 @@ static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
     *moved = true;
     take_solution(s, program);
     NM_TRY(nm_misses_find(s, s->delta, m, err));
-    for (int halving = 0; halving < 4 && m->n_repair + m->n_keep > before; halving++) {
+    for (int halving = 0; halving < 4 && !(m->total < before); halving++) {
         for (size_t i = 0; i < n; i++)
             s->delta[i] = 0.5 * (s->delta[i] + from[i]);
         NM_TRY(nm_misses_find(s, s->delta, m, err));
@@ -433,6 +508,7 @@ done:
 
 static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
 {
+    enum { PATIENT_STEPS = 8 };
     nm_status rc = NM_OK;
     nm_misses m = {0};
     double *margins = NULL; /* what was asked; the steps work with a little more */
@@ -445,21 +521,21 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
     NM_TRY(nm_misses_find(s, s->delta, &m, err));
     for (int i = 0; i < MAX_STEPS && m.n_repair + m.n_keep > 0; i++) {
         NM_TRY(promote(s, &m, &promoted, err));
+        for (int64_t p = 0; i == 0 && p < s->n_repair; p++)
+            s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, &m, &moved, err));
-        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep);
+        judge_by(&m, s, margins);
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g", i + 1,
+               (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
-        raise_working_margins(s, &m, fmax(m.worst, 1e-3));
+        if (i >= PATIENT_STEPS)
+            raise_working_margins(s, &m);
     }
     if (m.n_repair + m.n_keep == 0)
         *verdict = ACCEPTED;
 done:
-    if (margins)
-        memcpy(s->demand.margin, margins, (size_t)n_margins * sizeof *margins);
-    for (int64_t p = 0; p < s->n_keep; p++)
-        if (s->keep_slot[p] >= n_margins)
-            s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
+    restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
     nm_free(margins);
     return rc;
@@ -565,6 +641,60 @@ static nm_status from_reference(nm_search *s, enum verdict *verdict, nm_err *err
     return rc;
 }
 
+/* Less drift for the same margins; an answer that does not keep them, or drifts more after all, is
+   taken back. */
+static nm_status refine(nm_search *s, nm_err *err)
+{
+    nm_refine_report report;
+    double *answer = NULL;
+    nm_program_figures figures = s->figures;
+    enum verdict verdict;
+    size_t n = (size_t)s->params->n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_memdup(&answer, s->delta, n, sizeof *answer, err));
+    NM_TRY(nm_refine(s, &report, err));
+    if (report.evaluations == 0)
+        goto done;
+    NM_TRY(accumulate(s, &verdict, err));
+    if (verdict == ACCEPTED && report.drift_after < report.drift_before) {
+        s->refined = report;
+        s->figures.objective = s->figures.lower_bound = NAN; /* no program's optimum any more */
+    } else {
+        memcpy(s->delta, answer, n * sizeof *answer);
+        s->figures = figures;
+    }
+done:
+    nm_free(answer);
+    return rc;
+}
+
+/* Margins have grown a little since the last answer: a small step from there, where there is no
+   program whose optimum could be kept. */
+static nm_status from_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = accumulate(s, verdict, err);
+
+    s->figures.objective = s->figures.lower_bound = NAN;
+    return rc;
+}
+
+static nm_status find_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (s->reference && !s->answered)
+        NM_TRY(from_reference(s, verdict, err));
+    if (*verdict != ACCEPTED)
+        NM_TRY(at_original(s, false, verdict, err));
+    if (*verdict != ACCEPTED && !is_exact(s))
+        NM_TRY(beyond_original(s, verdict, err));
+    if (*verdict == ACCEPTED && s->metric && s->opts->refine != NM_REFINE_OFF)
+        NM_TRY(refine(s, err));
+done:
+    return rc;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -572,12 +702,12 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 
     s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
-    if (s->reference)
-        NM_TRY(from_reference(s, &verdict, err));
+    if (s->answered)
+        NM_TRY(from_answer(s, &verdict, err));
     if (verdict != ACCEPTED)
-        NM_TRY(at_original(s, false, &verdict, err));
-    if (verdict != ACCEPTED && !is_exact(s))
-        NM_TRY(beyond_original(s, &verdict, err));
+        NM_TRY(find_answer(s, &verdict, err));
+    /* Answers that are the optimum of a program are found again as such. */
+    s->answered = verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
     else if (verdict == INFEASIBLE && is_exact(s))

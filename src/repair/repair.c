@@ -96,10 +96,9 @@ static nm_status check_opts(const struct job *j, nm_err *err)
     if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
         return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
     if (j->plan->joint && o->pins == NM_PINS_ALL)
-        return nm_fail(
-            err, NM_E_ARG,
-            "a program with all pins is linear in the weights of one layer only; a joint "
-            "plan needs method pointwise with pins lazy or none");
+        return nm_fail(err, NM_E_ARG,
+                       "a program with all pins is linear in the weights of one layer only; a joint "
+                       "plan needs method pointwise with pins lazy or none");
     return NM_OK;
 }
 
@@ -265,8 +264,7 @@ static nm_status raise_keep_margins(struct job *j, bool *all, nm_err *err)
         if (!(s->keep_margin[p] > 0) || gap > 0)
             continue;
         *all = false;
-        s->keep_margin[p] +=
-            2 * (s->keep_margin[p] - gap) + 1e-6 * fabs((double)score[s->keep_target[p]]);
+        s->keep_margin[p] += 2 * (s->keep_margin[p] - gap) + 1e-6 * fabs((double)score[s->keep_target[p]]);
         if (s->keep_slot[p] >= 0)
             s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
     }
@@ -402,6 +400,7 @@ static nm_status fill_report(struct job *j, nm_err *err)
     r->rows = f->n_rows;
     r->rows_total = f->n_total;
     r->solver = f->solver ? f->solver : "none";
+    r->refined = j->search->refined;
     if (f->solver && r->outcome == NM_REPAIRED) {
         r->objective = f->objective;
         r->lower_bound = f->lower_bound;
