@@ -1,6 +1,7 @@
 /* netmend repair: the smallest change of weights that makes given inputs right. */
 #include <inttypes.h>
 
+#include "repair_claim.h"
 #include "repair_data.h"
 
 /* -- plan -------------------------------------------------------------------------------------- */
@@ -64,6 +65,8 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     nm_string_free(json);
     nm_doc_put(&cli->doc, "conflict_rows",
                file_rows(&data->repair, report->conflict, report->n_conflict));
+    nm_doc_put(&cli->doc, "claim",
+               nm_doc_text(nm_repair_claim_is_due(args, report) ? args->claim : NULL));
     nm_doc_put(&cli->doc, "output",
                nm_doc_text(report->outcome == NM_REPAIRED ? args->output : NULL));
 }
@@ -123,6 +126,8 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
         (void)fprintf(out, "wrote %s\n", args->output);
     else
         (void)fprintf(out, "%s was not written\n", args->output);
+    if (nm_repair_claim_is_due(args, report))
+        (void)fprintf(out, "wrote %s; `netmend check` confirms it\n", args->claim);
     return NM_OK;
 }
 
@@ -141,6 +146,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     FILE *out;
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
+    NM_CLI_TRY(nm_repair_claim_check(args, err));
     layer_open = fill_open_choices(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
     NM_CLI_TRY(make_plan(cli, args, net, &plan, err));
@@ -148,6 +154,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
     task = nm_repair_data_task(&data);
     NM_CLI_TRY(nm_repair(cli->ctx, net, plan, &task, &opts, args->output, NULL, &report, err));
+    NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     put_report(cli, args, &data, &report);

@@ -56,6 +56,7 @@ typedef struct nm_repair_opts {
     nm_solver solver;
     double gap;     /**< relative optimality gap asked of the solver, > 0 */
     int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
+    bool certify;   /**< keep in the report what a claim needs (nm_claim_write()) */
 } nm_repair_opts;
 
 #define NM_REPAIR_OPTS_INIT                                                                        \
@@ -98,6 +99,29 @@ typedef struct nm_accuracy_report {
     double before, after;
 } nm_accuracy_report;
 
+/** What a certificate shows. */
+typedef enum nm_certified {
+    NM_CERTIFIED_OPTIMUM,    /**< multipliers: no smaller change satisfies these rows */
+    NM_CERTIFIED_INFEASIBLE, /**< multipliers: no change satisfies these rows */
+    NM_CERTIFIED_TWINS       /**< two rows with k = -1: points that no edit tells apart */
+} nm_certified;
+
+/** A row of a program by name, with its multiplier. */
+typedef struct nm_certificate_row {
+    bool keep; /**< `point` counts in the keep set, else in the repair set */
+    int64_t point;
+    int op; /**< operator whose pin it is; -1: score[wanted] - score[k] >= margin */
+    int64_t k;
+    double margin; /**< label rows: what they ask for */
+    double y;      /**< > 0 */
+} nm_certificate_row;
+
+typedef struct nm_certificate {
+    nm_certified kind;
+    nm_certificate_row *rows; /**< [n_rows] in the order of their points */
+    int64_t n_rows;
+} nm_certificate;
+
 /** How the repair went. Free its arrays with nm_repair_report_free(). */
 typedef struct nm_repair_report {
     nm_outcome outcome;
@@ -119,6 +143,8 @@ typedef struct nm_repair_report {
     int64_t *conflict;       /**< ... as indices into the repair set */
     int64_t n_conflict_keep; /**< keep points that take part in the conflict ... */
     int64_t *conflict_keep;  /**< ... as indices into the keep set */
+    nm_certificate *certificates; /**< if asked for: of the optimum, or of infeasibility ... */
+    int n_certificates;           /**< ... 0 when the outcome rests on none */
     double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
 } nm_repair_report;
 

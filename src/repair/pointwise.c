@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repair/certificate.h"
 #include "repair/misses.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
@@ -105,6 +106,7 @@ void nm_search_close(nm_search *s)
     nm_free(s->reference_rows);
     nm_free(s->delta);
     nm_free(s->conflict);
+    nm_certificate_clear(&s->certificate);
     nm_free(s);
 }
 
@@ -230,6 +232,7 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
     nm_misses m = {0};
 
     *verdict = STUCK;
+    nm_certificate_clear(&s->certificate);
     NM_TRY(nm_misses_new(s, &m, err));
     for (int i = 0; i < max_tries; i++) {
         nm_master_outcome outcome;
@@ -254,6 +257,8 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
         if (promoted + pinned == 0)
             break;
     }
+    if (*verdict != STUCK)
+        NM_TRY(nm_certify_program(s, program, *verdict == INFEASIBLE, &s->certificate, err));
 done:
     nm_misses_clear(&m);
     return rc;
@@ -517,5 +522,27 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
     else
         *outcome = gave_up(s, "accumulated steps did not reach all points");
 done:
+    return rc;
+}
+
+nm_status nm_search_certify_at(nm_search *s, const double *delta, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_program *program = NULL;
+    nm_master_outcome outcome;
+    nm_certificate found = {0};
+
+    if (!s->opts->certify || s->active->affine)
+        return NM_OK;
+    NM_TRY(nm_tail_move(s->ctx, s->active, delta, err));
+    NM_TRY(open_program(s, NULL, true, &program, err));
+    NM_TRY(nm_program_solve(program, &outcome, err));
+    if (outcome != NM_MASTER_SOLVED)
+        goto done;
+    NM_TRY(nm_certify_program(s, program, false, &found, err));
+    nm_certificate_clear(&s->certificate);
+    s->certificate = found;
+done:
+    nm_program_close(program);
     return rc;
 }

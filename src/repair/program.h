@@ -46,6 +46,9 @@ nm_program_figures nm_program_report(const nm_program *program);
 /** Names of the rows so far, lent; a later program may start from them. */
 const nm_row_id *nm_program_rows(const nm_program *program, int64_t *n);
 
+/** Their multipliers in the last solve: the dual solution, or after INFEASIBLE the proof. Lent. */
+const double *nm_program_multipliers(const nm_program *program);
+
 /** After INFEASIBLE: points (of the tail) that cannot be satisfied together.
  *  @param member  out, [n points of the tail], caller's buffer */
 nm_status nm_program_conflict(nm_program *program, bool *member, nm_err *err);

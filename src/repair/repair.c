@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "io/net_file.h"
 #include "net/op.h"
+#include "repair/certificate.h"
 #include "repair/judge.h"
 #include "repair/measure.h"
 #include "repair/misses.h"
@@ -167,7 +168,7 @@ static nm_status report_twins(struct job *j, int64_t a, int64_t b, nm_err *err)
                    "points %lld and %lld reach the edited layer as the same numbers but have "
                    "labels %lld and %lld",
                    (long long)a, (long long)b, (long long)j->target[a], (long long)j->target[b]);
-    return NM_OK;
+    return j->opts.certify ? nm_report_twins(a, b, r, err) : NM_OK;
 }
 
 /* -- judging ----------------------------------------------------------------------------- */
@@ -384,6 +385,7 @@ static nm_status fill_report(struct job *j, nm_err *err)
     for (int64_t p = 0; p < j->search->n_repair; p++)
         r->margin = fmax(r->margin, j->search->demand.margin[p]);
     nm_measure_change(j->rounded, j->params->n, r);
+    NM_TRY(nm_report_certificate(j->search, r, err));
     r->repair = nm_measure_judged(&j->original, &j->judged);
     NM_TRY(list_layers(j, err));
     if (t->keep)
@@ -426,6 +428,7 @@ static nm_status repair_or_explain(struct job *j, nm_err *err)
         NM_TRY(repair_loop(j, &passed, err));
     }
     if (passed) {
+        NM_TRY(nm_search_certify_at(j->search, j->rounded, err));
         NM_TRY(write_result(j, err));
         j->report->outcome = NM_REPAIRED;
         j->report->reason[0] = '\0';
@@ -507,6 +510,11 @@ void nm_repair_report_free(nm_repair_report *report)
     nm_free(report->layers);
     nm_free(report->conflict);
     nm_free(report->conflict_keep);
+    for (int i = 0; report->certificates && i < report->n_certificates; i++)
+        nm_certificate_clear(&report->certificates[i]);
+    nm_free(report->certificates);
+    report->certificates = NULL;
+    report->n_certificates = 0;
     report->layers = NULL;
     report->conflict = report->conflict_keep = NULL;
     report->n_layers = 0;
