@@ -127,7 +127,9 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
     else
         (void)fprintf(out, "%s was not written\n", args->output);
     if (nm_repair_claim_is_due(args, report))
-        (void)fprintf(out, "wrote %s; `netmend check` confirms it\n", args->claim);
+        (void)fprintf(out, "wrote %s, for `netmend check`\n", args->claim);
+    else if (args->claim)
+        (void)fprintf(out, "%s was not written: nothing is proven\n", args->claim);
     return NM_OK;
 }
 

@@ -3,7 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
+
+static bool is_nnet(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 5 && strcasecmp(path + n - 5, ".nnet") == 0;
+}
 
 nm_status nm_repair_claim_check(const nm_repair_args *args, nm_err *err)
 {
@@ -16,6 +24,11 @@ nm_status nm_repair_claim_check(const nm_repair_args *args, nm_err *err)
         return NM_OK;
     if (strcmp(args->claim, args->output) == 0)
         return nm_cli_fail(err, NM_E_ARG, "--claim and --output name the same file");
+    if (is_nnet(args->model) != is_nnet(args->output))
+        return nm_cli_fail(err, NM_E_ARG,
+                           "--claim says that nothing but weights changed, so --output must have "
+                           "the format of %s",
+                           args->model);
     rc = nm_cli_alloc(&folder, (int64_t)length + 2, 1, err);
     if (rc != NM_OK)
         return rc;
