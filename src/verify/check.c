@@ -206,7 +206,9 @@ nm_status nm_check(nm_ctx *ctx, const char *model, const char *fixed, const char
         NM_TRY(
             find_file(claim_path, &claim.files[i], model, fixed, files, n_files, &paths[i], err));
     NM_TRY(open_report(&claim, report, err));
-    NM_TRY(check_files_and_statements(ctx, &claim, paths, report, err));
+    rc = check_files_and_statements(ctx, &claim, paths, report, err);
+    if (rc == NM_E_SHAPE || rc == NM_E_FORMAT)
+        nm_err_prefix(err, "%s: ", claim_path);
 done:
     for (int i = 0; paths && i < claim.n_files; i++)
         nm_free(paths[i]);
