@@ -20,6 +20,8 @@ static nm_status make_plan(nm_cli *cli, nm_repair_args *args, const nm_net *net,
         if (rc != NM_OK)
             goto done;
     }
+    if (args->joint)
+        nm_plan_set_joint(*out, true);
     if (nm_plan_n_free(*out) == 0)
         NM_CLI_THROW(err, NM_E_ARG, "%s frees no parameter", args->mask ? args->mask : "--layer");
     NM_CLI_TRY(nm_plan_set_bounds(*out, args->bound.lo, args->bound.hi, err));
@@ -34,6 +36,8 @@ static bool fill_open_choices(nm_repair_args *args)
 
     if (layer_open)
         args->layer = "last";
+    if (args->norm < 0)
+        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
     if (!args->mask && args->free_kind < 0)
         args->free_kind = NM_FREE_ALL;
     return layer_open;

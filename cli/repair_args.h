@@ -15,8 +15,8 @@ typedef struct nm_repair_args {
     int free_kind;
     nm_opt_bounds bound;
     int method, norm, norm_counts, safe, pins, solver;
-    bool norm_includes_outputs;
-    double margin, gap;
+    bool norm_includes_outputs, joint;
+    double margin, gap, damping;
     int64_t max_rounds;
     const char *claim;
 } nm_repair_args;

@@ -16,7 +16,9 @@ typedef enum nm_norm {
     NM_NORM_LINF_L1N, /**< max |v| + sum |v| / P */
     NM_NORM_LINF,     /**< max |v| */
     NM_NORM_L1,       /**< sum |v| */
-    NM_NORM_L2        /**< sqrt(sum v^2) */
+    NM_NORM_L2,       /**< sqrt(sum v^2) */
+    NM_NORM_FUNCTION  /**< expected change of what the network does on reference data, by the
+                           Kronecker-factored Gauss-Newton metric (docs/numerics.md) */
 } nm_norm;
 
 typedef enum nm_method {
@@ -54,23 +56,30 @@ typedef struct nm_repair_opts {
     nm_safe safe;
     nm_pins pins;
     nm_solver solver;
-    double gap;     /**< relative optimality gap asked of the solver, > 0 */
-    int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
-    bool certify;   /**< keep in the report what a claim needs (nm_claim_write()) */
+    double gap;                     /**< relative optimality gap asked of the solver, > 0 */
+    int max_rounds;                 /**< judge rounds (margin raised, program solved again), >= 1 */
+    bool certify;                   /**< keep in the report what a claim needs (nm_claim_write()) */
+    double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
+                                         inputs and of the curvature behind it, as shares of their
+                                         mean diagonal entry, > 0 */
+    uint64_t seed;
 } nm_repair_opts;
 
 #define NM_REPAIR_OPTS_INIT                                                                        \
     {                                                                                              \
-        .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20               \
+        .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20,              \
+        .damping_in = 0.1, .damping_out = 0.1                                                      \
     }
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
 typedef struct nm_repair_task {
-    const nm_points *repair;  /**< inputs that must become right */
-    const int64_t *targets;   /**< [repair->n] wanted classes; NULL = repair->labels */
-    const nm_points *keep;    /**< inputs that must stay right (those that are right before) */
-    const nm_points *test;    /**< drawdown is measured here */
-    const nm_points *similar; /**< generalization is measured here */
+    const nm_points *repair;    /**< inputs that must become right */
+    const int64_t *targets;     /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;      /**< inputs that must stay right (those that are right before) */
+    const nm_points *reference; /**< data of the function norm, labels not needed; NULL = the keep
+                                     set, else the repair set */
+    const nm_points *test;      /**< drawdown is measured here */
+    const nm_points *similar;   /**< generalization is measured here */
 } nm_repair_task;
 
 typedef enum nm_outcome {

@@ -34,34 +34,42 @@ static nm_status keep_points(const nm_search *s, int64_t **out, nm_err *err)
     return rc;
 }
 
-nm_status nm_certify_program(const nm_search *s, const nm_program *program, bool infeasible,
+/* The row with its name in the task, and what it asks for. */
+static nm_certificate_row name_row(const nm_search *s, const nm_row_id *row, const int64_t *keep,
+                                   double y)
+{
+    bool is_keep = row->point >= s->n_repair;
+
+    return (nm_certificate_row){.keep = is_keep,
+                                .point = is_keep ? keep[row->point - s->n_repair] : row->point,
+                                .op = row->kind == NM_ROW_PIN ? row->op : -1,
+                                .k = row->k,
+                                .margin = s->demand.margin[row->point],
+                                .y = y};
+}
+
+nm_status nm_certify_program(const nm_search *s, void *program, bool infeasible,
                              nm_certificate *out, nm_err *err)
 {
     int64_t n, *keep = NULL;
-    const nm_row_id *rows = nm_program_rows(program, &n);
-    const double *y = nm_program_multipliers(program);
+    nm_row_id *rows = NULL;
+    double *y = NULL;
     nm_status rc = NM_OK;
 
     if (!s->opts->certify)
         return NM_OK;
     NM_TRY(keep_points(s, &keep, err));
+    NM_TRY(s->engine->multipliers(program, infeasible, &rows, &y, &n, err));
     NM_TRY(nm_alloc(&out->rows, (size_t)n, sizeof *out->rows, err));
     out->kind = infeasible ? NM_CERTIFIED_INFEASIBLE : NM_CERTIFIED_OPTIMUM;
-    for (int64_t r = 0; r < n; r++) {
-        bool is_keep = rows[r].point >= s->n_repair;
-
+    for (int64_t r = 0; r < n; r++)
         if (y[r] > 0)
-            out->rows[out->n_rows++] = (nm_certificate_row){
-                .keep = is_keep,
-                .point = is_keep ? keep[rows[r].point - s->n_repair] : rows[r].point,
-                .op = rows[r].kind == NM_ROW_PIN ? rows[r].op : -1,
-                .k = rows[r].k,
-                .margin = s->demand.margin[rows[r].point],
-                .y = y[r]};
-    }
+            out->rows[out->n_rows++] = name_row(s, &rows[r], keep, y[r]);
     qsort(out->rows, (size_t)out->n_rows, sizeof *out->rows, by_point);
 done:
     nm_free(keep);
+    nm_free(rows);
+    nm_free(y);
     return rc;
 }
 
@@ -82,7 +90,7 @@ nm_status nm_report_certificate(nm_search *s, nm_repair_report *r, nm_err *err)
     nm_certified wanted =
         r->outcome == NM_INFEASIBLE ? NM_CERTIFIED_INFEASIBLE : NM_CERTIFIED_OPTIMUM;
 
-    if (!s->certificate.rows || s->certificate.kind != wanted ||
+    if (s->certificate.n_rows == 0 || s->certificate.kind != wanted ||
         (r->outcome != NM_INFEASIBLE && r->outcome != NM_REPAIRED))
         return NM_OK;
     return add_certificate(&s->certificate, r, err);

@@ -7,7 +7,7 @@
 /** Certificate of a program's last solve, over the rows with positive multipliers; stays empty
  *  unless the search's options ask for it.
  *  @param out  empty; free with nm_certificate_clear() */
-nm_status nm_certify_program(const nm_search *search, const nm_program *program, bool infeasible,
+nm_status nm_certify_program(const nm_search *search, void *program, bool infeasible,
                              nm_certificate *out, nm_err *err);
 void nm_certificate_clear(nm_certificate *certificate);
 

@@ -23,5 +23,6 @@ nm_status nm_misses_find(const nm_search *search, const double *delta, nm_misses
 
 /** Smallest score[target] - score[j] over j != target; NAN if a score is. score: [n] */
 double nm_smallest_gap(const double *score, int64_t n, int64_t target);
+double nm_smallest_gap_f32(const float *score, int64_t n, int64_t target);
 
 #endif

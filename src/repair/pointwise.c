@@ -33,19 +33,19 @@ static int64_t n_scores(const nm_search *s)
 }
 
 /* Keep points that are wrong from the start are not bound to anything. */
-static nm_status open_keep(nm_search *s, const float *x, nm_err *err)
+static nm_status open_keep(nm_search *s, nm_err *err)
 {
     nm_status rc = NM_OK;
-    double *scores = NULL;
+    float *scores = NULL;
     size_t n = (size_t)s->n_keep;
 
     NM_TRY(nm_alloc(&s->keep_margin, n, sizeof *s->keep_margin, err));
     NM_TRY(nm_alloc(&s->keep_slot, n, sizeof *s->keep_slot, err));
     NM_TRY(nm_alloc(&scores, n, (size_t)n_scores(s) * sizeof *scores, err));
-    NM_TRY(nm_tail_new(s->ctx, s->net, s->params, x, s->n_keep, true, &s->keep, err));
-    NM_TRY(nm_tail_scores(s->ctx, s->keep, s->delta, scores, err));
+    NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, s->keep_x, s->n_keep, &s->keep, err));
+    NM_TRY(nm_crowd_scores(s->ctx, s->keep, s->delta, scores, err));
     for (int64_t p = 0; p < s->n_keep; p++) {
-        double gap = nm_smallest_gap(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
+        double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
         s->keep_margin[p] = gap > 0 ? gap : -INFINITY;
@@ -55,10 +55,50 @@ done:
     return rc;
 }
 
+/* -- the norm ------------------------------------------------------------------------------ */
+
+/* Where the metric shares its points with the keep set, their prefix is computed once. */
+static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *err)
+{
+    nm_metric_opts opts = {.damping_in = s->opts->damping_in,
+                           .damping_out = s->opts->damping_out,
+                           .seed = s->opts->seed};
+    bool shared = data->reference_x == data->keep_x && data->n_reference == data->n_keep && s->keep;
+    nm_crowd *crowd = NULL;
+    nm_status rc = NM_OK;
+
+    if (!shared)
+        NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
+                            &crowd, err));
+    NM_TRY(nm_metric_new(s->ctx, s->edits, shared ? s->keep : crowd, &opts, &s->metric, err));
+done:
+    nm_crowd_free(crowd);
+    return rc;
+}
+
+static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err *err)
+{
+    bool function = s->opts->norm == NM_NORM_FUNCTION;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
+    if (function && !s->edits)
+        NM_THROW(err, NM_E_ARG, "the function norm measures whole dense and convolution layers "
+                                "without groups; expected such a layer and no mask");
+    if (function)
+        NM_TRY(open_metric(s, data, err));
+    s->engine = &nm_engine_explicit;
+    if (s->edits && (function || s->opts->norm == NM_NORM_L2) && s->opts->solver != NM_SOLVER_CLP) {
+        s->engine = &nm_engine_least;
+        NM_TRY(nm_forms_new(s->ctx, s->edits, s->metric, &s->forms, err));
+    }
+done:
+    return rc;
+}
+
 nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
-                         const nm_params *params, const nm_repair_opts *opts, const float *x,
-                         const int64_t *target, int64_t n_repair, const float *keep_x,
-                         const int64_t *keep_target, int64_t n_keep, nm_search **out, nm_err *err)
+                         const nm_params *params, const nm_repair_opts *opts,
+                         const nm_search_data *data, nm_search **out, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_search *s = NULL;
@@ -70,19 +110,21 @@ nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *pl
                      .plan = plan,
                      .params = params,
                      .opts = opts,
-                     .n_repair = n_repair,
-                     .n_keep = n_keep,
-                     .keep_target = keep_target};
+                     .n_repair = data->n,
+                     .keep_x = data->keep_x,
+                     .n_keep = data->n_keep,
+                     .keep_target = data->keep_target};
     NM_TRY(nm_alloc(&s->delta, (size_t)params->n, sizeof *s->delta, err));
-    NM_TRY(nm_tail_new(ctx, net, params, x, n_repair, false, &s->active, err));
-    NM_TRY(grow_demand(s, n_repair, err));
-    s->demand.n_pinned = n_repair;
-    memcpy(s->demand.target, target, (size_t)n_repair * sizeof *target);
-    memset(s->demand.margin, 0, (size_t)n_repair * sizeof *s->demand.margin);
+    NM_TRY(nm_tail_new(ctx, net, params, data->x, data->n, false, &s->active, err));
+    NM_TRY(grow_demand(s, data->n, err));
+    s->demand.n_pinned = data->n;
+    memcpy(s->demand.target, data->target, (size_t)data->n * sizeof *data->target);
+    memset(s->demand.margin, 0, (size_t)data->n * sizeof *s->demand.margin);
     NM_TRY(nm_memdup(&s->original_scores, s->active->at->val[net->scores],
-                     (size_t)(n_repair * n_scores(s)), sizeof *s->original_scores, err));
-    if (n_keep > 0)
-        NM_TRY(open_keep(s, keep_x, err));
+                     (size_t)(data->n * n_scores(s)), sizeof *s->original_scores, err));
+    if (s->n_keep > 0)
+        NM_TRY(open_keep(s, err));
+    NM_TRY(choose_engine(s, data, err));
     *out = s;
     s = NULL;
 done:
@@ -95,7 +137,10 @@ void nm_search_close(nm_search *s)
     if (!s)
         return;
     nm_tail_free(s->active);
-    nm_tail_free(s->keep);
+    nm_crowd_free(s->keep);
+    nm_forms_free(s->forms);
+    nm_metric_free(s->metric);
+    nm_edits_free(s->edits);
     nm_free(s->demand.target);
     nm_free(s->demand.margin);
     nm_free(s->keep_margin);
@@ -112,6 +157,29 @@ void nm_search_close(nm_search *s)
 
 /* -- keep points that were broken --------------------------------------------------------- */
 
+/* The points in double, up to the edited layers: what steers from afar may be float32, rows not. */
+static nm_status append_exactly(nm_search *s, const int64_t *points, int64_t n, nm_err *err)
+{
+    int64_t n_in = s->net->values[s->net->input].size, *all = NULL;
+    float *x = NULL;
+    nm_tail *tail = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&x, (size_t)n, (size_t)n_in * sizeof *x, err));
+    NM_TRY(nm_alloc(&all, (size_t)n, sizeof *all, err));
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(x + i * n_in, s->keep_x + points[i] * n_in, (size_t)n_in * sizeof *x);
+        all[i] = i;
+    }
+    NM_TRY(nm_tail_new(s->ctx, s->net, s->params, x, n, true, &tail, err));
+    NM_TRY(nm_tail_append(s->active, tail, all, n, err));
+done:
+    nm_tail_free(tail);
+    nm_free(x);
+    nm_free(all);
+    return rc;
+}
+
 /* Makes keep points that were broken active; they take part in every program from now on.
    The active tail stays linearised where it is. */
 static nm_status promote(nm_search *s, const nm_misses *m, int64_t *promoted, nm_err *err)
@@ -127,7 +195,7 @@ static nm_status promote(nm_search *s, const nm_misses *m, int64_t *promoted, nm
     if (n == 0)
         goto done;
     NM_TRY(grow_demand(s, first + n, err));
-    NM_TRY(nm_tail_append(s->active, s->keep, points, n, err));
+    NM_TRY(append_exactly(s, points, n, err));
     for (int64_t i = 0; i < n; i++) {
         s->keep_slot[points[i]] = first + i;
         s->demand.target[first + i] = s->keep_target[points[i]];
@@ -145,23 +213,25 @@ done:
 static const double step_gap = 1e-3;
 
 /* base: from where the step is measured; NULL: the whole change, from the original network */
-static nm_status open_program(const nm_search *s, const double *base, bool all_pins,
-                              nm_program **out, nm_err *err)
+static nm_status open_program(const nm_search *s, const double *base, bool all_pins, void **out,
+                              nm_err *err)
 {
     nm_program_opts opts = {.plan = s->plan,
                             .repair = s->opts,
                             .base = base,
                             .original_scores = s->original_scores,
                             .all_pins = all_pins,
-                            .gap = base ? step_gap : 0.01 * s->opts->gap};
+                            .gap = base ? step_gap : 0.01 * s->opts->gap,
+                            .rough = base != NULL};
+    nm_engine_room room = {.edits = s->edits, .forms = s->forms};
 
-    return nm_program_open(s->ctx, s->active, &s->demand, &opts, out, err);
+    return s->engine->open(s->ctx, s->active, &s->demand, &opts, &room, out, err);
 }
 
-static void take_solution(nm_search *s, const nm_program *program)
+static void take_solution(nm_search *s, const void *program)
 {
-    memcpy(s->delta, nm_program_delta(program), (size_t)s->params->n * sizeof *s->delta);
-    s->figures = nm_program_report(program);
+    memcpy(s->delta, s->engine->delta(program), (size_t)s->params->n * sizeof *s->delta);
+    s->figures = s->engine->report(program);
 }
 
 /* Active points among the missed ones: all repair points, and keep points that have rows already.
@@ -179,7 +249,7 @@ static int64_t list_active(const nm_search *s, const nm_misses *m, int64_t *poin
 
 /* Pins the neurons of missed points that flipped between the linearisation and the present
    solution. */
-static nm_status pin_flips(nm_search *s, nm_program *program, const nm_misses *m, int64_t *added,
+static nm_status pin_flips(nm_search *s, void *program, const nm_misses *m, int64_t *added,
                            nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -191,7 +261,7 @@ static nm_status pin_flips(nm_search *s, nm_program *program, const nm_misses *m
     *added = 0;
     NM_TRY(nm_alloc(&points, (size_t)(m->n_repair + m->n_keep), sizeof *points, err));
     n_points = list_active(s, m, points);
-    NM_TRY(nm_tail_subset(s->ctx, s->active, points, n_points, nm_program_delta(program), &moved,
+    NM_TRY(nm_tail_subset(s->ctx, s->active, points, n_points, s->engine->delta(program), &moved,
                           err));
     NM_TRY(nm_alloc(&rows, (size_t)n_points, FLIPS_A_POINT * sizeof *rows, err));
     for (int64_t i = 0; i < n_points; i++) {
@@ -200,7 +270,7 @@ static nm_status pin_flips(nm_search *s, nm_program *program, const nm_misses *m
         for (int64_t k = 0; k < flips.n && k < FLIPS_A_POINT; k++)
             rows[n++] = flips.at[k].row;
     }
-    NM_TRY(nm_program_add(program, rows, n, added, err));
+    NM_TRY(s->engine->add(program, rows, n, added, err));
 done:
     nm_violations_free(&flips);
     nm_free(points);
@@ -209,10 +279,10 @@ done:
     return rc;
 }
 
-static nm_status keep_seed_rows(nm_search *s, const nm_program *program, nm_err *err)
+static nm_status keep_seed_rows(nm_search *s, const void *program, nm_err *err)
 {
     int64_t n;
-    const nm_row_id *rows = nm_program_rows(program, &n);
+    const nm_row_id *rows = s->engine->rows(program, &n);
 
     nm_free(s->seed_rows);
     s->seed_rows = NULL;
@@ -225,7 +295,7 @@ enum verdict { ACCEPTED, INFEASIBLE, STUCK };
 
 /* Solves, checks by true forward evaluation, adds what was broken (keep points; pins where
    wanted), until accepted or nothing more can be added. */
-static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, int max_tries,
+static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_tries,
                                  enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -238,7 +308,7 @@ static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, in
         nm_master_outcome outcome;
         int64_t promoted, pinned = 0;
 
-        NM_TRY(nm_program_solve(program, &outcome, err));
+        NM_TRY(s->engine->solve(program, &outcome, err));
         if (outcome != NM_MASTER_SOLVED) {
             *verdict = outcome == NM_MASTER_INFEASIBLE ? INFEASIBLE : STUCK;
             break;
@@ -264,10 +334,10 @@ done:
     return rc;
 }
 
-static void finish_program(nm_search *s, nm_program *program)
+static void finish_program(nm_search *s, void *program)
 {
-    s->rounds += nm_program_report(program).rounds;
-    nm_program_close(program);
+    s->rounds += s->engine->report(program).rounds;
+    s->engine->close(program);
 }
 
 /* -- at the original network ------------------------------------------------------------- */
@@ -277,14 +347,14 @@ static bool is_exact(const nm_search *s)
     return s->active->affine || s->opts->pins == NM_PINS_ALL;
 }
 
-static nm_status describe_conflict(nm_search *s, nm_program *program, nm_err *err)
+static nm_status describe_conflict(nm_search *s, void *program, nm_err *err)
 {
     nm_status rc;
 
     nm_free(s->conflict);
     rc = nm_alloc(&s->conflict, (size_t)s->active->at->n, sizeof *s->conflict, err);
     if (rc == NM_OK)
-        rc = nm_program_conflict(program, s->conflict, err);
+        rc = s->engine->conflict(program, s->conflict, err);
     (void)snprintf(s->reason, sizeof s->reason, "%s",
                    s->active->affine
                        ? "no change within the plan satisfies these points together"
@@ -297,13 +367,13 @@ static nm_status describe_conflict(nm_search *s, nm_program *program, nm_err *er
 static nm_status at_original(nm_search *s, bool pin, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
-    nm_program *program = NULL;
+    void *program = NULL;
     int64_t added;
 
     memset(s->delta, 0, (size_t)s->params->n * sizeof *s->delta);
     NM_TRY(nm_tail_move(s->ctx, s->active, s->delta, err));
     NM_TRY(open_program(s, NULL, s->opts->pins == NM_PINS_ALL, &program, err));
-    NM_TRY(nm_program_add(program, s->seed_rows, s->n_seed_rows, &added, err));
+    NM_TRY(s->engine->add(program, s->seed_rows, s->n_seed_rows, &added, err));
     s->linearisations++;
     NM_TRY(solve_and_check(s, program, pin, MAX_FIRST_TRIES, verdict, err));
     if (!pin)
@@ -336,7 +406,7 @@ static void raise_working_margins(nm_search *s, const nm_misses *m, double worst
 static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
 {
     nm_status rc = NM_OK;
-    nm_program *program = NULL;
+    void *program = NULL;
     nm_master_outcome outcome;
     double *from = NULL;
     int64_t before = m->n_repair + m->n_keep;
@@ -347,7 +417,7 @@ static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
     NM_TRY(nm_tail_move(s->ctx, s->active, from, err));
     NM_TRY(open_program(s, from, false, &program, err));
     s->linearisations++;
-    NM_TRY(nm_program_solve(program, &outcome, err));
+    NM_TRY(s->engine->solve(program, &outcome, err));
     if (outcome != NM_MASTER_SOLVED)
         goto done;
     *moved = true;
@@ -401,10 +471,10 @@ done:
 
 /* -- at the repaired network ------------------------------------------------------------- */
 
-static nm_status keep_reference(nm_search *s, const nm_program *program, nm_err *err)
+static nm_status keep_reference(nm_search *s, const void *program, nm_err *err)
 {
     int64_t n;
-    const nm_row_id *rows = nm_program_rows(program, &n);
+    const nm_row_id *rows = s->engine->rows(program, &n);
     nm_status rc = NM_OK;
 
     nm_free(s->reference);
@@ -424,12 +494,12 @@ static nm_status at_reference(nm_search *s, const double *reference, enum verdic
                               nm_err *err)
 {
     nm_status rc = NM_OK;
-    nm_program *program = NULL;
+    void *program = NULL;
     int64_t added;
 
     NM_TRY(nm_tail_move(s->ctx, s->active, reference, err));
     NM_TRY(open_program(s, NULL, false, &program, err));
-    NM_TRY(nm_program_add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
     s->linearisations++;
     NM_TRY(
         solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, verdict, err));
@@ -528,21 +598,21 @@ done:
 nm_status nm_search_certify_at(nm_search *s, const double *delta, nm_err *err)
 {
     nm_status rc = NM_OK;
-    nm_program *program = NULL;
+    void *program = NULL;
     nm_master_outcome outcome;
     nm_certificate found = {0};
 
-    if (!s->opts->certify || s->active->affine)
+    if (!s->opts->certify || s->active->affine || s->plan->joint)
         return NM_OK;
     NM_TRY(nm_tail_move(s->ctx, s->active, delta, err));
     NM_TRY(open_program(s, NULL, true, &program, err));
-    NM_TRY(nm_program_solve(program, &outcome, err));
+    NM_TRY(s->engine->solve(program, &outcome, err));
     if (outcome != NM_MASTER_SOLVED)
         goto done;
     NM_TRY(nm_certify_program(s, program, false, &found, err));
     nm_certificate_clear(&s->certificate);
     s->certificate = found;
 done:
-    nm_program_close(program);
+    s->engine->close(program);
     return rc;
 }

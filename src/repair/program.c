@@ -447,9 +447,13 @@ const nm_row_id *nm_program_rows(const nm_program *p, int64_t *n)
     return p->rows;
 }
 
-const double *nm_program_multipliers(const nm_program *p)
+nm_status nm_program_copy_multipliers(const nm_program *p, nm_row_id **rows, double **y, int64_t *n,
+                                      nm_err *err)
 {
-    return p->y;
+    nm_status rc = nm_memdup(rows, p->rows, (size_t)p->n_rows, sizeof **rows, err);
+
+    *n = p->n_rows;
+    return rc == NM_OK ? nm_memdup(y, p->y, (size_t)p->n_rows, sizeof **y, err) : rc;
 }
 
 nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)

@@ -13,6 +13,7 @@ typedef struct nm_program_opts {
     const double *original_scores; /* [n_pinned x n_scores] of the unedited net, for the norm */
     bool all_pins; /* pins of the pinned points belong to the program; else only those added */
     double gap;    /* relative optimality gap of the final answer */
+    bool rough;    /* a step that only has to lead somewhere good */
 } nm_program_opts;
 
 typedef struct nm_program nm_program;
@@ -46,8 +47,10 @@ nm_program_figures nm_program_report(const nm_program *program);
 /** Names of the rows so far, lent; a later program may start from them. */
 const nm_row_id *nm_program_rows(const nm_program *program, int64_t *n);
 
-/** Their multipliers in the last solve: the dual solution, or after INFEASIBLE the proof. Lent. */
-const double *nm_program_multipliers(const nm_program *program);
+/** Copies of them, and of their multipliers in the last solve: the dual solution, or after
+ *  INFEASIBLE the proof. Free with nm_free(). */
+nm_status nm_program_copy_multipliers(const nm_program *program, nm_row_id **rows, double **y,
+                                      int64_t *n, nm_err *err);
 
 /** After INFEASIBLE: points (of the tail) that cannot be satisfied together.
  *  @param member  out, [n points of the tail], caller's buffer */

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "solve/bound.h"
-#include "solve/dense.h"
+#include "tensor/dense.h"
 #include "solve/ldp.h"
 
 typedef enum source { FROM_TERM, FROM_ROW, FROM_LOWER, FROM_UPPER } source;

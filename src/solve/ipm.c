@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "solve/bound.h"
-#include "solve/dense.h"
+#include "tensor/dense.h"
 #include "solve/ipm_state.h"
 #include "solve/polish.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "solve/dense.h"
+#include "tensor/dense.h"
 #include "solve/ipm_state.h"
 
 /* Columns are taken in blocks; a row without a nonzero in a block stays out of its product. Rows of

@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "solve/dense.h"
+#include "tensor/dense.h"
 #include "solve/ipm_state.h"
 
 static double weight_of(const nm_ipm_pair *pair, int64_t k)
