@@ -70,8 +70,9 @@ nm_status nm_plain_margins(nm_ctx *ctx, const nm_net *net, const nm_points *poin
 nm_status nm_measure_repair_set(const nm_check_state *state, nm_claim_statement *out,
                                 nm_check_statement *found, nm_err *err);
 
-/** Points of the keep set right in MODEL; NM_E_ARG if one of them is not in FIXED. */
-nm_status nm_measure_keep_set(const nm_check_state *state, int64_t *n_right, nm_err *err);
+/** Points of the keep set right in MODEL, and those of them that are right in FIXED. */
+nm_status nm_measure_keep_set(const nm_check_state *state, int64_t *n_right, int64_t *n_kept,
+                              nm_err *err);
 
 /** The largest lower bound that the proof gives for the statement's norm, and the norm of the
  *  change. */

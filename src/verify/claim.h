@@ -88,7 +88,8 @@ typedef struct nm_claim_statement {
     double margin; /* at least */
     nm_safe safe;  /* what was asked for */
     int64_t n_any_order, n_first_order, n_probable;
-    int64_t n_right;  /* keep_set: right in MODEL, and so in FIXED */
+    int64_t n_right;  /* keep_set: right in MODEL ... */
+    int64_t n_kept;   /* ... and so many of these in FIXED */
     nm_norm norm;     /* optimality */
     double mean_over; /* P of linf+l1n */
     double objective, lower_bound, gap;

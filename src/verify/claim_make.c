@@ -178,7 +178,7 @@ static nm_status claim_points(struct maker *m, nm_err *err)
     s->margin *= 1 - 1e-9; /* exp and its like differ in the last bit between C libraries */
     if (m->claim.sets[NM_SET_KEEP].points) {
         s = add_statement(m, NM_CLAIM_KEEP_SET);
-        NM_TRY(nm_measure_keep_set(&m->state, &s->n_right, err));
+        NM_TRY(nm_measure_keep_set(&m->state, &s->n_right, &s->n_kept, err));
     }
 done:
     return rc;

@@ -349,7 +349,9 @@ done:
 
 static nm_status read_keep_set(const json_t *o, nm_claim_statement *s, nm_err *err)
 {
-    return nm_json_int(o, "n_right", 0, INT64_MAX, &s->n_right, err);
+    nm_status rc = nm_json_int(o, "n_right", 0, INT64_MAX, &s->n_right, err);
+
+    return rc == NM_OK ? nm_json_int(o, "n_kept", 0, s->n_right, &s->n_kept, err) : rc;
 }
 
 static nm_status read_optimality(const json_t *o, nm_claim_statement *s, nm_err *err)

@@ -175,6 +175,7 @@ static void put_statement(json_t *o, const nm_claim_statement *s, bool *failed)
         break;
     case NM_CLAIM_KEEP_SET:
         put(o, "n_right", integer(s->n_right), failed);
+        put(o, "n_kept", integer(s->n_kept), failed);
         break;
     case NM_CLAIM_OPTIMALITY:
         put(o, "norm", json_string(nm_claim_norms[s->norm]), failed);

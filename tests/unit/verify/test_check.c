@@ -217,6 +217,7 @@ static void other_class(nm_claim *c)
 static void more_kept(nm_claim *c)
 {
     claimed(c, NM_CLAIM_KEEP_SET)->n_right++;
+    claimed(c, NM_CLAIM_KEEP_SET)->n_kept++;
 }
 static void less_change(nm_claim *c)
 {

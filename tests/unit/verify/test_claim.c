@@ -114,6 +114,8 @@ static const struct {
     {STATEMENT, "{\"what\":\"keep_set\"}", "statement 1: 'keep_set': 'n_right' is missing"},
     {STATEMENT, "{\"what\":\"keep_set\",\"n_right\":-1}", "'n_right' is -1"},
     {STATEMENT, "{\"what\":\"keep_set\",\"n_right\":1.5}", "expected an integer"},
+    {STATEMENT, "{\"what\":\"keep_set\",\"n_right\":4,\"n_kept\":5}",
+     "'n_kept' is 5, expected 0 to 4"},
     {STATEMENT, "{\"what\":\"twins\",\"points\":[1,2,3]}", "has 3 entries, expected 2"},
     {STATEMENT, "{\"what\":\"infeasible\",\"box\":0,\"pieces\":\"any\",\"points\":[]}",
      "'box' is 0"},
