@@ -39,11 +39,6 @@ nm_status nm_repair_claim_check(const nm_repair_args *args, nm_err *err)
     return rc;
 }
 
-bool nm_repair_claim_is_due(const nm_repair_args *args, const nm_repair_report *report)
-{
-    return args->claim && report->outcome != NM_LIMIT;
-}
-
 /* The points to repair: all candidates or some of their rows, with their labels or wanted classes.
  */
 static nm_status repair_source(const nm_repair_args *args, const nm_repair_data *data,
@@ -75,29 +70,41 @@ static nm_status keep_source(const nm_repair_args *args, nm_data_channels *ch, n
     return nm_data_reading(&args->keep, &args->prep, ch, &out->opts, err);
 }
 
+static nm_status write_claim(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
+                             nm_claim_facts *facts, nm_err *err)
+{
+    nm_data_channels ch[2] = {{0}};
+    nm_status rc = repair_source(args, data, &ch[0], &facts->repair, err);
+
+    if (rc == NM_OK)
+        rc = keep_source(args, &ch[1], &facts->keep, err);
+    return rc == NM_OK ? nm_claim_write(cli->ctx, facts, args->claim, err) : rc;
+}
+
 nm_status nm_repair_claim_write(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
                                 const nm_plan *plan, const nm_repair_data *data,
                                 const nm_repair_opts *opts, const nm_repair_report *report,
-                                nm_err *err)
+                                bool *written, nm_err *err)
 {
-    bool written = report->outcome == NM_REPAIRED || report->outcome == NM_PARTLY;
+    bool repaired = report->outcome == NM_REPAIRED || report->outcome == NM_PARTLY;
     nm_claim_facts facts = {.model_path = args->model,
-                            .fixed_path = written ? args->output : NULL,
+                            .fixed_path = repaired ? args->output : NULL,
                             .net = net,
                             .plan = plan,
                             .opts = opts,
                             .report = report};
-    nm_data_channels ch[2] = {{0}};
     double start = nm_term_now();
     nm_status rc;
 
-    if (!nm_repair_claim_is_due(args, report))
+    *written = false;
+    if (!args->claim || report->outcome == NM_LIMIT)
         return NM_OK;
-    rc = repair_source(args, data, &ch[0], &facts.repair, err);
-    if (rc == NM_OK)
-        rc = keep_source(args, &ch[1], &facts.keep, err);
-    if (rc == NM_OK)
-        rc = nm_claim_write(cli->ctx, &facts, args->claim, err);
+    rc = write_claim(cli, args, data, &facts, err);
+    *written = rc == NM_OK;
     nm_doc_put_time(&cli->doc, "claim", nm_term_now() - start);
-    return rc;
+    if (rc != NM_E_LIMIT)
+        return rc;
+    nm_cli_warn(cli, "%s", err->text);
+    *err = (nm_err){0};
+    return NM_OK;
 }

@@ -155,6 +155,7 @@ typedef struct nm_repair_report {
     nm_certificate *certificates; /**< if asked for: of the optimum, or of infeasibility ... */
     int n_certificates;           /**< ... 0 when the outcome rests on none */
     double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
+    double s_certify; /**< seconds, if asked to certify */
 } nm_repair_report;
 
 /** Repairs a network and writes it.

@@ -601,11 +601,14 @@ nm_status nm_search_certify_at(nm_search *s, const double *delta, nm_err *err)
     void *program = NULL;
     nm_master_outcome outcome;
     nm_certificate found = {0};
+    int64_t added;
 
-    if (!s->opts->certify || s->active->affine || s->plan->joint)
+    if (!s->opts->certify || s->active->affine || s->plan->joint ||
+        s->opts->norm == NM_NORM_FUNCTION || s->opts->norm_includes_outputs)
         return NM_OK;
     NM_TRY(nm_tail_move(s->ctx, s->active, delta, err));
     NM_TRY(open_program(s, NULL, true, &program, err));
+    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
     NM_TRY(s->engine->solve(program, &outcome, err));
     if (outcome != NM_MASTER_SOLVED)
         goto done;
