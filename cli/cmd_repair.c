@@ -140,7 +140,7 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 {
     nm_repair_args *args = args_memory;
-    nm_repair_opts opts = nm_repair_args_opts(args);
+    nm_repair_opts opts;
     nm_status rc = NM_OK;
     nm_net *net = NULL;
     nm_plan *plan = NULL;
@@ -154,6 +154,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     NM_CLI_TRY(nm_repair_args_check(args, err));
     NM_CLI_TRY(nm_repair_claim_check(args, err));
     layer_open = fill_open_choices(args);
+    opts = nm_repair_args_opts(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
     NM_CLI_TRY(make_plan(cli, args, net, &plan, err));
     NM_CLI_TRY(nm_repair_data_load(cli, args, net, &data, err));

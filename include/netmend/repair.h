@@ -68,7 +68,7 @@ typedef struct nm_repair_opts {
 #define NM_REPAIR_OPTS_INIT                                                                        \
     {                                                                                              \
         .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20,              \
-        .damping_in = 0.1, .damping_out = 0.1                                                      \
+        .damping_in = 1e-3, .damping_out = 0.1                                                     \
     }
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */

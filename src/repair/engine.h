@@ -21,6 +21,8 @@ typedef struct nm_engine {
     /* These do what nm_program_add() and so on do. */
     nm_status (*add)(void *state, const nm_row_id *rows, int64_t n, int64_t *added, nm_err *err);
     nm_status (*solve)(void *state, nm_master_outcome *outcome, nm_err *err);
+    /** The demand's margins have changed: its rows ask for the new ones. NULL = cannot. */
+    void (*retarget)(void *state);
     const double *(*delta)(const void *state);
     nm_program_figures (*report)(const void *state);
     const nm_row_id *(*rows)(const void *state, int64_t *n);

@@ -401,6 +401,22 @@ done:
     return rc;
 }
 
+static void retarget(void *state)
+{
+    least *s = state;
+
+    for (int64_t r = 0; r < s->rows.n; r++) {
+        const nm_row_id *row = &s->rows.at[r];
+
+        if (row->kind != NM_ROW_LABEL)
+            continue;
+        double wanted = s->demand->margin[row->point];
+
+        s->gram.h[r] += (wanted - s->wanted[r]) * s->gram.scale[r];
+        s->wanted[r] = wanted;
+    }
+}
+
 /* -- results ------------------------------------------------------------------------------- */
 
 static const double *delta(const void *state)
@@ -516,6 +532,7 @@ const nm_engine nm_engine_least = {.open = open_least,
                                    .close = close_least,
                                    .add = add,
                                    .solve = solve,
+                                   .retarget = retarget,
                                    .delta = delta,
                                    .report = report,
                                    .rows = rows,

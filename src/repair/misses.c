@@ -11,6 +11,8 @@ nm_status nm_misses_new(const nm_search *s, nm_misses *m, nm_err *err)
     nm_status rc = nm_alloc(&m->repair, (size_t)s->n_repair, sizeof *m->repair, err);
 
     if (rc == NM_OK)
+        rc = nm_alloc(&m->shortfall, (size_t)s->n_repair, sizeof *m->shortfall, err);
+    if (rc == NM_OK)
         rc = nm_alloc(&m->keep, (size_t)s->n_keep, sizeof *m->keep, err);
     return rc;
 }
@@ -19,6 +21,7 @@ void nm_misses_clear(nm_misses *m)
 {
     nm_free(m->repair);
     nm_free(m->keep);
+    nm_free(m->shortfall);
 }
 
 double nm_smallest_gap(const double *score, int64_t n, int64_t target)
@@ -68,6 +71,8 @@ static void check_repair_points(const nm_search *s, const double *scores, int64_
         if (missing > 0)
             m->repair[m->n_repair++] = p;
         m->worst = fmax(m->worst, missing);
+        m->shortfall[p] = missing;
+        m->total += missing;
     }
 }
 
@@ -80,10 +85,12 @@ static void check_keep_points(const nm_search *s, const float *scores, int64_t n
     for (int64_t p = 0; p < s->n_keep; p++) {
         const float *score = scores + p * n;
         double noise = float_noise * (1 + fabs((double)score[s->keep_target[p]]));
+        double gap = nm_smallest_gap_f32(score, n, s->keep_target[p]);
 
-        if (s->keep_margin[p] > 0 &&
-            !(nm_smallest_gap_f32(score, n, s->keep_target[p]) > fmin(noise, 0.5 * s->keep_margin[p])))
-            m->keep[m->n_keep++] = p;
+        if (!(s->keep_margin[p] > 0) || gap > fmin(noise, 0.5 * s->keep_margin[p]))
+            continue;
+        m->keep[m->n_keep++] = p;
+        m->total += isnan(gap) ? INFINITY : s->keep_margin[p] - gap;
     }
 }
 
@@ -108,7 +115,7 @@ nm_status nm_misses_find(const nm_search *s, const double *delta, nm_misses *m, 
     double *scores = NULL;
 
     m->n_repair = m->n_keep = 0;
-    m->worst = 0;
+    m->worst = m->total = 0;
     NM_TRY(nm_alloc(&scores, (size_t)s->active->at->n, (size_t)n * sizeof *scores, err));
     NM_TRY(nm_tail_scores(s->ctx, s->active, delta, scores, err));
     check_repair_points(s, scores, n, m);

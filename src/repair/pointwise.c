@@ -10,6 +10,8 @@
 #include "repair/misses.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
+enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
+enum { PATIENT_TRIES = 10 }; /* before neurons are pinned whose flips cost little, too */
 
 /* -- opening ----------------------------------------------------------------------------- */
 
@@ -32,6 +34,12 @@ static int64_t n_scores(const nm_search *s)
     return s->net->values[s->net->scores].size;
 }
 
+/* A keep point has to stay right, no more: a little above what float32 could turn around. */
+static double keep_margin(double gap, float score)
+{
+    return fmin(0.5 * gap, 1e-3 * (1 + fabs((double)score)));
+}
+
 /* Keep points that are wrong from the start are not bound to anything. */
 static nm_status open_keep(nm_search *s, nm_err *err)
 {
@@ -48,7 +56,8 @@ static nm_status open_keep(nm_search *s, nm_err *err)
         double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
-        s->keep_margin[p] = gap > 0 ? gap : -INFINITY;
+        s->keep_margin[p] = gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]])
+                                    : -INFINITY;
     }
 done:
     nm_free(scores);
@@ -293,20 +302,76 @@ static nm_status keep_seed_rows(nm_search *s, const void *program, nm_err *err)
 /* What a solve-and-check loop came to. */
 enum verdict { ACCEPTED, INFEASIBLE, STUCK };
 
-/* Solves, checks by true forward evaluation, adds what was broken (keep points; pins where
-   wanted), until accepted or nothing more can be added. */
+/* Programs may ask for more than is needed: points that have `margins` are no misses. */
+static void judge_by(nm_misses *m, const nm_search *s, const double *margins)
+{
+    int64_t n = 0;
+
+    m->worst = 0;
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+        double missing = m->shortfall[p] - (s->demand.margin[p] - margins[p]);
+
+        m->shortfall[p] = fmax(missing, 0);
+        m->worst = fmax(m->worst, missing);
+        if (missing > 0)
+            m->repair[n++] = p;
+    }
+    m->n_repair = n;
+}
+
+/* The margins of the first n active points; keep points that came since have theirs. */
+static void restore_margins(nm_search *s, const double *margins, int64_t n)
+{
+    if (margins)
+        memcpy(s->demand.margin, margins, (size_t)n * sizeof *margins);
+    for (int64_t p = 0; p < s->n_keep; p++)
+        if (s->keep_slot[p] >= n)
+            s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
+}
+
+/* Points that miss by little are asked for a little more: cheaper than pins. The others stay in the
+   list of misses: their neurons have to be held. */
+static bool ask_more(nm_search *s, void *program, nm_misses *m)
+{
+    const double little = 0.1;
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+
+        if (m->shortfall[p] < little * s->demand.margin[p])
+            s->demand.margin[p] += 1.2 * m->shortfall[p];
+        else
+            m->repair[n++] = p;
+    }
+    bool raised = n < m->n_repair;
+
+    m->n_repair = n;
+    s->engine->retarget(program);
+    return raised;
+}
+
+/* Solves, checks by true forward evaluation, adds what was broken (keep points; higher margins or
+   pins where wanted), until accepted or nothing more can be added. The misses are counted against
+   the margins at the start, which the caller restores. */
 static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_tries,
                                  enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_misses m = {0};
+    double *margins = NULL, least_total = INFINITY;
+    int64_t n_margins = s->active->at->n;
+    int patience = PATIENCE;
 
     *verdict = STUCK;
     nm_certificate_clear(&s->certificate);
     NM_TRY(nm_misses_new(s, &m, err));
+    NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     for (int i = 0; i < max_tries; i++) {
         nm_master_outcome outcome;
         int64_t promoted, pinned = 0;
+        bool raised = false;
 
         NM_TRY(s->engine->solve(program, &outcome, err));
         if (outcome != NM_MASTER_SOLVED) {
@@ -315,22 +380,31 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         }
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
+        judge_by(&m, s, margins);
         nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
                (long long)m.n_repair, (long long)m.n_keep);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
         }
+        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
+        least_total = fmin(least_total, m.total);
+        if (pin && patience < 0)
+            break;
+        if (pin && s->engine->retarget && i < PATIENT_TRIES)
+            raised = ask_more(s, program, &m);
         if (pin)
             NM_TRY(pin_flips(s, program, &m, &pinned, err));
         NM_TRY(promote(s, &m, &promoted, err));
-        if (promoted + pinned == 0)
+        if (promoted + pinned == 0 && !raised)
             break;
     }
     if (*verdict != STUCK)
         NM_TRY(nm_certify_program(s, program, *verdict == INFEASIBLE, &s->certificate, err));
 done:
+    restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
+    nm_free(margins);
     return rc;
 }
 
@@ -388,28 +462,27 @@ done:
 
 /* -- accumulated steps ------------------------------------------------------------------- */
 
-/* Asks a little more of points that keep missing, so that the steps do not end just short. */
-static void raise_working_margins(nm_search *s, const nm_misses *m, double worst)
-{
-    for (int64_t i = 0; i < m->n_repair; i++)
-        s->demand.margin[m->repair[i]] += 0.1 * worst;
-    for (int64_t i = 0; i < m->n_keep; i++) {
-        int64_t slot = s->keep_slot[m->keep[i]];
+/* Steps ask a little more than is needed, so that they do not end just short of it; of points that
+   keep missing, more than they missed by. */
+static const double working_reserve = 1.03;
 
-        if (slot >= 0)
-            s->demand.margin[slot] += 0.1 * worst;
+static void raise_working_margins(nm_search *s, const nm_misses *m)
+{
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+
+        s->demand.margin[p] += 0.5 * m->shortfall[p];
     }
 }
 
 /* One accumulated step from s->delta; false through *moved when the linearised program has no
-   solution. A step that made more points wrong is halved until it does not (or is tiny). */
+   solution. A step that brought no progress is halved until it does (or is tiny). */
 static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
 {
     nm_status rc = NM_OK;
     void *program = NULL;
     nm_master_outcome outcome;
-    double *from = NULL;
-    int64_t before = m->n_repair + m->n_keep;
+    double *from = NULL, before = m->total;
     size_t n = (size_t)s->params->n;
 
     *moved = false;
@@ -423,7 +496,7 @@ static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
     *moved = true;
     take_solution(s, program);
     NM_TRY(nm_misses_find(s, s->delta, m, err));
-    for (int halving = 0; halving < 4 && m->n_repair + m->n_keep > before; halving++) {
+    for (int halving = 0; halving < 4 && !(m->total < before); halving++) {
         for (size_t i = 0; i < n; i++)
             s->delta[i] = 0.5 * (s->delta[i] + from[i]);
         NM_TRY(nm_misses_find(s, s->delta, m, err));
@@ -437,6 +510,7 @@ done:
 
 static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
 {
+    enum { PATIENT_STEPS = 8 };
     nm_status rc = NM_OK;
     nm_misses m = {0};
     double *margins = NULL; /* what was asked; the steps work with a little more */
@@ -449,21 +523,21 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
     NM_TRY(nm_misses_find(s, s->delta, &m, err));
     for (int i = 0; i < MAX_STEPS && m.n_repair + m.n_keep > 0; i++) {
         NM_TRY(promote(s, &m, &promoted, err));
+        for (int64_t p = 0; i == 0 && p < s->n_repair; p++)
+            s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, &m, &moved, err));
-        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep);
+        judge_by(&m, s, margins);
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g", i + 1,
+               (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
-        raise_working_margins(s, &m, fmax(m.worst, 1e-3));
+        if (i >= PATIENT_STEPS)
+            raise_working_margins(s, &m);
     }
     if (m.n_repair + m.n_keep == 0)
         *verdict = ACCEPTED;
 done:
-    if (margins)
-        memcpy(s->demand.margin, margins, (size_t)n_margins * sizeof *margins);
-    for (int64_t p = 0; p < s->n_keep; p++)
-        if (s->keep_slot[p] >= n_margins)
-            s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
+    restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
     nm_free(margins);
     return rc;
