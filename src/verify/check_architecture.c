@@ -119,7 +119,7 @@ static const char *tensor_name(const nm_claim_tensor *t)
 static void mark_free(const nm_claim_tensor *t, int64_t size, uint8_t *is_free)
 {
     memset(is_free, t->runs == NULL, (size_t)size);
-    for (int64_t i = 0; i < t->n_runs; i++)
+    for (int64_t i = 0; t->runs && i < t->n_runs; i++)
         memset(is_free + t->runs[2 * i], 1, (size_t)t->runs[2 * i + 1]);
 }
 

@@ -194,15 +194,14 @@ static nm_status copy_proof(const nm_certificate *c, nm_claim_proof *out, nm_err
     NM_TRY(nm_alloc(&out->rows, (size_t)c->n_rows, sizeof *out->rows, err));
     for (int64_t r = 0; r < c->n_rows; r++) {
         const nm_certificate_row *row = &c->rows[r];
-        nm_claim_set_id set = row->keep ? NM_SET_KEEP : NM_SET_REPAIR;
-        nm_claim_point *point = out->n_points > 0 ? &out->points[out->n_points - 1] : NULL;
 
-        if (!point || point->set != set || point->point != row->point) {
-            point = &out->points[out->n_points++];
-            *point = (nm_claim_point){
-                .set = set, .point = row->point, .margin = row->margin, .first = out->n_rows};
-        }
-        point->n++;
+        if (r == 0 || row->keep != c->rows[r - 1].keep || row->point != c->rows[r - 1].point)
+            out->points[out->n_points++] =
+                (nm_claim_point){.set = row->keep ? NM_SET_KEEP : NM_SET_REPAIR,
+                                 .point = row->point,
+                                 .margin = row->margin,
+                                 .first = r};
+        out->points[out->n_points - 1].n++;
         out->rows[out->n_rows++] = (nm_claim_row){.op = row->op, .k = row->k, .y = row->y};
     }
 done:

@@ -228,7 +228,7 @@ static void visit_magnitudes(const nm_exec *ex, int64_t first, void *user)
     }
     op->kind->vjp(ex, in, j->val->val[op->out] + shift, j->abs_adj->val[op->out] + shift, part);
     for (int i = 0; i < op->n_in; i++) {
-        int64_t n = part[i] ? ex->n * ex->net->values[op->in[i]].size : 0;
+        int64_t n = to[i] && part[i] ? ex->n * ex->net->values[op->in[i]].size : 0;
 
         for (int64_t k = 0; k < n; k++)
             to[i][k] += fabs(part[i][k]);
