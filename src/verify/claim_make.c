@@ -208,13 +208,12 @@ done:
     return rc;
 }
 
-/* A statement that could not be proven is taken back. */
-static void drop_statement(struct maker *m, const char *why)
+/* A statement that could not be proven is taken back; that is news where it was to be expected. */
+static void drop_statement(struct maker *m, nm_log_level level, const char *why)
 {
     nm_claim_statement *s = &m->claim.statements[--m->claim.n_statements];
 
-    nm_log(m->ctx, NM_LOG_WARNING, "the claim does not hold '%s': %s", nm_claim_whats[s->what],
-           why);
+    nm_log(m->ctx, level, "the claim does not hold '%s': %s", nm_claim_whats[s->what], why);
     nm_free(s->proof.points);
     nm_free(s->proof.rows);
     *s = (nm_claim_statement){0};
@@ -267,16 +266,16 @@ static nm_status claim_optimum(struct maker *m, const nm_certificate *c, nm_err 
     s->norm = opts->norm;
     s->mean_over = (double)(opts->norm_counts_marked ? nm_plan_n_marked(m->facts->plan)
                                                      : nm_plan_n_free(m->facts->plan));
-    if (opts->norm_includes_outputs || opts->norm > NM_NORM_L2) {
-        drop_statement(m, opts->norm_includes_outputs
-                              ? "the norm includes outputs"
-                              : "bounds on the function norm are not proven yet");
+    if (opts->norm_includes_outputs || opts->norm == NM_NORM_FUNCTION) {
+        drop_statement(m, NM_LOG_INFO,
+                       opts->norm_includes_outputs ? "the norm includes outputs"
+                                                   : "bounds on the function norm are not proven");
         return NM_OK;
     }
     NM_TRY(copy_proof(c, &s->proof, err));
     NM_TRY(find_pieces(m, s, why, sizeof why, err));
     if (!(s->lower_bound > 0))
-        drop_statement(m, why);
+        drop_statement(m, NM_LOG_WARNING, why);
     else
         s->gap = fmax(s->objective - s->lower_bound, 0) / s->objective;
 done:
@@ -302,7 +301,8 @@ static nm_status claim_infeasible(struct maker *m, const nm_certificate *c, nm_e
             return nm_fail(err, rc, "%s", why.text);
     }
     if (s->box == 0)
-        drop_statement(m, rc != NM_OK ? why.text : "the proof does not survive rounding");
+        drop_statement(m, NM_LOG_WARNING,
+                       rc != NM_OK ? why.text : "the proof does not survive rounding");
     rc = NM_OK;
 done:
     return rc;
