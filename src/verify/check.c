@@ -180,6 +180,7 @@ static nm_status check_files_and_statements(nm_ctx *ctx, const nm_claim *claim, 
         refute_all(&s, &why, report);
         rc = NM_OK;
     } else {
+        rc = rc == NM_E_ARG ? NM_E_FORMAT : rc; /* what makes no sense stands in the claim */
         (void)nm_fail(err, rc, "%s", why.text);
     }
     report->confirmed = rc == NM_OK && report->n_statements > 0;
