@@ -94,6 +94,8 @@ static bool is_known_linear(const nm_net *net, const nm_op *op)
 /* An operator that reads an unknown must be linear, or piecewise where pieces are kept. */
 static nm_status check_exact(const struct job *j, nm_err *err)
 {
+    if (!j->reach.behind[j->at->scores])
+        return nm_fail(err, NM_E_ARG, "no claimed parameter reaches the scores");
     for (int i = 0; i < j->at->n_ops; i++) {
         const nm_op *op = &j->at->ops[i];
         bool reads_unknown = false;
