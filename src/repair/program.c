@@ -82,6 +82,7 @@ static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_er
     for (int64_t i = 0; i < n; i++)
         p->has_pins = p->has_pins || rows[i].kind == NM_ROW_PIN;
     memcpy(p->rows + p->n_rows, rows, (size_t)n * sizeof *rows);
+    memset(p->y + p->n_rows, 0, (size_t)n * sizeof *p->y);
     p->n_rows += n;
     memcpy(p->sorted, p->rows, (size_t)p->n_rows * sizeof *rows);
     qsort(p->sorted, (size_t)p->n_rows, sizeof *p->sorted, compare_rows);
@@ -428,6 +429,15 @@ const nm_row_id *nm_program_rows(const nm_program *p, int64_t *n)
 {
     *n = p->n_rows;
     return p->rows;
+}
+
+nm_status nm_program_copy_multipliers(const nm_program *p, nm_row_id **rows, double **y, int64_t *n,
+                                      nm_err *err)
+{
+    nm_status rc = nm_memdup(rows, p->rows, (size_t)p->n_rows, sizeof **rows, err);
+
+    *n = p->n_rows;
+    return rc == NM_OK ? nm_memdup(y, p->y, (size_t)p->n_rows, sizeof **y, err) : rc;
 }
 
 nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
