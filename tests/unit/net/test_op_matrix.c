@@ -115,15 +115,14 @@ static void convolutions_are_their_kernel_at_each_position(void **state)
         nm_rng rng = {.seed = seed};
         int64_t images = drawn(&rng, 1, 2), from = drawn(&rng, 1, 3), to = drawn(&rng, 1, 4);
         int64_t kernel[2] = {drawn(&rng, 1, 3), drawn(&rng, 1, 3)};
-        const recipe r = {
-            .onnx_name = "Conv",
-            .n_in = seed % 3 ? 3 : 2,
-            .in = {X(images, from, drawn(&rng, 5, 8), drawn(&rng, 5, 8)),
-                   C(to, from, kernel[0], kernel[1]), C(to)},
-            ATTRS(INTS("strides", drawn(&rng, 1, 3), drawn(&rng, 1, 3)),
-                  INTS("dilations", drawn(&rng, 1, 2), drawn(&rng, 1, 2)),
-                  INTS("pads", drawn(&rng, 0, 2), drawn(&rng, 0, 2), drawn(&rng, 0, 2),
-                       drawn(&rng, 0, 2)))};
+        const recipe r = {.onnx_name = "Conv",
+                          .n_in = seed % 3 ? 3 : 2,
+                          .in = {X(images, from, drawn(&rng, 5, 8), drawn(&rng, 5, 8)),
+                                 C(to, from, kernel[0], kernel[1]), C(to)},
+                          ATTRS(INTS("strides", drawn(&rng, 1, 3), drawn(&rng, 1, 3)),
+                                INTS("dilations", drawn(&rng, 1, 2), drawn(&rng, 1, 2)),
+                                INTS("pads", drawn(&rng, 0, 2), drawn(&rng, 0, 2),
+                                     drawn(&rng, 0, 2), drawn(&rng, 0, 2)))};
         fixture f = make(&r, seed);
 
         check_form(&f, to, from * kernel[0] * kernel[1]);

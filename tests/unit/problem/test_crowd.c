@@ -73,7 +73,7 @@ static void many_points_are_evaluated_in_blocks(void **state)
 
     (void)state;
     for (int i = 0; i < 8; i++) {
-        static const char *const marks[][3] = {{"0"},    {"1"},   {"2"},    {"last"},
+        static const char *const marks[][3] = {{"0"},      {"1"},   {"2"},  {"last"},
                                                {"1", "3"}, {"0.."}, {"!1"}, {"0,2"}};
         problem p = open_problem(make_chain(3, "Relu", widths, 4), random_points(4, 700 * 5), 700,
                                  marks[i]);
@@ -114,8 +114,7 @@ static void the_same_bits_for_any_number_of_threads(void **state)
             scores[t] = scores_of(&p, crowd, p.tail->delta);
             nm_crowd_free(crowd);
         }
-        assert_memory_equal(scores[0], scores[1],
-                            (size_t)(p.n * p.n_scores) * sizeof *scores[0]);
+        assert_memory_equal(scores[0], scores[1], (size_t)(p.n * p.n_scores) * sizeof *scores[0]);
         free(scores[0]);
         free(scores[1]);
         close_problem(&p);

@@ -46,8 +46,8 @@ static nm_moment *moment_of(int64_t n, const double *v, int64_t count, int64_t p
 
     nm_assert_ok(nm_moment_new(n, count, &m, &err), &err);
     for (int64_t i = 0; i < count; i += piece)
-        nm_assert_ok(
-            nm_moment_add(ctx, m, v + i * n, piece < count - i ? piece : count - i, &err), &err);
+        nm_assert_ok(nm_moment_add(ctx, m, v + i * n, piece < count - i ? piece : count - i, &err),
+                     &err);
     nm_assert_ok(nm_moment_finish(ctx, m, weight, damping, &err), &err);
     return m;
 }

@@ -15,8 +15,7 @@ static nm_row_id name_of(int i)
 {
     static const nm_row_kind kinds[] = {NM_ROW_LABEL, NM_ROW_PIN, NM_ROW_LOWER};
 
-    return (nm_row_id){
-        .kind = kinds[i % 3], .op = i / 3 % 2, .point = i / 6 % 4, .k = i / 24 % 3};
+    return (nm_row_id){.kind = kinds[i % 3], .op = i / 3 % 2, .point = i / 6 % 4, .k = i / 24 % 3};
 }
 
 static bool equal(const nm_row_id *a, const nm_row_id *b)
