@@ -93,7 +93,7 @@ static nm_status check_opts(const struct job *j, nm_err *err)
         return nm_fail(err, NM_E_ARG,
                        "norm %s cannot include outputs, expected linf, l1 or "
                        "linf+l1n",
-                       nm_norm_name(o->norm));
+                       o->norm == NM_NORM_L2 ? "l2" : "function");
     if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
         return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
     if (j->plan->joint && o->pins == NM_PINS_ALL)
