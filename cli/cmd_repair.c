@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "repair_claim.h"
 #include "repair_data.h"
 
 /* -- plan -------------------------------------------------------------------------------------- */
@@ -79,7 +80,7 @@ static bool is_written(const nm_repair_report *report)
 }
 
 static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
-                       const nm_repair_report *report)
+                       const nm_repair_report *report, bool claimed)
 {
     char *json = nm_repair_report_json(report);
 
@@ -91,6 +92,7 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
                file_rows(&data->repair, report->conflict, report->n_conflict));
     if (report->n_unrepaired > 0)
         put_unrepaired_rows(&cli->doc, &data->repair, report);
+    nm_doc_put(&cli->doc, "claim", nm_doc_text(claimed ? args->claim : NULL));
     nm_doc_put(&cli->doc, "output",
                nm_doc_text(is_written(report) ? args->output : NULL));
 }
@@ -147,7 +149,7 @@ static void print_left_out_rows(FILE *out, const nm_repair_data *data,
 }
 
 static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
-                              const nm_repair_report *report, nm_err *err)
+                              const nm_repair_report *report, bool claimed, nm_err *err)
 {
     char *text = nm_repair_report_text(report);
 
@@ -164,6 +166,10 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
         (void)fprintf(out, "wrote %s\n", args->output);
     else
         (void)fprintf(out, "%s was not written\n", args->output);
+    if (claimed)
+        (void)fprintf(out, "wrote %s, for `netmend check`\n", args->claim);
+    else if (args->claim)
+        (void)fprintf(out, "%s was not written\n", args->claim);
     return NM_OK;
 }
 
@@ -177,11 +183,12 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_data data = {0};
     nm_repair_task task;
     nm_repair_report report = {0};
-    bool layer_open;
+    bool layer_open, claimed;
     double start = nm_term_now();
     FILE *out;
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
+    NM_CLI_TRY(nm_repair_claim_check(args, err));
     layer_open = fill_open_choices(args);
     opts = nm_repair_args_opts(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
@@ -190,15 +197,16 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
     task = nm_repair_data_task(&data);
     NM_CLI_TRY(nm_repair(cli->ctx, net, plan, &task, &opts, args->output, NULL, &report, err));
+    NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     if (report.stopped && report.outcome == NM_PARTLY && cli->exit_code == NM_EXIT_DONE)
         cli->exit_code = NM_EXIT_LIMIT;
-    put_report(cli, args, &data, &report);
+    put_report(cli, args, &data, &report, claimed);
     out = nm_cli_text(cli);
     if (out) {
         print_task(out, args, &data, net, plan, layer_open);
-        NM_CLI_TRY(print_report(out, args, &data, &report, err));
+        NM_CLI_TRY(print_report(out, args, &data, &report, claimed, err));
     }
 done:
     nm_repair_report_free(&report);

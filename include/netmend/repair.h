@@ -64,8 +64,9 @@ typedef struct nm_repair_opts {
     nm_safe safe;
     nm_pins pins;
     nm_solver solver;
-    double gap;     /**< relative optimality gap asked of the solver, > 0 */
-    int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
+    double gap;                     /**< relative optimality gap asked of the solver, > 0 */
+    int max_rounds;                 /**< judge rounds (margin raised, program solved again), >= 1 */
+    bool certify;                   /**< keep in the report what a claim needs (nm_claim_write()) */
     double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
                                          inputs and of the curvature behind it, as shares of their
                                          mean diagonal entry, > 0 */
@@ -82,13 +83,13 @@ typedef struct nm_repair_opts {
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
 typedef struct nm_repair_task {
-    const nm_points *repair;  /**< inputs that must become right */
-    const int64_t *targets;   /**< [repair->n] wanted classes; NULL = repair->labels */
-    const nm_points *keep;    /**< inputs that must stay right (those that are right before) */
+    const nm_points *repair;    /**< inputs that must become right */
+    const int64_t *targets;     /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;      /**< inputs that must stay right (those that are right before) */
     const nm_points *reference; /**< data of the function norm, labels not needed; NULL = the keep
                                      set, else the repair set */
-    const nm_points *test;    /**< drawdown is measured here */
-    const nm_points *similar; /**< generalization is measured here */
+    const nm_points *test;      /**< drawdown is measured here */
+    const nm_points *similar;   /**< generalization is measured here */
 } nm_repair_task;
 
 typedef enum nm_outcome {
@@ -118,6 +119,29 @@ typedef struct nm_accuracy_report {
     double before, after;
 } nm_accuracy_report;
 
+/** What a certificate shows. */
+typedef enum nm_certified {
+    NM_CERTIFIED_OPTIMUM,    /**< multipliers: no smaller change satisfies these rows */
+    NM_CERTIFIED_INFEASIBLE, /**< multipliers: no change satisfies these rows */
+    NM_CERTIFIED_TWINS       /**< two rows with k = -1: points that no edit tells apart */
+} nm_certified;
+
+/** A row of a program by name, with its multiplier. */
+typedef struct nm_certificate_row {
+    bool keep; /**< `point` counts in the keep set, else in the repair set */
+    int64_t point;
+    int op; /**< operator whose pin it is; -1: score[wanted] - score[k] >= margin */
+    int64_t k;
+    double margin; /**< label rows: what they ask for */
+    double y;      /**< > 0 */
+} nm_certificate_row;
+
+typedef struct nm_certificate {
+    nm_certified kind;
+    nm_certificate_row *rows; /**< [n_rows] in the order of their points */
+    int64_t n_rows;
+} nm_certificate;
+
 /** What refining did: T^2 mean KL(before || after) on the reference data, T = 2. */
 typedef struct nm_refine_report {
     int evaluations; /**< 0 = not refined */
@@ -145,6 +169,7 @@ typedef enum nm_unrepaired_why {
     NM_LEFT_CONFLICT,    /**< the conflict stands in the report */
     NM_LEFT_NOT_REACHED, /**< no change was found that makes it right, too; nothing is proven */
     NM_LEFT_NOT_SAFE,    /**< right, but not by as much as asked or as float32 may take away */
+    NM_LEFT_OVERFLOW,    /**< values that may overflow in float32: no margin is safe */
     NM_LEFT_STOPPED      /**< a limit or an interrupt came first */
 } nm_unrepaired_why;
 
@@ -182,7 +207,10 @@ typedef struct nm_repair_report {
     nm_unrepaired *unrepaired;
     int64_t repairable_at_most; /**< elastic: proven by the conflicts; repair.n if nothing is */
     bool stopped; /**< a limit or an interrupt ended it; what is reported was found before */
+    nm_certificate *certificates; /**< if asked for: of the optimum, or of infeasibility ... */
+    int n_certificates;           /**< ... 0 when the outcome rests on none */
     double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
+    double s_certify; /**< seconds, if asked to certify */
 } nm_repair_report;
 
 /** Repairs a network and writes it.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repair/certificate.h"
 #include "repair/misses.h"
 #include "solve/hitting.h"
 
@@ -27,7 +28,8 @@ nm_status nm_elastic_open(nm_search *search, const nm_repair_opts *opts, const f
 
     *out = NULL;
     NM_TRY(nm_alloc(&e, 1, sizeof *e, err));
-    *e = (nm_elastic){.search = search, .opts = opts, .loose = *opts, .n = search->n_repair};
+    *e = (nm_elastic){.search = search, .opts = opts, .loose = *opts, .n = search->n_repair,
+                      .max_tests = MAX_EXACT_TESTS};
     e->loose.gap = LOOSE_GAP;
     e->loose.refine = NM_REFINE_OFF;
     NM_TRY(nm_alloc(&e->margin, n, sizeof *e->margin, err));
@@ -52,9 +54,12 @@ void nm_elastic_close(nm_elastic *e)
 {
     if (!e)
         return;
-    for (int64_t i = 0; i < e->n_conflicts; i++)
+    for (int64_t i = 0; i < e->n_conflicts; i++) {
         clear_conflict(&e->conflicts[i]);
+        nm_certificate_clear(&e->certificates[i]);
+    }
     nm_free(e->conflicts);
+    nm_free(e->certificates);
     nm_twins_clear(&e->twins);
     nm_free(e->margin);
     nm_free(e->out);
@@ -74,12 +79,15 @@ static int64_t count_in(const nm_elastic *e)
     return n;
 }
 
-/* Margins may have been raised since the last run. */
+/* Margins may have been raised since the last run. No point can have an infinite one. */
 static void note_margins(nm_elastic *e)
 {
-    for (int64_t p = 0; p < e->n; p++)
+    for (int64_t p = 0; p < e->n; p++) {
         if (e->search->demand.margin[p] > -INFINITY)
             e->margin[p] = e->search->demand.margin[p];
+        if (!isfinite(e->margin[p]))
+            e->stuck[p] = e->out[p] = true;
+    }
 }
 
 static void ask_margins(nm_elastic *e)
@@ -105,13 +113,17 @@ static nm_status push_conflict(nm_elastic *e, nm_conflict_report *conflict, nm_e
 
         rc = nm_realloc(&e->conflicts, (size_t)room, sizeof *e->conflicts, err);
         if (rc == NM_OK)
+            rc = nm_realloc(&e->certificates, (size_t)room, sizeof *e->certificates, err);
+        if (rc == NM_OK)
             e->room = room;
     }
-    if (rc == NM_OK)
-        e->conflicts[e->n_conflicts++] = *conflict;
-    else
+    if (rc != NM_OK) {
         clear_conflict(conflict);
-    return rc;
+        return rc;
+    }
+    e->certificates[e->n_conflicts] = (nm_certificate){0};
+    e->conflicts[e->n_conflicts++] = *conflict;
+    return NM_OK;
 }
 
 static nm_status push_twins(nm_elastic *e, int64_t a, int64_t b, int64_t keep, nm_err *err)
@@ -163,7 +175,7 @@ done:
  * keep points behind activations, whose pieces nothing holds, the program is not exact. */
 static nm_status take_conflict(nm_elastic *e, bool *taken, nm_err *err)
 {
-    const nm_search *s = e->search;
+    nm_search *s = e->search;
     nm_conflict_report c = {.kind = NM_CONFLICT_ROWS};
     nm_status rc = NM_OK;
 
@@ -180,6 +192,10 @@ static nm_status take_conflict(nm_elastic *e, bool *taken, nm_err *err)
         *taken = true;
         rc = push_conflict(e, &c, err);
         c = (nm_conflict_report){0};
+        if (rc == NM_OK && s->certificate.kind == NM_CERTIFIED_INFEASIBLE) {
+            e->certificates[e->n_conflicts - 1] = s->certificate;
+            s->certificate = (nm_certificate){0};
+        }
     }
 done:
     clear_conflict(&c);
@@ -287,8 +303,8 @@ done:
     return rc;
 }
 
-/* A search gave up: the points it did not reach leave, of many the worse half, and come back for
- * another try later. */
+/* A search gave up: the points it did not reach leave, of many the worse half (one, where searches
+ * are exact and such an end is an accident of numbers), and come back for another try later. */
 static nm_status leave_laggards(nm_elastic *e, nm_err *err)
 {
     int64_t n, in = count_in(e);
@@ -299,6 +315,8 @@ static nm_status leave_laggards(nm_elastic *e, nm_err *err)
     NM_TRY(list_laggards(e, list, &n, err));
     if (2 * n > in)
         n = (n + 1) / 2;
+    if (nm_search_is_exact(e->search))
+        n = 1;
     for (int64_t i = 0; i < n; i++)
         e->stuck[list[i].point] = e->out[list[i].point] = true;
     nm_log(e->search->ctx, NM_LOG_INFO, "elastic: %lld points not reached, %lld go on",
@@ -511,7 +529,7 @@ static nm_status choose_proven(nm_elastic *e, nm_err *err)
 
     leave_out_stuck(e);
     NM_TRY(find_disjoint(e, err));
-    for (int i = 0; i < MAX_EXACT_TESTS && !found; i++)
+    for (int i = 0; i < e->max_tests && !found; i++)
         NM_TRY(try_smallest(e, true, &found, &least, err));
     if (found && least)
         goto done;
@@ -572,11 +590,13 @@ static nm_status retry_stuck(nm_elastic *e, nm_err *err)
     nm_status rc = NM_OK;
 
     NM_TRY(nm_memdup(&back, e->stuck, (size_t)e->n, sizeof *back, err));
+    for (int64_t p = 0; p < e->n; p++)
+        back[p] = back[p] && isfinite(e->margin[p]);
     NM_TRY(retry(e, back, &found, err));
     for (int64_t p = 0; p < e->n && !found && tries > 0; p++) {
         bool one;
 
-        if (!e->stuck[p])
+        if (!e->stuck[p] || !isfinite(e->margin[p]))
             continue;
         memset(back, 0, (size_t)e->n * sizeof *back);
         back[p] = true;
@@ -585,6 +605,21 @@ static nm_status retry_stuck(nm_elastic *e, nm_err *err)
     }
 done:
     nm_free(back);
+    return rc;
+}
+
+/* Where searches are exact: each one once more with those that can be repaired. */
+static nm_status retry_exactly(nm_elastic *e, bool *found, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    for (int64_t p = 0; p < e->n; p++)
+        if (e->stuck[p] && isfinite(e->margin[p])) {
+            e->stuck[p] = false;
+            NM_TRY(bring_back_one(e, p, err));
+        }
+    NM_TRY(try_points(e, false, found, err));
+done:
     return rc;
 }
 
@@ -616,10 +651,12 @@ static nm_status find_largest(nm_elastic *e, nm_search_outcome *outcome, nm_err 
     *outcome = count_in(e) > 0       ? NM_SEARCH_FOUND
                : count_stuck(e) == 0 ? NM_SEARCH_INFEASIBLE
                                      : NM_SEARCH_GAVE_UP;
-    if (*outcome == NM_SEARCH_FOUND && !exact && !e->retried && count_stuck(e) > 0) {
-        e->retried = true;
-        NM_TRY(retry_stuck(e, err));
-    }
+    if (*outcome != NM_SEARCH_FOUND || e->retried || count_stuck(e) == 0)
+        goto done;
+    e->retried = true;
+    NM_TRY(exact ? retry_exactly(e, &found, err) : retry_stuck(e, err));
+    if (!found)
+        rc = find_largest(e, outcome, err);
 done:
     return rc;
 }
@@ -668,6 +705,8 @@ static nm_unrepaired explain(const nm_elastic *e, const nm_repair_report *r, con
 
     if (u.conflict >= 0 && !e->stuck[p])
         u.why = NM_LEFT_CONFLICT;
+    else if (!isfinite(e->margin[p]))
+        u.why = NM_LEFT_OVERFLOW;
     else if (right)
         u.why = NM_LEFT_NOT_SAFE;
     else
@@ -675,6 +714,22 @@ static nm_unrepaired explain(const nm_elastic *e, const nm_repair_report *r, con
     if (u.why != NM_LEFT_CONFLICT)
         u.conflict = -1;
     return u;
+}
+
+/* Statements of a claim, where claims are wanted. */
+static nm_status report_certificates(nm_elastic *e, nm_repair_report *r, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    for (int64_t i = 0; e->opts->certify && rc == NM_OK && i < e->n_conflicts; i++) {
+        const nm_conflict_report *c = &e->conflicts[i];
+
+        if (c->kind == NM_CONFLICT_TWINS && c->n_keep == 0)
+            rc = nm_report_twins(c->points[0], c->points[1], r, err);
+        else if (e->certificates[i].n_rows > 0)
+            rc = nm_report_add_certificate(&e->certificates[i], r, err);
+    }
+    return rc;
 }
 
 nm_status nm_elastic_report(nm_elastic *e, const bool *passes, const bool *right,
@@ -687,9 +742,12 @@ nm_status nm_elastic_report(nm_elastic *e, const bool *passes, const bool *right
     NM_TRY(nm_alloc(&hit, (size_t)e->n, sizeof *hit, err));
     NM_TRY(meet_conflicts(e, false, hit, &least, err));
     r->repairable_at_most = e->n - least;
+    NM_TRY(report_certificates(e, r, err));
     r->conflicts = e->conflicts;
     r->n_conflicts = e->n_conflicts;
     e->conflicts = NULL;
+    for (int64_t i = 0; i < e->n_conflicts; i++)
+        nm_certificate_clear(&e->certificates[i]);
     e->n_conflicts = e->room = 0;
     NM_TRY(nm_alloc(&r->unrepaired, (size_t)e->n, sizeof *r->unrepaired, err));
     for (int64_t p = 0; p < e->n; p++)

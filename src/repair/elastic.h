@@ -26,10 +26,12 @@ typedef struct nm_elastic {
     bool *out;      /* [n] left out of the present search */
     bool *stuck;    /* [n] left out without a proof */
     nm_conflict_report *conflicts;
+    nm_certificate *certificates; /* of each conflict; empty for twins and unless asked for */
     int64_t n_conflicts, room;
     double *best; /* [params->n] the change that was found for the most points */
     int64_t n_best;
     bool retried;
+    int max_tests; /* searches for the proven optimum before points leave greedily */
     int rounds, linearisations;
 } nm_elastic;
 

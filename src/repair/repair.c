@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "io/net_file.h"
 #include "net/op.h"
+#include "repair/certificate.h"
 #include "repair/elastic.h"
 #include "repair/judge_some.h"
 #include "repair/measure.h"
@@ -100,7 +101,7 @@ static nm_status check_opts(const struct job *j, nm_err *err)
         return nm_fail(err, NM_E_ARG,
                        "norm %s cannot include outputs, expected linf, l1 or "
                        "linf+l1n",
-                       nm_norm_name(o->norm));
+                       o->norm == NM_NORM_L2 ? "l2" : "function");
     if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
         return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
     if (j->plan->joint && o->pins == NM_PINS_ALL)
@@ -244,6 +245,8 @@ static nm_status report_twins(struct job *j, bool *found, nm_err *err)
                    (long long)b, (long long)j->target[a],
                    (long long)(c->n_keep > 0 ? j->task->keep->labels[b] : j->target[b]));
     NM_TRY(copy_conflict(c, r, err));
+    if (j->opts.certify && c->n_keep == 0)
+        NM_TRY(nm_report_twins(a, b, r, err));
 done:
     return rc;
 }
@@ -542,6 +545,23 @@ static bool passes_already(const struct job *j)
     return true;
 }
 
+/* Last of all: a repair without proofs is one, too. */
+static nm_status certify(struct job *j, nm_err *err)
+{
+    double start = nm_now();
+    nm_status rc = NM_OK;
+
+    if (j->report->stopped || j->off_path || j->report->outcome == NM_PARTLY ||
+        (j->elastic && j->report->outcome == NM_INFEASIBLE)) /* those are there already */
+        return NM_OK;
+    if (j->report->outcome == NM_REPAIRED)
+        rc = nm_search_certify_at(j->search, j->rounded, err);
+    if (rc == NM_OK)
+        rc = nm_report_certificate(j->search, j->report, err);
+    j->report->s_certify = nm_now() - start;
+    return rc;
+}
+
 /* What is known after an elastic search, whether or not it found something. */
 static nm_status report_elastic(struct job *j, nm_err *err)
 {
@@ -604,6 +624,7 @@ static nm_status settle(struct job *j, nm_err *err)
     }
     NM_TRY(report_elastic(j, err));
     NM_TRY(fill_report(j, err));
+    NM_TRY(certify(j, err));
 done:
     return rc;
 }
@@ -624,6 +645,27 @@ done:
     return rc;
 }
 
+/* No program says anything about points without numbers. */
+static nm_status check_finite(const struct job *j, nm_err *err)
+{
+    const nm_search *s = j->search;
+    int64_t n = j->net->values[j->net->scores].size;
+
+    for (int64_t i = 0; i < s->n_repair * n; i++)
+        if (!isfinite(s->original_scores[i]))
+            return nm_fail(err, NM_E_FORMAT,
+                           "repair set: point %lld has the score %g for class %lld, expected "
+                           "finite numbers",
+                           (long long)(i / n), s->original_scores[i], (long long)(i % n));
+    for (int64_t p = 0; !j->elastic && p < s->n_repair; p++)
+        if (!isfinite(nm_deploy_bound(&j->original, j->opts.safe, p)))
+            return nm_fail(err, NM_E_FORMAT,
+                           "repair set: point %lld has values that may overflow in float32, "
+                           "expected smaller ones or less to be asked of it (safe none)",
+                           (long long)p);
+    return NM_OK;
+}
+
 static nm_status take_original(struct job *j, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -642,6 +684,7 @@ static nm_status repair_or_explain(struct job *j, nm_err *err)
     NM_TRY(open_search(j, err));
     NM_TRY(open_elastic(j, err));
     NM_TRY(judge_in_memory(j, j->net, &j->original, err));
+    NM_TRY(check_finite(j, err));
     if (!j->elastic)
         NM_TRY(report_twins(j, &twins, err));
     if (twins)
@@ -825,6 +868,11 @@ void nm_repair_report_free(nm_repair_report *report)
     nm_free(report->layers);
     nm_free(report->conflict);
     nm_free(report->conflict_keep);
+    for (int i = 0; report->certificates && i < report->n_certificates; i++)
+        nm_certificate_clear(&report->certificates[i]);
+    nm_free(report->certificates);
+    report->certificates = NULL;
+    report->n_certificates = 0;
     report->layers = NULL;
     report->conflict = report->conflict_keep = NULL;
     report->conflicts = NULL;

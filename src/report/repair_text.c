@@ -198,6 +198,8 @@ const char *nm_unrepaired_text(const nm_repair_report *r, int64_t i)
         return "right, but its margin is not what was asked for";
     case NM_LEFT_NOT_REACHED:
         return "not reached: no change was found that repairs it, too; nothing is proven";
+    case NM_LEFT_OVERFLOW:
+        return "its values may overflow in float32: no margin is as safe as asked";
     case NM_LEFT_STOPPED:
         return "not reached before the end";
     case NM_LEFT_CONFLICT:
