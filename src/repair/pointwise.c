@@ -741,6 +741,17 @@ done:
     return rc;
 }
 
+/* Steps may run away where points can hardly be told apart. */
+static bool fits_float32(const nm_search *s)
+{
+    const double most = 0x1p96; /* beyond, sums of products may overflow */
+
+    for (int64_t i = 0; i < s->params->n; i++)
+        if (!(fabs(s->delta[i]) <= most))
+            return false;
+    return true;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -755,7 +766,9 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
         NM_TRY(find_answer(s, &verdict, err));
     /* Answers that are the optimum of a program are found again as such. */
     s->answered = verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
-    if (verdict == ACCEPTED)
+    if (verdict == ACCEPTED && !fits_float32(s))
+        *outcome = gave_up(s, "the change that was found is too large for float32");
+    else if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
     else if (verdict == INFEASIBLE && nm_search_is_exact(s))
         *outcome = NM_SEARCH_INFEASIBLE;
@@ -776,7 +789,7 @@ nm_status nm_search_continue(nm_search *s, nm_search_outcome *outcome, nm_err *e
     s->rounds = s->linearisations = 0;
     rc = accumulate(s, &verdict, err);
     s->figures.objective = s->figures.lower_bound = NAN;
-    *outcome = verdict == ACCEPTED ? NM_SEARCH_FOUND : NM_SEARCH_GAVE_UP;
+    *outcome = verdict == ACCEPTED && fits_float32(s) ? NM_SEARCH_FOUND : NM_SEARCH_GAVE_UP;
     return rc;
 }
 

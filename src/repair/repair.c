@@ -720,7 +720,7 @@ static nm_status check_candidate(struct job *j, const double *delta, nm_err *err
     nm_status rc = NM_OK;
 
     for (int64_t i = 0; delta && i < j->params->n; i++)
-        if (!isfinite(delta[i]))
+        if (!(fabs(delta[i]) < 0x1p96)) /* steps that ran away */
             return NM_OK;
     if (!delta)
         return NM_OK;
