@@ -20,6 +20,7 @@ typedef struct nm_elastic {
     nm_search *search; /* lent */
     const nm_repair_opts *opts;
     nm_repair_opts loose; /* of tests whether there is a solution at all */
+    const nm_engine *engine; /* of those tests */
     nm_twins twins;
     int64_t n;
     double *margin; /* [n] asked of each point, left out or not */

@@ -447,7 +447,8 @@ static nm_status describe_conflict(nm_search *s, void *program, nm_err *err)
     return rc;
 }
 
-/* Rows of an earlier program, but those of points of which nothing is asked any more. */
+/* Rows of an earlier program, but those of points of which nothing is asked any more, and those of
+   bounds, which come back by themselves. */
 static nm_status add_known(const nm_search *s, void *program, const nm_row_id *rows, int64_t n,
                            nm_err *err)
 {
@@ -456,7 +457,7 @@ static nm_status add_known(const nm_search *s, void *program, const nm_row_id *r
     nm_status rc = nm_alloc(&asked, (size_t)n, sizeof *asked, err);
 
     for (int64_t i = 0; rc == NM_OK && i < n; i++)
-        if ((rows[i].kind != NM_ROW_LABEL && rows[i].kind != NM_ROW_PIN) ||
+        if ((rows[i].kind == NM_ROW_LABEL || rows[i].kind == NM_ROW_PIN) &&
             s->demand.margin[rows[i].point] > -INFINITY)
             asked[count++] = rows[i];
     if (rc == NM_OK)

@@ -239,10 +239,9 @@ static nm_status report_twins(struct job *j, bool *found, nm_err *err)
     a = c->points[0];
     b = c->n_keep > 0 ? c->keep[0] : c->points[1];
     (void)snprintf(r->reason, sizeof r->reason,
-                   "%s %lld and %lld reach the edited layer as the same numbers but have "
+                   "points %lld and %lld%s reach the edited layer as the same numbers but have "
                    "labels %lld and %lld",
-                   c->n_keep > 0 ? "repair point and keep point" : "points", (long long)a,
-                   (long long)b, (long long)j->target[a],
+                   (long long)a, (long long)b, c->n_keep > 0 ? " of the keep set" : "", (long long)j->target[a],
                    (long long)(c->n_keep > 0 ? j->task->keep->labels[b] : j->target[b]));
     NM_TRY(copy_conflict(c, r, err));
     if (j->opts.certify && c->n_keep == 0)
@@ -654,9 +653,9 @@ static nm_status check_finite(const struct job *j, nm_err *err)
     for (int64_t i = 0; i < s->n_repair * n; i++)
         if (!isfinite(s->original_scores[i]))
             return nm_fail(err, NM_E_FORMAT,
-                           "repair set: point %lld has the score %g for class %lld, expected "
-                           "finite numbers",
-                           (long long)(i / n), s->original_scores[i], (long long)(i % n));
+                           "repair set: the score of point %lld for class %lld is no finite "
+                           "number, expected one",
+                           (long long)(i / n), (long long)(i % n));
     for (int64_t p = 0; !j->elastic && p < s->n_repair; p++)
         if (!isfinite(nm_deploy_bound(&j->original, j->opts.safe, p)))
             return nm_fail(err, NM_E_FORMAT,
