@@ -19,6 +19,8 @@ static nm_status make_plan(nm_cli *cli, nm_repair_args *args, const nm_net *net,
         if (rc != NM_OK)
             goto done;
     }
+    if (args->joint)
+        nm_plan_set_joint(*out, true);
     if (nm_plan_n_free(*out) == 0)
         NM_CLI_THROW(err, NM_E_ARG, "%s frees no parameter", args->mask ? args->mask : "--layer");
     NM_CLI_TRY(nm_plan_set_bounds(*out, args->bound.lo, args->bound.hi, err));
@@ -33,6 +35,8 @@ static bool fill_open_choices(nm_repair_args *args)
 
     if (layer_open)
         args->layer = "last";
+    if (args->norm < 0)
+        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
     if (!args->mask && args->free_kind < 0)
         args->free_kind = NM_FREE_ALL;
     return layer_open;
@@ -129,7 +133,7 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 {
     nm_repair_args *args = args_memory;
-    nm_repair_opts opts = nm_repair_args_opts(args);
+    nm_repair_opts opts;
     nm_status rc = NM_OK;
     nm_net *net = NULL;
     nm_plan *plan = NULL;
@@ -142,6 +146,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
     layer_open = fill_open_choices(args);
+    opts = nm_repair_args_opts(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
     NM_CLI_TRY(make_plan(cli, args, net, &plan, err));
     NM_CLI_TRY(nm_repair_data_load(cli, args, net, &data, err));

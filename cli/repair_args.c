@@ -55,8 +55,12 @@ static const nm_opt edit_rows[] = {
      AT(layer),
      .arg = "L",
      .shown = "last",
-     .help = "layer to change: index (negative: from the end), name, last, all, or K.. (weights "
-             "of layer K, biases of K and later)"},
+     .help = "layer to change: index (negative: from the end), name, last, all, K.. (weights of "
+             "layer K, biases of K and later), or several with commas between (jointly)"},
+    {.name = "joint",
+     .kind = NM_OPT_FLAG,
+     AT(joint),
+     .help = "the weights of all these layers may change, not only those of the first"},
     {.name = "free",
      .kind = NM_OPT_CHOICE,
      AT(free_kind),
@@ -84,8 +88,8 @@ static const nm_opt edit_rows[] = {
 static const char *const method_names[] = {"pointwise", "aprnn", NULL};
 static const char *const later_methods[] = {"prdnn", "layerwise", "minimal",  "multilayer", "vere",
                                             "inner", "head",      "finetune", "cegis",      NULL};
-static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", NULL};
-static const char *const later_norms[] = {"function", NULL};
+static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
+static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
 static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
 static const char *const pins_names[] = {"lazy", "all", "none", NULL};
@@ -103,11 +107,30 @@ static const nm_opt problem_rows[] = {
      .kind = NM_OPT_CHOICE,
      AT(norm),
      .choices = norm_names,
-     .later = later_norms,
-     .initial = "l2",
+     .shown = "function with --keep or --reference, else l2",
      .arg = "NORM",
-     .help = "size of the change, which is minimised: l2, l1, linf, or linf+l1n (largest change "
-             "plus mean change)"},
+     .help = "size of the change, which is minimised: function (what changes in the network's "
+             "behaviour on the reference data), l2, l1, linf, or linf+l1n (largest change plus "
+             "mean change)"},
+    {.name = "damping",
+     .kind = NM_OPT_DOUBLE,
+     AT(damping),
+     .arg = "D",
+     .above_min = true,
+     .max = 1e6,
+     .initial = "auto",
+     .word = "auto",
+     .word_value = NAN,
+     .help = "function norm: how much directions count in which the reference data say little, as "
+             "a share of the mean"},
+    {.name = "refine",
+     .kind = NM_OPT_CHOICE,
+     AT(refine),
+     .choices = refine_names,
+     .arg = "WHEN",
+     .initial = "auto",
+     .help = "function norm: then minimise what changes on the reference data itself, not its "
+             "model: auto (where cheap, or the repair set large), on, off"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),
@@ -209,6 +232,10 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.solver = (nm_solver)args->solver;
     opts.gap = args->gap;
     opts.max_rounds = (int)args->max_rounds;
+    opts.refine = (nm_refining)args->refine;
+    opts.seed = (uint64_t)args->common.seed;
+    if (!isnan(args->damping))
+        opts.damping_in = opts.damping_out = args->damping;
     return opts;
 }
 

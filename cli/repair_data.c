@@ -135,6 +135,46 @@ done:
     return rc;
 }
 
+/* -- what belongs together --------------------------------------------------------------------- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The same points: then they need not be read, nor evaluated, twice. */
+static bool same_set(const nm_data_set *a, const nm_data_set *b)
+{
+    return same_text(a->path, b->path) && a->rows.first == b->rows.first &&
+           a->rows.last == b->rows.last;
+}
+
+/* Held-out means held out: points of the repair set do not count in a test set from their file. */
+static nm_status hold_out(nm_points *test, const nm_points *repair, nm_err *err)
+{
+    int64_t *kept, n = 0, r = 0;
+    nm_points rest;
+    nm_status rc = nm_cli_alloc(&kept, test->n, sizeof *kept, err);
+
+    if (rc != NM_OK)
+        return rc;
+    for (int64_t i = 0; i < test->n; i++) { /* both in the order of the file */
+        while (r < repair->n && repair->rows[r] < test->rows[i])
+            r++;
+        if (r == repair->n || repair->rows[r] != test->rows[i])
+            kept[n++] = i;
+    }
+    if (n > 0 && n < test->n) {
+        rc = nm_points_subset(test, kept, n, &rest, err);
+        if (rc == NM_OK) {
+            nm_points_free(test);
+            *test = rest;
+        }
+    }
+    free(kept);
+    return rc;
+}
+
 /* -- all sets ---------------------------------------------------------------------------------- */
 
 nm_status nm_repair_data_load(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
@@ -154,10 +194,13 @@ nm_status nm_repair_data_load(nm_cli *cli, const nm_repair_args *args, const nm_
 
     *out = (nm_repair_data){0};
     rc = load_repair_set(cli, args, net, out, err);
-    for (size_t i = 0; rc == NM_OK && i < sizeof others / sizeof *others; i++)
+    for (size_t i = 0; rc == NM_OK && i < sizeof others / sizeof *others; i++) {
+        if (others[i].set == &args->reference && same_set(&args->reference, &args->keep))
+            continue; /* the keep set is the reference then, anyway */
         rc = nm_data_load(cli, others[i].set, &args->prep, &others[i].use, others[i].points, err);
-    if (rc == NM_OK && args->reference.path)
-        nm_cli_warn(cli, "--reference: no norm or heuristic of this version looks at it");
+    }
+    if (rc == NM_OK && same_text(args->test.path, args->inputs.path) && args->test.path)
+        rc = hold_out(&out->test, &out->repair, err);
     if (rc != NM_OK)
         nm_repair_data_free(out);
     return rc;
@@ -178,6 +221,7 @@ nm_repair_task nm_repair_data_task(const nm_repair_data *data)
     return (nm_repair_task){
         .repair = &data->repair,
         .keep = data->keep.n > 0 ? &data->keep : NULL,
+        .reference = data->reference.n > 0 ? &data->reference : NULL,
         .test = data->test.n > 0 ? &data->test : NULL,
         .similar = data->similar.n > 0 ? &data->similar : NULL,
     };

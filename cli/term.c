@@ -71,7 +71,7 @@ void nm_term_log(void *user, nm_log_level level, const char *line)
 
     if (level == NM_LOG_WARNING && !term->quiet)
         print_message(term, "warning: ", line);
-    else if (level == NM_LOG_INFO && term->verbose)
+    else if (level != NM_LOG_WARNING && term->verbose)
         print_message(term, "", line);
 }
 

@@ -22,7 +22,8 @@ NM_API void nm_plan_free(nm_plan *plan);
  *  @return NM_E_ARG if the layer does not exist or must not be edited (the message says why) */
 NM_API nm_status nm_plan_mark(nm_plan *plan, int layer, nm_free_kind what, nm_err *err);
 
-/** Marks what a text names: "2", "-1", "last", an ONNX node name, "K.." (K and later), "all". */
+/** Marks what a text names: "2", "-1", "last", an ONNX node name, "K.." (K and later), "all", or
+ *  several of these with commas between them, which makes the plan joint. */
 NM_API nm_status nm_plan_mark_text(nm_plan *plan, const char *text, nm_free_kind what, nm_err *err);
 
 /** Marks single parameters: entries with mask[i] != 0. Order is that of the stored tensor.
@@ -37,6 +38,10 @@ NM_API nm_status nm_plan_mark_file(nm_ctx *ctx, nm_plan *plan, const char *path,
 
 /** Bounds on the change of every marked parameter, lo <= 0 <= hi; -INFINITY, INFINITY = none. */
 NM_API nm_status nm_plan_set_bounds(nm_plan *plan, double lo, double hi, nm_err *err);
+
+/** Frees the weights of all marked layers, not only of the first. The problem is nonlinear then,
+ * and is solved by accumulated steps (NM_METHOD_POINTWISE only). */
+NM_API void nm_plan_set_joint(nm_plan *plan, bool joint);
 
 /** Parameters that are marked, and those of them that can act. */
 NM_API int64_t nm_plan_n_marked(const nm_plan *plan);

@@ -16,7 +16,9 @@ typedef enum nm_norm {
     NM_NORM_LINF_L1N, /**< max |v| + sum |v| / P */
     NM_NORM_LINF,     /**< max |v| */
     NM_NORM_L1,       /**< sum |v| */
-    NM_NORM_L2        /**< sqrt(sum v^2) */
+    NM_NORM_L2,       /**< sqrt(sum v^2) */
+    NM_NORM_FUNCTION  /**< expected change of what the network does on reference data, by the
+                           Kronecker-factored Gauss-Newton metric (docs/numerics.md) */
 } nm_norm;
 
 typedef enum nm_method {
@@ -42,6 +44,14 @@ typedef enum nm_safe {
 
 typedef enum nm_solver { NM_SOLVER_AUTO, NM_SOLVER_CLP, NM_SOLVER_STRUCTURED } nm_solver;
 
+/** Whether the function norm's optimum is followed by minimising the true drift on the reference
+ *  data (docs/numerics.md). */
+typedef enum nm_refining {
+    NM_REFINE_AUTO, /**< where it is cheap, or the repair set so large that it pays */
+    NM_REFINE_ON,
+    NM_REFINE_OFF
+} nm_refining;
+
 /** Options; start from NM_REPAIR_OPTS_INIT. */
 typedef struct nm_repair_opts {
     size_t size;
@@ -54,22 +64,30 @@ typedef struct nm_repair_opts {
     nm_safe safe;
     nm_pins pins;
     nm_solver solver;
-    double gap;     /**< relative optimality gap asked of the solver, > 0 */
-    int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
+    double gap;                     /**< relative optimality gap asked of the solver, > 0 */
+    int max_rounds;                 /**< judge rounds (margin raised, program solved again), >= 1 */
+    double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
+                                         inputs and of the curvature behind it, as shares of their
+                                         mean diagonal entry, > 0 */
+    nm_refining refine;
+    uint64_t seed;
 } nm_repair_opts;
 
 #define NM_REPAIR_OPTS_INIT                                                                        \
     {                                                                                              \
-        .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20               \
+        .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20,              \
+        .damping_in = 1e-3, .damping_out = 0.1                                                     \
     }
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
 typedef struct nm_repair_task {
-    const nm_points *repair;  /**< inputs that must become right */
-    const int64_t *targets;   /**< [repair->n] wanted classes; NULL = repair->labels */
-    const nm_points *keep;    /**< inputs that must stay right (those that are right before) */
-    const nm_points *test;    /**< drawdown is measured here */
-    const nm_points *similar; /**< generalization is measured here */
+    const nm_points *repair;    /**< inputs that must become right */
+    const int64_t *targets;     /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;      /**< inputs that must stay right (those that are right before) */
+    const nm_points *reference; /**< data of the function norm, labels not needed; NULL = the keep
+                                     set, else the repair set */
+    const nm_points *test;      /**< drawdown is measured here */
+    const nm_points *similar;   /**< generalization is measured here */
 } nm_repair_task;
 
 typedef enum nm_outcome {
@@ -79,11 +97,12 @@ typedef enum nm_outcome {
     NM_LIMIT       /**< stopped by time, rounds or the user; nothing is claimed */
 } nm_outcome;
 
-/** Points of a set that are right, before and after. Bounds are on the float32 deviation of the
- *  margin (output units); see docs/numerics.md. */
+/** Points of a set that are right, before and after. Bounds are on what float32 evaluation can take
+ *  from a margin (output units); see docs/numerics.md. */
 typedef struct nm_set_report {
     int64_t n, right_before, right_after;
-    int64_t safe_after;        /**< margin above the rigorous any-order bound */
+    int64_t safe_after;        /**< margin above the rigorous any-order bound; this and the next two
+                                    are -1 where not computed (large keep sets) */
     int64_t first_order_after; /**< margin above the any-order bound to first order */
     int64_t probable_after;    /**< margin above the probabilistic bound */
     double min_margin_after;
@@ -97,6 +116,12 @@ typedef struct nm_accuracy_report {
     int64_t n;
     double before, after;
 } nm_accuracy_report;
+
+/** What refining did: T^2 mean KL(before || after) on the reference data, T = 2. */
+typedef struct nm_refine_report {
+    int evaluations; /**< 0 = not refined */
+    double drift_before, drift_after;
+} nm_refine_report;
 
 /** How the repair went. Free its arrays with nm_repair_report_free(). */
 typedef struct nm_repair_report {
@@ -114,6 +139,7 @@ typedef struct nm_repair_report {
     int solver_rounds;        /**< lazy row rounds, all programs together */
     int linearisations;       /**< 1 if the original one was enough */
     int judge_rounds;
+    nm_refine_report refined;
     const char *solver;      /**< name of the solver that found the result; static */
     int64_t n_conflict;      /**< when infeasible: points that cannot be satisfied together ... */
     int64_t *conflict;       /**< ... as indices into the repair set */

@@ -90,6 +90,15 @@ nm_status nm_node_ints(const nm_node_view *node, const char *name, int64_t *out,
 nm_status nm_node_string(const nm_node_view *node, const char *name, const char *fallback,
                          const char **out, nm_err *err);
 
+/** An affine layer as one matrix W [n_out x n_in] that acts at each *place* of a point (a row of a
+ *  dense layer's input, an output position of a convolution):
+ *      out(place) = alpha W u(place) + beta b,   u(place) = what the layer sees there. */
+typedef struct nm_matrix_form {
+    int64_t n_out, n_in, places;
+    bool transposed; /* stored as [n_in x n_out] */
+    double alpha, beta;
+} nm_matrix_form;
+
 struct nm_op_kind {
     const char *name; /* as in messages, e.g. "Gemm" */
 
@@ -142,6 +151,15 @@ struct nm_op_kind {
     /** Tangent w.r.t. the parameters: dout += J_w dw + J_b db; either may be NULL. */
     void (*param_jvp)(const nm_exec *ex, const double *x, const double *dw, const double *db,
                       double *dout);
+
+    /** The layer as a matrix; false if it is none (grouped convolutions). NULL = never. */
+    bool (*matrix_form)(const nm_net *net, const nm_op *op, nm_matrix_form *form);
+
+    /** u[n x places x n_in] from input 0: what the matrix sees at each place. */
+    void (*see)(const nm_exec *ex, const double *x, double *u);
+
+    /** g[n x places x n_out] from an array laid out like the output. */
+    void (*at_places)(const nm_exec *ex, const double *out, double *g);
 
     /* -- piecewise linear operators only ------------------------------------------------------ */
 

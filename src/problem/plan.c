@@ -110,7 +110,7 @@ done:
     return rc;
 }
 
-nm_status nm_plan_mark_text(nm_plan *plan, const char *text, nm_free_kind what, nm_err *err)
+static nm_status mark_one(nm_plan *plan, const char *text, nm_free_kind what, nm_err *err)
 {
     size_t length = strlen(text);
     int layer = 0;
@@ -124,6 +124,40 @@ nm_status nm_plan_mark_text(nm_plan *plan, const char *text, nm_free_kind what, 
     return rc == NM_OK ? nm_plan_mark(plan, layer, what, err) : rc;
 }
 
+/* "4,6,last": these layers together. */
+static nm_status mark_list(nm_plan *plan, char *list, nm_free_kind what, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    while (rc == NM_OK && list) {
+        char *comma = strchr(list, ',');
+
+        if (comma)
+            *comma = '\0';
+        rc = mark_one(plan, list, what, err);
+        list = comma ? comma + 1 : NULL;
+    }
+    plan->joint = true;
+    return rc;
+}
+
+nm_status nm_plan_mark_text(nm_plan *plan, const char *text, nm_free_kind what, nm_err *err)
+{
+    nm_err ignored = {0};
+    char *list = NULL;
+    int layer;
+    nm_status rc = NM_OK;
+
+    /* A node's name may hold commas itself. */
+    if (!strchr(text, ',') || nm_net_find_layer(plan->net, text, &layer, &ignored) == NM_OK)
+        return mark_one(plan, text, what, err);
+    rc = nm_strdup(&list, text, err);
+    if (rc == NM_OK)
+        rc = mark_list(plan, list, what, err);
+    nm_free(list);
+    return rc;
+}
+
 nm_status nm_plan_set_bounds(nm_plan *plan, double lo, double hi, nm_err *err)
 {
     if (!(lo <= 0 && hi >= 0 && lo < hi))
@@ -132,6 +166,11 @@ nm_status nm_plan_set_bounds(nm_plan *plan, double lo, double hi, nm_err *err)
     plan->lo = lo;
     plan->hi = hi;
     return NM_OK;
+}
+
+void nm_plan_set_joint(nm_plan *plan, bool joint)
+{
+    plan->joint = joint;
 }
 
 static int64_t count_marked(const nm_plan *plan, int slot)
@@ -160,12 +199,13 @@ static int first_marked_layer(const nm_plan *plan)
     return plan->net->n_layers;
 }
 
-/* Weights act in the first marked layer only: later ones meet inputs that depend on unknowns. */
+/* Weights act in the first marked layer only: later ones meet inputs that depend on unknowns. A
+   joint plan frees them all the same: its repair goes by steps. */
 static bool can_act(const nm_plan *plan, int slot)
 {
     bool bias = slot % 2 == 1;
 
-    return bias || slot / 2 == first_marked_layer(plan);
+    return bias || plan->joint || slot / 2 == first_marked_layer(plan);
 }
 
 int64_t nm_plan_n_free(const nm_plan *plan)

@@ -9,6 +9,7 @@ struct nm_plan {
     const nm_net *net;
     uint8_t **mask; /* [2 * n_layers]: weights, biases of each layer; NULL = nothing marked */
     double lo, hi;  /* bounds on the change of each parameter */
+    bool joint;     /* weights of all marked layers act, not only those of the first */
 };
 
 /** Free parameters of one tensor. */
@@ -20,7 +21,8 @@ typedef struct nm_param_block {
     int64_t *entry; /* [n] flat indices into the tensor, ascending; NULL = all of them */
 } nm_param_block;
 
-/** The unknowns of a repair: weights of the first marked layer, biases of it and of later ones. */
+/** The unknowns of a repair: weights of the first marked layer (of all, in a joint plan), biases of
+ *  it and of later ones. */
 typedef struct nm_params {
     nm_param_block *blocks;
     int n_blocks;

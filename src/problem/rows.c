@@ -19,17 +19,14 @@ struct batch {
     nm_tape *adj;    /* adjoints */
 };
 
-/* Seeds the adjoint of one row where its quantity lives; returns the quantity's present value. */
-static double seed(const struct batch *b, int64_t r, const nm_demand *demand)
+double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
+                   const nm_tape *at, nm_tape *adjoint, int64_t place)
 {
-    const nm_net *net = b->tail->net;
-    const nm_row_id *row = &b->rows[r];
-
     if (row->kind == NM_ROW_PIN) {
         const nm_op *op = &net->ops[row->op];
         int v = op->in[0];
-        const double *z = b->at->val[v] + r * net->values[v].size;
-        double *adj = b->adj->val[v] + r * net->values[v].size;
+        const double *z = at->val[v] + place * net->values[v].size;
+        double *adj = adjoint->val[v] + place * net->values[v].size;
         nm_pin pin = op->kind->pin(net, op, z, row->k);
 
         adj[pin.plus] += pin.sign;
@@ -37,8 +34,8 @@ static double seed(const struct batch *b, int64_t r, const nm_demand *demand)
             adj[pin.minus] -= pin.sign;
         return pin.sign * (z[pin.plus] - (pin.minus >= 0 ? z[pin.minus] : 0)) - pin.rhs;
     }
-    const double *score = b->at->val[net->scores] + r * net->values[net->scores].size;
-    double *adj = b->adj->val[net->scores] + r * net->values[net->scores].size;
+    const double *score = at->val[net->scores] + place * net->values[net->scores].size;
+    double *adj = adjoint->val[net->scores] + place * net->values[net->scores].size;
 
     if (row->kind == NM_ROW_OUTPUT) {
         adj[row->k] += 1;
@@ -47,6 +44,23 @@ static double seed(const struct batch *b, int64_t r, const nm_demand *demand)
     adj[demand->target[row->point]] += 1;
     adj[row->k] -= 1;
     return score[demand->target[row->point]] - score[row->k];
+}
+
+double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row_id *row,
+                      const nm_tape *t)
+{
+    const nm_net *net = tail->net;
+    int v = row->kind == NM_ROW_PIN ? net->ops[row->op].in[0] : net->scores;
+    int64_t shift = row->point * net->values[v].size;
+    const double *dz = t->val[v] + shift;
+
+    if (row->kind == NM_ROW_PIN) {
+        const nm_op *op = &net->ops[row->op];
+        nm_pin pin = op->kind->pin(net, op, tail->at->val[v] + shift, row->k);
+
+        return pin.sign * (dz[pin.plus] - (pin.minus >= 0 ? dz[pin.minus] : 0));
+    }
+    return row->kind == NM_ROW_OUTPUT ? dz[row->k] : dz[demand->target[row->point]] - dz[row->k];
 }
 
 static nm_status gradient_of_block(const struct batch *b, const nm_param_block *block, int64_t r,
@@ -121,7 +135,7 @@ static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand 
     nm_tape_gather(b->at, b->tail->at, b->points, b->n_rows);
     nm_tape_zero(b->adj);
     for (int64_t r = 0; r < b->n_rows; r++)
-        value[r] = seed(b, r, demand);
+        value[r] = nm_row_seed(b->tail->net, demand, &b->rows[r], b->at, b->adj, r);
     rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, false, err);
     if (rc == NM_OK)
         rc = nm_blocks_run(ctx, b->n_rows, rows_a_block(b->tail->params), gradients, b, err);

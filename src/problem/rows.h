@@ -6,9 +6,11 @@
 #include "problem/factors.h"
 
 typedef enum nm_row_kind {
-    NM_ROW_LABEL, /* score[target] - score[k] >= margin */
-    NM_ROW_PIN,   /* the k-th pin of operator `op` holds */
-    NM_ROW_OUTPUT /* the k-th score itself (a term of the norm, not a constraint) */
+    NM_ROW_LABEL,  /* score[target] - score[k] >= margin */
+    NM_ROW_PIN,    /* the k-th pin of operator `op` holds */
+    NM_ROW_OUTPUT, /* the k-th score itself (a term of the norm, not a constraint) */
+    NM_ROW_LOWER,  /* the change of unknown k is at least its lower bound (point is not used) */
+    NM_ROW_UPPER
 } nm_row_kind;
 
 typedef struct nm_row_id {
@@ -25,6 +27,16 @@ typedef struct nm_demand {
     int64_t
         n_pinned; /* the first n_pinned points may be pinned (repair points), later not (keep) */
 } nm_demand;
+
+/** Seeds the adjoint of one row where its quantity lives.
+ *  @param at, adjoint  tapes in which the row's point stands at `place`
+ *  @return the quantity's present value (pins: slack) */
+double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
+                   const nm_tape *at, nm_tape *adjoint, int64_t place);
+
+/** What the tangent t (of all points of the tail) adds to the value of a row. */
+double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row_id *row,
+                      const nm_tape *t);
 
 /** Coefficients and present values of rows, pieces fixed as at tail->delta: after a step d from
  *  there, row r has the value value[r] + a_r . d (for pins: its slack).

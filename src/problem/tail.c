@@ -14,35 +14,65 @@ static bool op_is_edited(const nm_net *net, const nm_params *params, int op)
     return false;
 }
 
-static bool reads_tail(const nm_tail *tail, const nm_op *op)
+static bool reads_tail(const nm_tail_marks *marks, const nm_op *op)
 {
     for (int k = 0; k < op->n_in; k++)
-        if (op->in[k] >= 0 && tail->behind[op->in[k]])
+        if (op->in[k] >= 0 && marks->behind[op->in[k]])
             return true;
     return false;
 }
 
-static void mark_tail(nm_tail *tail)
+static bool has_edited_weights(const nm_net *net, const nm_params *params, int op)
 {
-    const nm_net *net = tail->base;
+    for (int i = 0; i < params->n_blocks; i++)
+        if (net->layers[params->blocks[i].layer].op == op && !params->blocks[i].bias)
+            return true;
+    return false;
+}
 
-    tail->affine = true;
+static void mark_tail(const nm_net *net, const nm_params *params, nm_tail_marks *marks)
+{
+    marks->affine = true;
     for (int i = 0; i < net->n_ops; i++) {
         const nm_op *op = &net->ops[i];
-        bool downstream = reads_tail(tail, op);
+        bool downstream = reads_tail(marks, op);
 
-        tail->op_mask[i] = downstream || op_is_edited(net, tail->params, i);
-        tail->behind[op->out] = tail->op_mask[i];
-        if (downstream && (op->kind->n_pins || nm_op_is_smooth(net, op)))
-            tail->affine = false;
+        marks->op_mask[i] = downstream || op_is_edited(net, params, i);
+        marks->behind[op->out] = marks->op_mask[i];
+        if (downstream &&
+            (op->kind->n_pins || nm_op_is_smooth(net, op) || has_edited_weights(net, params, i)))
+            marks->affine = false;
     }
     for (int i = 0; i < net->n_ops; i++)
-        for (int k = 0; tail->op_mask[i] && k < net->ops[i].n_in; k++) {
+        for (int k = 0; marks->op_mask[i] && k < net->ops[i].n_in; k++) {
             int v = net->ops[i].in[k];
 
-            if (v >= 0 && !tail->behind[v] && !net->values[v].constant)
-                tail->frontier[v] = true;
+            if (v >= 0 && !marks->behind[v] && !net->values[v].constant)
+                marks->frontier[v] = true;
         }
+}
+
+nm_status nm_tail_marks_new(const nm_net *net, const nm_params *params, nm_tail_marks *out,
+                            nm_err *err)
+{
+    size_t n_values = (size_t)net->n_values;
+    nm_status rc = NM_OK;
+
+    *out = (nm_tail_marks){0};
+    NM_TRY(nm_alloc(&out->op_mask, (size_t)net->n_ops, sizeof *out->op_mask, err));
+    NM_TRY(nm_alloc(&out->frontier, n_values, sizeof *out->frontier, err));
+    NM_TRY(nm_alloc(&out->behind, n_values, sizeof *out->behind, err));
+    mark_tail(net, params, out);
+done:
+    return rc;
+}
+
+void nm_tail_marks_clear(nm_tail_marks *marks)
+{
+    nm_free(marks->op_mask);
+    nm_free(marks->frontier);
+    nm_free(marks->behind);
+    *marks = (nm_tail_marks){0};
 }
 
 /* -- evaluation -------------------------------------------------------------------------- */
@@ -95,10 +125,11 @@ static nm_status tail_frame(const nm_net *base, const nm_params *params, int64_t
     tail->params = params;
     NM_TRY(nm_net_clone(base, &tail->net, err));
     NM_TRY(nm_alloc(&tail->delta, (size_t)params->n, sizeof *tail->delta, err));
-    NM_TRY(nm_alloc(&tail->op_mask, (size_t)base->n_ops, sizeof *tail->op_mask, err));
-    NM_TRY(nm_alloc(&tail->frontier, n_values, sizeof *tail->frontier, err));
-    NM_TRY(nm_alloc(&tail->behind, n_values, sizeof *tail->behind, err));
-    mark_tail(tail);
+    NM_TRY(nm_tail_marks_new(base, params, &tail->marks, err));
+    tail->op_mask = tail->marks.op_mask;
+    tail->frontier = tail->marks.frontier;
+    tail->behind = tail->marks.behind;
+    tail->affine = tail->marks.affine;
     NM_TRY(nm_alloc(&keep, n_values, sizeof *keep, err));
     for (int v = 0; v < base->n_values; v++)
         keep[v] = tail->frontier[v] || (tail->behind[v] && !lean);
@@ -150,9 +181,7 @@ void nm_tail_free(nm_tail *tail)
     nm_tape_free(tail->at);
     nm_net_free(tail->net);
     nm_free(tail->delta);
-    nm_free(tail->op_mask);
-    nm_free(tail->frontier);
-    nm_free(tail->behind);
+    nm_tail_marks_clear(&tail->marks);
     nm_free(tail);
 }
 

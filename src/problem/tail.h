@@ -9,15 +9,28 @@
 #include "net/tape.h"
 #include "problem/plan.h"
 
-typedef struct nm_tail {
-    const nm_net *base; /* original parameters; lent */
-    const nm_params *params;
-    nm_net *net;    /* clone of base with base + delta */
-    double *delta;  /* [params->n] */
+/** Which part of a net a list of free parameters reaches. */
+typedef struct nm_tail_marks {
     bool *op_mask;  /* [n_ops] the operators of the tail */
     bool *frontier; /* [n_values] */
     bool *behind;   /* [n_values] outputs of the tail's operators */
-    bool affine; /* no operator of the tail is piecewise or smooth: rows are exact for any step */
+    bool affine;    /* no operator of the tail is piecewise or smooth, and no edited weight meets an
+                       edited value: rows are exact for any step */
+} nm_tail_marks;
+
+/** Free with nm_tail_marks_clear(), also after a failure. */
+nm_status nm_tail_marks_new(const nm_net *net, const nm_params *params, nm_tail_marks *out,
+                            nm_err *err);
+void nm_tail_marks_clear(nm_tail_marks *marks);
+
+typedef struct nm_tail {
+    const nm_net *base; /* original parameters; lent */
+    const nm_params *params;
+    nm_net *net;         /* clone of base with base + delta */
+    double *delta;       /* [params->n] */
+    nm_tail_marks marks; /* the arrays below are lent from it */
+    bool *op_mask, *frontier, *behind;
+    bool affine;
     nm_tape *at; /* frontier, and the tail's values at delta */
 } nm_tail;
 

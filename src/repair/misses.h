@@ -8,7 +8,9 @@
 typedef struct nm_misses {
     int64_t *repair, *keep; /* indices into the repair set, into the keep set */
     int64_t n_repair, n_keep;
-    double worst; /* largest shortfall of a repair point, output units */
+    double worst;      /* largest shortfall of a repair point, output units */
+    double total;      /* sum of the shortfalls of all points: what a step is to reduce */
+    double *shortfall; /* [repair points] 0 where the margin is met */
 } nm_misses;
 
 /** Room for the points of a search. Free with nm_misses_clear(), also after a failure. */
@@ -23,5 +25,6 @@ nm_status nm_misses_find(const nm_search *search, const double *delta, nm_misses
 
 /** Smallest score[target] - score[j] over j != target; NAN if a score is. score: [n] */
 double nm_smallest_gap(const double *score, int64_t n, int64_t target);
+double nm_smallest_gap_f32(const float *score, int64_t n, int64_t target);
 
 #endif

@@ -7,8 +7,11 @@
 
 #include "base/mem.h"
 #include "repair/misses.h"
+#include "repair/refine.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
+enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
+enum { PATIENT_TRIES = 10 }; /* before neurons are pinned whose flips cost little, too */
 
 /* -- opening ----------------------------------------------------------------------------- */
 
@@ -31,33 +34,81 @@ static int64_t n_scores(const nm_search *s)
     return s->net->values[s->net->scores].size;
 }
 
+/* A keep point has to stay right, no more: a little above what float32 could turn around. */
+static double keep_margin(double gap, float score)
+{
+    return fmin(0.5 * gap, 1e-3 * (1 + fabs((double)score)));
+}
+
 /* Keep points that are wrong from the start are not bound to anything. */
-static nm_status open_keep(nm_search *s, const float *x, nm_err *err)
+static nm_status open_keep(nm_search *s, nm_err *err)
 {
     nm_status rc = NM_OK;
-    double *scores = NULL;
+    float *scores = NULL;
     size_t n = (size_t)s->n_keep;
 
     NM_TRY(nm_alloc(&s->keep_margin, n, sizeof *s->keep_margin, err));
     NM_TRY(nm_alloc(&s->keep_slot, n, sizeof *s->keep_slot, err));
     NM_TRY(nm_alloc(&scores, n, (size_t)n_scores(s) * sizeof *scores, err));
-    NM_TRY(nm_tail_new(s->ctx, s->net, s->params, x, s->n_keep, true, &s->keep, err));
-    NM_TRY(nm_tail_scores(s->ctx, s->keep, s->delta, scores, err));
+    NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, s->keep_x, s->n_keep, &s->keep, err));
+    NM_TRY(nm_crowd_scores(s->ctx, s->keep, s->delta, scores, err));
     for (int64_t p = 0; p < s->n_keep; p++) {
-        double gap = nm_smallest_gap(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
+        double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
-        s->keep_margin[p] = gap > 0 ? gap : -INFINITY;
+        s->keep_margin[p] =
+            gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]]) : -INFINITY;
     }
 done:
     nm_free(scores);
     return rc;
 }
 
+/* -- the norm ------------------------------------------------------------------------------ */
+
+/* Where the metric shares its points with the keep set, their prefix is computed once. */
+static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *err)
+{
+    nm_metric_opts opts = {.damping_in = s->opts->damping_in,
+                           .damping_out = s->opts->damping_out,
+                           .seed = s->opts->seed};
+    bool shared = data->reference_x == data->keep_x && data->n_reference == data->n_keep && s->keep;
+    nm_status rc = NM_OK;
+
+    if (shared)
+        s->crowd = s->keep;
+    else
+        NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
+                            &s->crowd, err));
+    NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
+done:
+    return rc;
+}
+
+static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err *err)
+{
+    bool function = s->opts->norm == NM_NORM_FUNCTION;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
+    if (function && !s->edits)
+        NM_THROW(err, NM_E_ARG,
+                 "the function norm measures whole dense and convolution layers "
+                 "without groups; expected such a layer and no mask");
+    if (function)
+        NM_TRY(open_metric(s, data, err));
+    s->engine = &nm_engine_explicit;
+    if (s->edits && (function || s->opts->norm == NM_NORM_L2) && s->opts->solver != NM_SOLVER_CLP) {
+        s->engine = &nm_engine_least;
+        NM_TRY(nm_forms_new(s->ctx, s->edits, s->metric, &s->forms, err));
+    }
+done:
+    return rc;
+}
+
 nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
-                         const nm_params *params, const nm_repair_opts *opts, const float *x,
-                         const int64_t *target, int64_t n_repair, const float *keep_x,
-                         const int64_t *keep_target, int64_t n_keep, nm_search **out, nm_err *err)
+                         const nm_params *params, const nm_repair_opts *opts,
+                         const nm_search_data *data, nm_search **out, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_search *s = NULL;
@@ -69,19 +120,21 @@ nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *pl
                      .plan = plan,
                      .params = params,
                      .opts = opts,
-                     .n_repair = n_repair,
-                     .n_keep = n_keep,
-                     .keep_target = keep_target};
+                     .n_repair = data->n,
+                     .keep_x = data->keep_x,
+                     .n_keep = data->n_keep,
+                     .keep_target = data->keep_target};
     NM_TRY(nm_alloc(&s->delta, (size_t)params->n, sizeof *s->delta, err));
-    NM_TRY(nm_tail_new(ctx, net, params, x, n_repair, false, &s->active, err));
-    NM_TRY(grow_demand(s, n_repair, err));
-    s->demand.n_pinned = n_repair;
-    memcpy(s->demand.target, target, (size_t)n_repair * sizeof *target);
-    memset(s->demand.margin, 0, (size_t)n_repair * sizeof *s->demand.margin);
+    NM_TRY(nm_tail_new(ctx, net, params, data->x, data->n, false, &s->active, err));
+    NM_TRY(grow_demand(s, data->n, err));
+    s->demand.n_pinned = data->n;
+    memcpy(s->demand.target, data->target, (size_t)data->n * sizeof *data->target);
+    memset(s->demand.margin, 0, (size_t)data->n * sizeof *s->demand.margin);
     NM_TRY(nm_memdup(&s->original_scores, s->active->at->val[net->scores],
-                     (size_t)(n_repair * n_scores(s)), sizeof *s->original_scores, err));
-    if (n_keep > 0)
-        NM_TRY(open_keep(s, keep_x, err));
+                     (size_t)(data->n * n_scores(s)), sizeof *s->original_scores, err));
+    if (s->n_keep > 0)
+        NM_TRY(open_keep(s, err));
+    NM_TRY(choose_engine(s, data, err));
     *out = s;
     s = NULL;
 done:
@@ -94,7 +147,12 @@ void nm_search_close(nm_search *s)
     if (!s)
         return;
     nm_tail_free(s->active);
-    nm_tail_free(s->keep);
+    if (s->crowd != s->keep)
+        nm_crowd_free(s->crowd);
+    nm_crowd_free(s->keep);
+    nm_forms_free(s->forms);
+    nm_metric_free(s->metric);
+    nm_edits_free(s->edits);
     nm_free(s->demand.target);
     nm_free(s->demand.margin);
     nm_free(s->keep_margin);
@@ -109,6 +167,29 @@ void nm_search_close(nm_search *s)
 }
 
 /* -- keep points that were broken --------------------------------------------------------- */
+
+/* The points in double, up to the edited layers: what steers from afar may be float32, rows not. */
+static nm_status append_exactly(nm_search *s, const int64_t *points, int64_t n, nm_err *err)
+{
+    int64_t n_in = s->net->values[s->net->input].size, *all = NULL;
+    float *x = NULL;
+    nm_tail *tail = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&x, (size_t)n, (size_t)n_in * sizeof *x, err));
+    NM_TRY(nm_alloc(&all, (size_t)n, sizeof *all, err));
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(x + i * n_in, s->keep_x + points[i] * n_in, (size_t)n_in * sizeof *x);
+        all[i] = i;
+    }
+    NM_TRY(nm_tail_new(s->ctx, s->net, s->params, x, n, true, &tail, err));
+    NM_TRY(nm_tail_append(s->active, tail, all, n, err));
+done:
+    nm_tail_free(tail);
+    nm_free(x);
+    nm_free(all);
+    return rc;
+}
 
 /* Makes keep points that were broken active; they take part in every program from now on.
    The active tail stays linearised where it is. */
@@ -125,7 +206,7 @@ static nm_status promote(nm_search *s, const nm_misses *m, int64_t *promoted, nm
     if (n == 0)
         goto done;
     NM_TRY(grow_demand(s, first + n, err));
-    NM_TRY(nm_tail_append(s->active, s->keep, points, n, err));
+    NM_TRY(append_exactly(s, points, n, err));
     for (int64_t i = 0; i < n; i++) {
         s->keep_slot[points[i]] = first + i;
         s->demand.target[first + i] = s->keep_target[points[i]];
@@ -143,23 +224,25 @@ done:
 static const double step_gap = 1e-3;
 
 /* base: from where the step is measured; NULL: the whole change, from the original network */
-static nm_status open_program(const nm_search *s, const double *base, bool all_pins,
-                              nm_program **out, nm_err *err)
+static nm_status open_program(const nm_search *s, const double *base, bool all_pins, void **out,
+                              nm_err *err)
 {
     nm_program_opts opts = {.plan = s->plan,
                             .repair = s->opts,
                             .base = base,
                             .original_scores = s->original_scores,
                             .all_pins = all_pins,
-                            .gap = base ? step_gap : 0.01 * s->opts->gap};
+                            .gap = base ? step_gap : 0.01 * s->opts->gap,
+                            .rough = base != NULL};
+    nm_engine_room room = {.edits = s->edits, .forms = s->forms};
 
-    return nm_program_open(s->ctx, s->active, &s->demand, &opts, out, err);
+    return s->engine->open(s->ctx, s->active, &s->demand, &opts, &room, out, err);
 }
 
-static void take_solution(nm_search *s, const nm_program *program)
+static void take_solution(nm_search *s, const void *program)
 {
-    memcpy(s->delta, nm_program_delta(program), (size_t)s->params->n * sizeof *s->delta);
-    s->figures = nm_program_report(program);
+    memcpy(s->delta, s->engine->delta(program), (size_t)s->params->n * sizeof *s->delta);
+    s->figures = s->engine->report(program);
 }
 
 /* Active points among the missed ones: all repair points, and keep points that have rows already.
@@ -177,7 +260,7 @@ static int64_t list_active(const nm_search *s, const nm_misses *m, int64_t *poin
 
 /* Pins the neurons of missed points that flipped between the linearisation and the present
    solution. */
-static nm_status pin_flips(nm_search *s, nm_program *program, const nm_misses *m, int64_t *added,
+static nm_status pin_flips(nm_search *s, void *program, const nm_misses *m, int64_t *added,
                            nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -189,7 +272,7 @@ static nm_status pin_flips(nm_search *s, nm_program *program, const nm_misses *m
     *added = 0;
     NM_TRY(nm_alloc(&points, (size_t)(m->n_repair + m->n_keep), sizeof *points, err));
     n_points = list_active(s, m, points);
-    NM_TRY(nm_tail_subset(s->ctx, s->active, points, n_points, nm_program_delta(program), &moved,
+    NM_TRY(nm_tail_subset(s->ctx, s->active, points, n_points, s->engine->delta(program), &moved,
                           err));
     NM_TRY(nm_alloc(&rows, (size_t)n_points, FLIPS_A_POINT * sizeof *rows, err));
     for (int64_t i = 0; i < n_points; i++) {
@@ -198,7 +281,7 @@ static nm_status pin_flips(nm_search *s, nm_program *program, const nm_misses *m
         for (int64_t k = 0; k < flips.n && k < FLIPS_A_POINT; k++)
             rows[n++] = flips.at[k].row;
     }
-    NM_TRY(nm_program_add(program, rows, n, added, err));
+    NM_TRY(s->engine->add(program, rows, n, added, err));
 done:
     nm_violations_free(&flips);
     nm_free(points);
@@ -207,10 +290,10 @@ done:
     return rc;
 }
 
-static nm_status keep_seed_rows(nm_search *s, const nm_program *program, nm_err *err)
+static nm_status keep_seed_rows(nm_search *s, const void *program, nm_err *err)
 {
     int64_t n;
-    const nm_row_id *rows = nm_program_rows(program, &n);
+    const nm_row_id *rows = s->engine->rows(program, &n);
 
     nm_free(s->seed_rows);
     s->seed_rows = NULL;
@@ -221,48 +304,113 @@ static nm_status keep_seed_rows(nm_search *s, const nm_program *program, nm_err 
 /* What a solve-and-check loop came to. */
 enum verdict { ACCEPTED, INFEASIBLE, STUCK };
 
-/* Solves, checks by true forward evaluation, adds what was broken (keep points; pins where
-   wanted), until accepted or nothing more can be added. */
-static nm_status solve_and_check(nm_search *s, nm_program *program, bool pin, int max_tries,
+/* Programs may ask for more than is needed: points that have `margins` are no misses. */
+static void judge_by(nm_misses *m, const nm_search *s, const double *margins)
+{
+    int64_t n = 0;
+
+    m->worst = 0;
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+        double missing = m->shortfall[p] - (s->demand.margin[p] - margins[p]);
+
+        m->shortfall[p] = fmax(missing, 0);
+        m->worst = fmax(m->worst, missing);
+        if (missing > 0)
+            m->repair[n++] = p;
+    }
+    m->n_repair = n;
+}
+
+/* The margins of the first n active points; keep points that came since have theirs. */
+static void restore_margins(nm_search *s, const double *margins, int64_t n)
+{
+    if (margins)
+        memcpy(s->demand.margin, margins, (size_t)n * sizeof *margins);
+    for (int64_t p = 0; p < s->n_keep; p++)
+        if (s->keep_slot[p] >= n)
+            s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
+}
+
+/* Points that miss by little are asked for a little more: cheaper than pins. The others stay in the
+   list of misses: their neurons have to be held. */
+static bool ask_more(nm_search *s, void *program, nm_misses *m)
+{
+    const double little = 0.1;
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+
+        if (m->shortfall[p] < little * s->demand.margin[p])
+            s->demand.margin[p] += 1.2 * m->shortfall[p];
+        else
+            m->repair[n++] = p;
+    }
+    bool raised = n < m->n_repair;
+
+    m->n_repair = n;
+    s->engine->retarget(program);
+    return raised;
+}
+
+/* Solves, checks by true forward evaluation, adds what was broken (keep points; higher margins or
+   pins where wanted), until accepted or nothing more can be added. The misses are counted against
+   the margins at the start, which the caller restores. */
+static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_tries,
                                  enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_misses m = {0};
+    double *margins = NULL, least_total = INFINITY;
+    int64_t n_margins = s->active->at->n;
+    int patience = PATIENCE;
 
     *verdict = STUCK;
     NM_TRY(nm_misses_new(s, &m, err));
+    NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     for (int i = 0; i < max_tries; i++) {
         nm_master_outcome outcome;
         int64_t promoted, pinned = 0;
+        bool raised = false;
 
-        NM_TRY(nm_program_solve(program, &outcome, err));
+        NM_TRY(s->engine->solve(program, &outcome, err));
         if (outcome != NM_MASTER_SOLVED) {
             *verdict = outcome == NM_MASTER_INFEASIBLE ? INFEASIBLE : STUCK;
             break;
         }
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
+        judge_by(&m, s, margins);
         nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
                (long long)m.n_repair, (long long)m.n_keep);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
         }
+        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
+        least_total = fmin(least_total, m.total);
+        if (pin && patience < 0)
+            break;
+        if (pin && s->engine->retarget && i < PATIENT_TRIES)
+            raised = ask_more(s, program, &m);
         if (pin)
             NM_TRY(pin_flips(s, program, &m, &pinned, err));
         NM_TRY(promote(s, &m, &promoted, err));
-        if (promoted + pinned == 0)
+        if (promoted + pinned == 0 && !raised)
             break;
     }
 done:
+    restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
+    nm_free(margins);
     return rc;
 }
 
-static void finish_program(nm_search *s, nm_program *program)
+static void finish_program(nm_search *s, void *program)
 {
-    s->rounds += nm_program_report(program).rounds;
-    nm_program_close(program);
+    s->rounds += s->engine->report(program).rounds;
+    s->engine->close(program);
 }
 
 /* -- at the original network ------------------------------------------------------------- */
@@ -272,14 +420,14 @@ static bool is_exact(const nm_search *s)
     return s->active->affine || s->opts->pins == NM_PINS_ALL;
 }
 
-static nm_status describe_conflict(nm_search *s, nm_program *program, nm_err *err)
+static nm_status describe_conflict(nm_search *s, void *program, nm_err *err)
 {
     nm_status rc;
 
     nm_free(s->conflict);
     rc = nm_alloc(&s->conflict, (size_t)s->active->at->n, sizeof *s->conflict, err);
     if (rc == NM_OK)
-        rc = nm_program_conflict(program, s->conflict, err);
+        rc = s->engine->conflict(program, s->conflict, err);
     (void)snprintf(s->reason, sizeof s->reason, "%s",
                    s->active->affine
                        ? "no change within the plan satisfies these points together"
@@ -292,13 +440,13 @@ static nm_status describe_conflict(nm_search *s, nm_program *program, nm_err *er
 static nm_status at_original(nm_search *s, bool pin, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
-    nm_program *program = NULL;
+    void *program = NULL;
     int64_t added;
 
     memset(s->delta, 0, (size_t)s->params->n * sizeof *s->delta);
     NM_TRY(nm_tail_move(s->ctx, s->active, s->delta, err));
     NM_TRY(open_program(s, NULL, s->opts->pins == NM_PINS_ALL, &program, err));
-    NM_TRY(nm_program_add(program, s->seed_rows, s->n_seed_rows, &added, err));
+    NM_TRY(s->engine->add(program, s->seed_rows, s->n_seed_rows, &added, err));
     s->linearisations++;
     NM_TRY(solve_and_check(s, program, pin, MAX_FIRST_TRIES, verdict, err));
     if (!pin)
@@ -313,28 +461,27 @@ done:
 
 /* -- accumulated steps ------------------------------------------------------------------- */
 
-/* Asks a little more of points that keep missing, so that the steps do not end just short. */
-static void raise_working_margins(nm_search *s, const nm_misses *m, double worst)
-{
-    for (int64_t i = 0; i < m->n_repair; i++)
-        s->demand.margin[m->repair[i]] += 0.1 * worst;
-    for (int64_t i = 0; i < m->n_keep; i++) {
-        int64_t slot = s->keep_slot[m->keep[i]];
+/* Steps ask a little more than is needed, so that they do not end just short of it; of points that
+   keep missing, more than they missed by. */
+static const double working_reserve = 1.03;
 
-        if (slot >= 0)
-            s->demand.margin[slot] += 0.1 * worst;
+static void raise_working_margins(nm_search *s, const nm_misses *m)
+{
+    for (int64_t i = 0; i < m->n_repair; i++) {
+        int64_t p = m->repair[i];
+
+        s->demand.margin[p] += 0.5 * m->shortfall[p];
     }
 }
 
 /* One accumulated step from s->delta; false through *moved when the linearised program has no
-   solution. A step that made more points wrong is halved until it does not (or is tiny). */
+   solution. A step that brought no progress is halved until it does (or is tiny). */
 static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
 {
     nm_status rc = NM_OK;
-    nm_program *program = NULL;
+    void *program = NULL;
     nm_master_outcome outcome;
-    double *from = NULL;
-    int64_t before = m->n_repair + m->n_keep;
+    double *from = NULL, before = m->total;
     size_t n = (size_t)s->params->n;
 
     *moved = false;
@@ -342,13 +489,13 @@ static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
     NM_TRY(nm_tail_move(s->ctx, s->active, from, err));
     NM_TRY(open_program(s, from, false, &program, err));
     s->linearisations++;
-    NM_TRY(nm_program_solve(program, &outcome, err));
+    NM_TRY(s->engine->solve(program, &outcome, err));
     if (outcome != NM_MASTER_SOLVED)
         goto done;
     *moved = true;
     take_solution(s, program);
     NM_TRY(nm_misses_find(s, s->delta, m, err));
-    for (int halving = 0; halving < 4 && m->n_repair + m->n_keep > before; halving++) {
+    for (int halving = 0; halving < 4 && !(m->total < before); halving++) {
         for (size_t i = 0; i < n; i++)
             s->delta[i] = 0.5 * (s->delta[i] + from[i]);
         NM_TRY(nm_misses_find(s, s->delta, m, err));
@@ -362,6 +509,7 @@ done:
 
 static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
 {
+    enum { PATIENT_STEPS = 8 };
     nm_status rc = NM_OK;
     nm_misses m = {0};
     double *margins = NULL; /* what was asked; the steps work with a little more */
@@ -374,21 +522,21 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
     NM_TRY(nm_misses_find(s, s->delta, &m, err));
     for (int i = 0; i < MAX_STEPS && m.n_repair + m.n_keep > 0; i++) {
         NM_TRY(promote(s, &m, &promoted, err));
+        for (int64_t p = 0; i == 0 && p < s->n_repair; p++)
+            s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, &m, &moved, err));
-        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep);
+        judge_by(&m, s, margins);
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g",
+               i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
-        raise_working_margins(s, &m, fmax(m.worst, 1e-3));
+        if (i >= PATIENT_STEPS)
+            raise_working_margins(s, &m);
     }
     if (m.n_repair + m.n_keep == 0)
         *verdict = ACCEPTED;
 done:
-    if (margins)
-        memcpy(s->demand.margin, margins, (size_t)n_margins * sizeof *margins);
-    for (int64_t p = 0; p < s->n_keep; p++)
-        if (s->keep_slot[p] >= n_margins)
-            s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
+    restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
     nm_free(margins);
     return rc;
@@ -396,10 +544,10 @@ done:
 
 /* -- at the repaired network ------------------------------------------------------------- */
 
-static nm_status keep_reference(nm_search *s, const nm_program *program, nm_err *err)
+static nm_status keep_reference(nm_search *s, const void *program, nm_err *err)
 {
     int64_t n;
-    const nm_row_id *rows = nm_program_rows(program, &n);
+    const nm_row_id *rows = s->engine->rows(program, &n);
     nm_status rc = NM_OK;
 
     nm_free(s->reference);
@@ -419,12 +567,12 @@ static nm_status at_reference(nm_search *s, const double *reference, enum verdic
                               nm_err *err)
 {
     nm_status rc = NM_OK;
-    nm_program *program = NULL;
+    void *program = NULL;
     int64_t added;
 
     NM_TRY(nm_tail_move(s->ctx, s->active, reference, err));
     NM_TRY(open_program(s, NULL, false, &program, err));
-    NM_TRY(nm_program_add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
     s->linearisations++;
     NM_TRY(
         solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, verdict, err));
@@ -494,6 +642,60 @@ static nm_status from_reference(nm_search *s, enum verdict *verdict, nm_err *err
     return rc;
 }
 
+/* Less drift for the same margins; an answer that does not keep them, or drifts more after all, is
+   taken back. */
+static nm_status refine(nm_search *s, nm_err *err)
+{
+    nm_refine_report report;
+    double *answer = NULL;
+    nm_program_figures figures = s->figures;
+    enum verdict verdict;
+    size_t n = (size_t)s->params->n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_memdup(&answer, s->delta, n, sizeof *answer, err));
+    NM_TRY(nm_refine(s, &report, err));
+    if (report.evaluations == 0)
+        goto done;
+    NM_TRY(accumulate(s, &verdict, err));
+    if (verdict == ACCEPTED && report.drift_after < report.drift_before) {
+        s->refined = report;
+        s->figures.objective = s->figures.lower_bound = NAN; /* no program's optimum any more */
+    } else {
+        memcpy(s->delta, answer, n * sizeof *answer);
+        s->figures = figures;
+    }
+done:
+    nm_free(answer);
+    return rc;
+}
+
+/* Margins have grown a little since the last answer: a small step from there, where there is no
+   program whose optimum could be kept. */
+static nm_status from_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = accumulate(s, verdict, err);
+
+    s->figures.objective = s->figures.lower_bound = NAN;
+    return rc;
+}
+
+static nm_status find_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (s->reference && !s->answered)
+        NM_TRY(from_reference(s, verdict, err));
+    if (*verdict != ACCEPTED)
+        NM_TRY(at_original(s, false, verdict, err));
+    if (*verdict != ACCEPTED && !is_exact(s))
+        NM_TRY(beyond_original(s, verdict, err));
+    if (*verdict == ACCEPTED && s->metric && s->opts->refine != NM_REFINE_OFF)
+        NM_TRY(refine(s, err));
+done:
+    return rc;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -501,12 +703,13 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 
     s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
-    if (s->reference)
-        NM_TRY(from_reference(s, &verdict, err));
+    if (s->answered)
+        NM_TRY(from_answer(s, &verdict, err));
     if (verdict != ACCEPTED)
-        NM_TRY(at_original(s, false, &verdict, err));
-    if (verdict != ACCEPTED && !is_exact(s))
-        NM_TRY(beyond_original(s, &verdict, err));
+        NM_TRY(find_answer(s, &verdict, err));
+    /* Answers that are the optimum of a program are found again as such. */
+    s->answered =
+        verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
     else if (verdict == INFEASIBLE && is_exact(s))

@@ -13,7 +13,8 @@
 #ifndef NM_REPAIR_POINTWISE_H
 #define NM_REPAIR_POINTWISE_H
 
-#include "repair/program.h"
+#include "problem/crowd.h"
+#include "repair/engine.h"
 
 typedef enum nm_search_outcome {
     NM_SEARCH_FOUND,
@@ -32,13 +33,21 @@ typedef struct nm_search {
     nm_tail *active;  /* repair points, then the keep points that were ever broken */
     nm_demand demand; /* of the active points */
     int64_t demand_room;
-    nm_tail *keep; /* NULL without keep set; lean */
+    nm_crowd *keep;      /* NULL without keep set */
+    const float *keep_x; /* [n_keep x n_in] */
     int64_t n_keep;
     const int64_t *keep_target; /* [n_keep] */
     double *keep_margin;        /* [n_keep] what each must keep; -INFINITY: wrong before, free */
     int64_t *keep_slot;         /* [n_keep] index among the active points, -1 if not there */
-    double *original_scores;    /* [n_repair x n_scores] */
-    nm_row_id *seed_rows;       /* rows of the last program at the original network */
+    nm_edits *edits;            /* NULL: the edit is not of matrix form */
+    nm_metric *metric;          /* function norm only */
+    nm_crowd *crowd;            /* reference data of the metric; may be `keep` */
+    nm_refine_report refined;   /* what became of the last answer */
+    bool answered;              /* delta is an answer, for margins that were lower perhaps */
+    nm_forms *forms;            /* engine `least` only */
+    const nm_engine *engine;
+    double *original_scores; /* [n_repair x n_scores] */
+    nm_row_id *seed_rows;    /* rows of the last program at the original network */
     int64_t n_seed_rows;
     double *reference; /* [params->n] in whose pieces the last answer was found; NULL: original */
     nm_row_id *reference_rows; /* rows of the program there */
@@ -51,12 +60,23 @@ typedef struct nm_search {
     bool *conflict; /* [active points] after INFEASIBLE; NULL otherwise */
 } nm_search;
 
-/** Prepares a search. x, target [n_repair]; margins are set by the caller through search->demand
- *  (0 at first). keep_target may be NULL when keep is NULL. All arguments are lent. */
+/** The data of a search; all lent. */
+typedef struct nm_search_data {
+    const float *x;        /* [n x n_in] repair points */
+    const int64_t *target; /* [n] */
+    int64_t n;
+    const float *keep_x; /* NULL without keep set */
+    const int64_t *keep_target;
+    int64_t n_keep;
+    const float *reference_x; /* function norm only; may be keep_x or x */
+    int64_t n_reference;
+} nm_search_data;
+
+/** Prepares a search. Margins are set by the caller through search->demand (0 at first).
+ *  @return NM_E_ARG also if the function norm cannot measure these parameters */
 nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
-                         const nm_params *params, const nm_repair_opts *opts, const float *x,
-                         const int64_t *target, int64_t n_repair, const float *keep_x,
-                         const int64_t *keep_target, int64_t n_keep, nm_search **out, nm_err *err);
+                         const nm_params *params, const nm_repair_opts *opts,
+                         const nm_search_data *data, nm_search **out, nm_err *err);
 void nm_search_close(nm_search *search);
 
 /** Searches with the present margins. */

@@ -13,6 +13,7 @@ typedef struct nm_program_opts {
     const double *original_scores; /* [n_pinned x n_scores] of the unedited net, for the norm */
     bool all_pins; /* pins of the pinned points belong to the program; else only those added */
     double gap;    /* relative optimality gap of the final answer */
+    bool rough;    /* a step that only has to lead somewhere good */
 } nm_program_opts;
 
 typedef struct nm_program nm_program;

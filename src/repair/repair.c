@@ -23,8 +23,9 @@ struct job {
     const int64_t *target; /* [repair->n] */
     nm_params *params;
     nm_search *search;
-    double *rounded;    /* [params->n] the change as written */
-    nm_net *fixed;      /* candidate, then the net as read back */
+    double *rounded; /* [params->n] the change as written */
+    nm_net *fixed;   /* candidate, then the net as read back */
+    nm_deploy_session *judge;
     nm_deploy original; /* repair set before */
     nm_deploy judged;   /* repair set after */
     nm_repair_report *report;
@@ -32,18 +33,25 @@ struct job {
 
 /* -- checking what was asked ------------------------------------------------------------- */
 
-static nm_status check_points(const struct job *j, const nm_points *points, const int64_t *labels,
-                              const char *what, nm_err *err)
+static nm_status check_inputs(const struct job *j, const nm_points *points, const char *what,
+                              nm_err *err)
 {
-    int64_t n_classes = j->net->values[j->net->scores].size;
-
-    if (!points)
-        return NM_OK;
     if (points->n < 1)
         return nm_fail(err, NM_E_SHAPE, "the %s is empty, expected at least one point", what);
     if (points->n_in != nm_net_n_in(j->net))
         return nm_fail(err, NM_E_SHAPE, "the %s has %lld numbers per point, the network takes %lld",
                        what, (long long)points->n_in, (long long)nm_net_n_in(j->net));
+    return NM_OK;
+}
+
+static nm_status check_points(const struct job *j, const nm_points *points, const int64_t *labels,
+                              const char *what, nm_err *err)
+{
+    int64_t n_classes = j->net->values[j->net->scores].size;
+    nm_status rc = points ? check_inputs(j, points, what, err) : NM_OK;
+
+    if (!points || rc != NM_OK)
+        return rc;
     if (!labels)
         return nm_fail(err, NM_E_SHAPE, "the %s has no labels, expected one per point", what);
     for (int64_t p = 0; p < points->n; p++)
@@ -63,6 +71,8 @@ static nm_status check_task(const struct job *j, nm_err *err)
                        "the network has one output, expected a score for each of several classes");
     NM_TRY(check_points(j, t->repair, j->target, "repair set", err));
     NM_TRY(check_points(j, t->keep, t->keep ? t->keep->labels : NULL, "keep set", err));
+    if (t->reference)
+        NM_TRY(check_inputs(j, t->reference, "reference set", err));
     NM_TRY(check_points(j, t->test, t->test ? t->test->labels : NULL, "test set", err));
     NM_TRY(check_points(j, t->similar, t->similar ? t->similar->labels : NULL, "similar set", err));
 done:
@@ -77,10 +87,20 @@ static nm_status check_opts(const struct job *j, nm_err *err)
         return nm_fail(err, NM_E_ARG, "margin %g, expected a number >= 0", o->margin);
     if (!(o->gap > 0) || o->max_rounds < 1)
         return nm_fail(err, NM_E_ARG, "gap and rounds must be positive");
-    if (o->norm_includes_outputs && o->norm == NM_NORM_L2)
+    if (!(o->damping_in > 0 && o->damping_out > 0))
+        return nm_fail(err, NM_E_ARG, "damping must be positive");
+    if (o->norm_includes_outputs && (o->norm == NM_NORM_L2 || o->norm == NM_NORM_FUNCTION))
         return nm_fail(err, NM_E_ARG,
-                       "norm l2 cannot include outputs, expected linf, l1 or "
-                       "linf+l1n");
+                       "norm %s cannot include outputs, expected linf, l1 or "
+                       "linf+l1n",
+                       nm_norm_name(o->norm));
+    if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
+        return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
+    if (j->plan->joint && o->pins == NM_PINS_ALL)
+        return nm_fail(
+            err, NM_E_ARG,
+            "a program with all pins is linear in the weights of one layer only; a joint "
+            "plan needs method pointwise with pins lazy or none");
     return NM_OK;
 }
 
@@ -121,15 +141,21 @@ done:
 static nm_status open_search(struct job *j, nm_err *err)
 {
     const nm_repair_task *t = j->task;
+    const nm_points *reference = t->reference ? t->reference : t->keep ? t->keep : t->repair;
+    nm_search_data data = {.x = t->repair->x,
+                           .target = j->target,
+                           .n = t->repair->n,
+                           .keep_x = t->keep ? t->keep->x : NULL,
+                           .keep_target = t->keep ? t->keep->labels : NULL,
+                           .n_keep = t->keep ? t->keep->n : 0,
+                           .reference_x = reference->x,
+                           .n_reference = reference->n};
     double start = nm_now();
     nm_status rc = NM_OK;
 
     NM_TRY(nm_params_new(j->plan, &j->params, err));
     NM_TRY(nm_alloc(&j->rounded, (size_t)j->params->n, sizeof *j->rounded, err));
-    NM_TRY(nm_search_open(j->ctx, j->net, j->plan, j->params, &j->opts, t->repair->x, j->target,
-                          t->repair->n, t->keep ? t->keep->x : NULL,
-                          t->keep ? t->keep->labels : NULL, t->keep ? t->keep->n : 0, &j->search,
-                          err));
+    NM_TRY(nm_search_open(j->ctx, j->net, j->plan, j->params, &j->opts, &data, &j->search, err));
     NM_TRY(check_pinnable(j, err));
     j->report->s_prepare = nm_now() - start;
 done:
@@ -172,14 +198,30 @@ static nm_status report_twins(struct job *j, int64_t a, int64_t b, nm_err *err)
 
 /* -- judging ----------------------------------------------------------------------------- */
 
+static int first_edited_op(const struct job *j)
+{
+    int first = j->net->n_ops;
+
+    for (int i = 0; i < j->params->n_blocks; i++) {
+        int op = j->net->layers[j->params->blocks[i].layer].op;
+
+        first = op < first ? op : first;
+    }
+    return first;
+}
+
+/* What the operators before the edited ones give is computed once for all rounds. */
 static nm_status judge_in_memory(struct job *j, const nm_net *net, nm_deploy *out, nm_err *err)
 {
     double start = nm_now();
-    nm_status rc;
+    nm_status rc = NM_OK;
 
     nm_deploy_clear(out);
-    rc = nm_deploy_check(j->ctx, net, j->task->repair->x, j->target, j->task->repair->n, false, out,
-                         err);
+    if (!j->judge)
+        rc = nm_deploy_open(j->ctx, j->net, j->task->repair->x, j->target, j->task->repair->n,
+                            first_edited_op(j), true, &j->judge, err);
+    if (rc == NM_OK)
+        rc = nm_deploy_run(j->judge, net, out, err);
     j->report->s_judge += nm_now() - start;
     return rc;
 }
@@ -226,21 +268,22 @@ static nm_status raise_keep_margins(struct job *j, bool *all, nm_err *err)
 {
     nm_search *s = j->search;
     int64_t n_scores = j->net->values[j->net->scores].size;
-    double *scores = NULL;
+    float *scores = NULL;
     nm_status rc = NM_OK;
 
     if (s->n_keep == 0)
         return NM_OK;
     NM_TRY(nm_alloc(&scores, (size_t)s->n_keep, (size_t)n_scores * sizeof *scores, err));
-    NM_TRY(nm_tail_scores(j->ctx, s->keep, j->rounded, scores, err));
+    NM_TRY(nm_crowd_scores(j->ctx, s->keep, j->rounded, scores, err));
     for (int64_t p = 0; p < s->n_keep; p++) {
-        const double *score = scores + p * n_scores;
-        double gap = nm_smallest_gap(score, n_scores, s->keep_target[p]);
+        const float *score = scores + p * n_scores;
+        double gap = nm_smallest_gap_f32(score, n_scores, s->keep_target[p]);
 
         if (!(s->keep_margin[p] > 0) || gap > 0)
             continue;
         *all = false;
-        s->keep_margin[p] += 2 * (s->keep_margin[p] - gap) + 1e-6 * fabs(score[s->keep_target[p]]);
+        s->keep_margin[p] +=
+            2 * (s->keep_margin[p] - gap) + 1e-6 * fabs((double)score[s->keep_target[p]]);
         if (s->keep_slot[p] >= 0)
             s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
     }
@@ -339,6 +382,8 @@ static nm_status write_result(struct job *j, nm_err *err)
 
     if (!j->path)
         return NM_OK;
+    nm_deploy_close(j->judge); /* its records may be large */
+    j->judge = NULL;
     nm_deploy_clear(&j->judged);
     rc = nm_write_judged(j->ctx, j->fixed, j->path, j->task->repair->x, j->target,
                          j->task->repair->n, j->opts.safe, &j->judged, &read_back, err);
@@ -376,6 +421,7 @@ static nm_status fill_report(struct job *j, nm_err *err)
     r->rows = f->n_rows;
     r->rows_total = f->n_total;
     r->solver = f->solver ? f->solver : "none";
+    r->refined = j->search->refined;
     if (f->solver && r->outcome == NM_REPAIRED) {
         r->objective = f->objective;
         r->lower_bound = f->lower_bound;
@@ -446,6 +492,7 @@ static void close_job(struct job *j)
     nm_params_free(j->params);
     nm_free(j->rounded);
     nm_net_free(j->fixed);
+    nm_deploy_close(j->judge);
     nm_deploy_clear(&j->original);
     nm_deploy_clear(&j->judged);
 }

@@ -34,6 +34,12 @@ static json_t *layers(const nm_repair_report *r)
     return list;
 }
 
+/* -1: not computed. */
+static json_t *count(int64_t n)
+{
+    return n < 0 ? json_null() : integer(n);
+}
+
 static json_t *point_set(const nm_set_report *s)
 {
     json_t *o = json_object();
@@ -41,9 +47,9 @@ static json_t *point_set(const nm_set_report *s)
     json_object_set_new(o, "n", integer(s->n));
     json_object_set_new(o, "right_before", integer(s->right_before));
     json_object_set_new(o, "right_after", integer(s->right_after));
-    json_object_set_new(o, "safe_after", integer(s->safe_after));
-    json_object_set_new(o, "probable_after", integer(s->probable_after));
-    json_object_set_new(o, "first_order_after", integer(s->first_order_after));
+    json_object_set_new(o, "safe_after", count(s->safe_after));
+    json_object_set_new(o, "probable_after", count(s->probable_after));
+    json_object_set_new(o, "first_order_after", count(s->first_order_after));
     json_object_set_new(o, "min_margin_after", number(s->min_margin_after));
     json_object_set_new(o, "min_slack_after", number(s->min_slack_after));
     json_object_set_new(o, "max_bound_after", number(s->max_bound_after));
@@ -89,6 +95,16 @@ static json_t *lp(const nm_repair_report *r)
     return o;
 }
 
+static json_t *refined(const nm_refine_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "evaluations", json_integer(r->evaluations));
+    json_object_set_new(o, "drift_before", number(r->drift_before));
+    json_object_set_new(o, "drift_after", number(r->drift_after));
+    return o;
+}
+
 static json_t *times(const nm_repair_report *r)
 {
     json_t *o = json_object();
@@ -122,6 +138,8 @@ char *nm_repair_report_json(const nm_repair_report *r)
         json_object_set_new(o, "similar", held_out(&r->similar, "generalization_points", 1));
     json_object_set_new(o, "change", change(r));
     json_object_set_new(o, "lp", lp(r));
+    if (r->refined.evaluations > 0)
+        json_object_set_new(o, "refined", refined(&r->refined));
     if (r->outcome == NM_INFEASIBLE) {
         json_object_set_new(o, "conflict", indices(r->conflict, r->n_conflict));
         json_object_set_new(o, "conflict_keep", indices(r->conflict_keep, r->n_conflict_keep));

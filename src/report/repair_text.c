@@ -158,7 +158,7 @@ const char *nm_outcome_name(nm_outcome outcome)
 
 const char *nm_norm_name(nm_norm norm)
 {
-    static const char *const names[] = {"linf+l1n", "linf", "l1", "l2"};
+    static const char *const names[] = {"linf+l1n", "linf", "l1", "l2", "function"};
 
     return names[norm];
 }

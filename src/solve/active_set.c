@@ -9,8 +9,8 @@
 
 #include "base/mem.h"
 #include "solve/bound.h"
-#include "solve/dense.h"
 #include "solve/ldp.h"
+#include "tensor/dense.h"
 
 typedef enum source { FROM_TERM, FROM_ROW, FROM_LOWER, FROM_UPPER } source;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "solve/dense.h"
+#include "tensor/dense.h"
 
 /* -- storage ---------------------------------------------------------------------------------- */
 

@@ -6,9 +6,9 @@
 
 #include "base/mem.h"
 #include "solve/bound.h"
-#include "solve/dense.h"
 #include "solve/ipm_state.h"
 #include "solve/polish.h"
+#include "tensor/dense.h"
 
 typedef struct ipm_solver {
     nm_ipm ipm;

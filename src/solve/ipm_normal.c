@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "solve/dense.h"
 #include "solve/ipm_state.h"
+#include "tensor/dense.h"
 
 /* Columns are taken in blocks; a row without a nonzero in a block stays out of its product. Rows of
  * a last layer touch only the weights of two outputs, which makes this worth while. */

@@ -14,8 +14,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "solve/dense.h"
 #include "solve/ipm_state.h"
+#include "tensor/dense.h"
 
 static double weight_of(const nm_ipm_pair *pair, int64_t k)
 {

@@ -122,6 +122,37 @@ static void param_jvp(const nm_exec *ex, const double *x, const double *dw, cons
         nm_conv_bias_jvp(ex, db, dout);
 }
 
+static bool matrix_form(const nm_net *net, const nm_op *op, nm_matrix_form *form)
+{
+    nm_conv c = conv_of(&(nm_exec){.net = net, .op = op, .n = 1});
+
+    *form = (nm_matrix_form){.n_out = c.row_channels,
+                             .n_in = c.image_channels * nm_window_volume(c.window.kernel),
+                             .places = c.images * nm_window_volume(c.window.out),
+                             .alpha = 1,
+                             .beta = 1};
+    return c.groups == 1;
+}
+
+static void see(const nm_exec *ex, const double *x, double *u)
+{
+    nm_conv c = conv_of(ex);
+
+    nm_conv_see(ex, &c, x, u);
+}
+
+/* Channels come first in the output, places in g. */
+static void at_places(const nm_exec *ex, const double *out, double *g)
+{
+    nm_conv c = conv_of(ex);
+    int64_t positions = nm_window_volume(c.window.out), channels = c.row_channels;
+
+    for (int64_t i = 0; i < c.images; i++)
+        for (int64_t k = 0; k < channels; k++)
+            for (int64_t p = 0; p < positions; p++)
+                g[(i * positions + p) * channels + k] = out[(i * channels + k) * positions + p];
+}
+
 static void magnitude(const nm_exec *ex, const double *x, bool bias, double *m)
 {
     const nm_tensor *w = nm_op_constant(ex->net, ex->op, WEIGHT);
@@ -245,6 +276,9 @@ const nm_op_kind nm_op_conv = {.name = "Conv",
                                .bias_in = BIAS,
                                .param_vjp = param_vjp,
                                .param_jvp = param_jvp,
+                               .matrix_form = matrix_form,
+                               .see = see,
+                               .at_places = at_places,
                                .local_error = local_error,
                                .magnitude = magnitude,
                                .spread = spread,

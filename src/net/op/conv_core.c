@@ -248,6 +248,21 @@ void nm_conv_outer(const nm_exec *ex, const nm_conv *c, const double *rows, cons
     }
 }
 
+void nm_conv_see(const nm_exec *ex, const nm_conv *c, const double *image, double *u)
+{
+    int64_t positions = nm_window_volume(c->window.out);
+    int64_t depth = c->image_channels * nm_window_volume(c->window.kernel);
+    int64_t size = c->image_channels * nm_window_volume(c->window.in);
+    double *col = nm_scratch(ex, (size_t)(depth * positions), sizeof *col);
+
+    for (int64_t i = 0; col && i < c->images; i++) {
+        nm_im2col_f64(&c->window, c->image_channels, 1, image + i * size, 0, positions, col);
+        for (int64_t k = 0; k < depth; k++)
+            for (int64_t p = 0; p < positions; p++)
+                u[(i * positions + p) * depth + k] = col[k * positions + p];
+    }
+}
+
 void nm_conv_bias_vjp(const nm_exec *ex, const double *dout, double *gb)
 {
     const nm_shape *shape = &nm_out_value(ex)->shape;

@@ -50,6 +50,9 @@ void nm_conv_scatter_f64(const nm_exec *ex, const nm_conv *c, const double *rows
 void nm_conv_outer(const nm_exec *ex, const nm_conv *c, const double *rows, const double *image,
                    double *weights);
 
+/** u[images x positions x image_channels * taps] = what each window sees, one group only. */
+void nm_conv_see(const nm_exec *ex, const nm_conv *c, const double *image, double *u);
+
 /** out[...] = bias of the channel, or 0 without biases. */
 void nm_conv_fill_f32(const nm_exec *ex, const float *bias, float *out);
 void nm_conv_fill_f64(const nm_exec *ex, const double *bias, double *out);

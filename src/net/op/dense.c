@@ -201,6 +201,30 @@ static void param_jvp(const nm_exec *ex, const double *x, const double *dw, cons
             dout[i] += attr->beta * db[i % d.n_out];
 }
 
+static bool matrix_form(const nm_net *net, const nm_op *op, nm_matrix_form *form)
+{
+    const nm_dense_attr *attr = op->attr;
+    struct dims d = dims_of(&(nm_exec){.net = net, .op = op, .n = 1});
+
+    *form = (nm_matrix_form){.n_out = d.n_out,
+                             .n_in = d.n_in,
+                             .places = d.rows,
+                             .transposed = !d.trans_b,
+                             .alpha = attr->alpha,
+                             .beta = attr->beta};
+    return true;
+}
+
+static void see(const nm_exec *ex, const double *x, double *u)
+{
+    memcpy(u, x, (size_t)nm_in_total(ex, 0) * sizeof *u);
+}
+
+static void at_places(const nm_exec *ex, const double *out, double *g)
+{
+    memcpy(g, out, (size_t)nm_out_total(ex) * sizeof *g);
+}
+
 static void magnitude(const nm_exec *ex, const double *x, bool bias, double *m)
 {
     const nm_dense_attr *attr = ex->op->attr;
@@ -342,6 +366,9 @@ const nm_op_kind nm_op_dense = {.name = "Gemm",
                                 .bias_in = BIAS,
                                 .param_vjp = param_vjp,
                                 .param_jvp = param_jvp,
+                                .matrix_form = matrix_form,
+                                .see = see,
+                                .at_places = at_places,
                                 .local_error = local_error,
                                 .magnitude = magnitude,
                                 .spread = spread,

@@ -1,7 +1,7 @@
 /* Dense kernels on single-threaded BLAS blocks. The blocks and their order depend on the sizes
  * only, so results have the same bits for any number of threads. All matrices are row-major. */
-#ifndef NM_SOLVE_DENSE_H
-#define NM_SOLVE_DENSE_H
+#ifndef NM_TENSOR_DENSE_H
+#define NM_TENSOR_DENSE_H
 
 #include <stdint.h>
 

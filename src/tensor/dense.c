@@ -1,4 +1,4 @@
-#include "solve/dense.h"
+#include "tensor/dense.h"
 
 #include <cblas.h>
 #include <math.h>
