@@ -36,7 +36,7 @@ typedef enum nm_pins {
 /** How sure a repaired point must be under float32 evaluation by another runtime. */
 typedef enum nm_safe {
     NM_SAFE_ANY_ORDER, /**< margin above the bound that holds for any order of summation; where
-                            the rigorous one is out of reach (deep nets), above twice the
+                            the rigorous one is out of reach (very deep nets), above twice the
                             first-order one, and the report does not count the point as safe */
     NM_SAFE_PROBABLE,  /**< margin above the probabilistic bound (Higham & Mary 2019, lambda = 6) */
     NM_SAFE_NONE       /**< right in float64 evaluation of the written file */

@@ -161,11 +161,14 @@ static nm_status check_path(const char *path, char **out, nm_err *err)
 /* Judges the file `temp`, which messages call by the name it is to get. */
 static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, const char *path,
                             const float *x, const int64_t *target, int64_t n, nm_safe safe,
-                            nm_deploy *deploy, nm_net **read_back, nm_err *err)
+                            nm_deploy_session *session, int first_op, nm_deploy *deploy,
+                            nm_net **read_back, nm_err *err)
 {
     nm_status rc = nm_net_load(ctx, temp, read_back, err);
 
-    if (rc == NM_OK)
+    if (rc == NM_OK && session && nm_first_difference(net, *read_back) >= first_op)
+        rc = nm_deploy_run(session, *read_back, deploy, err);
+    else if (rc == NM_OK)
         rc = nm_deploy_check(ctx, *read_back, x, target, n, true, deploy, err);
     if (rc == NM_OK)
         rc = check_same(ctx, net, *read_back, path, x, target, n, deploy, err);
@@ -179,7 +182,8 @@ static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, co
 }
 
 nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
-                          const int64_t *target, int64_t n, nm_safe safe, nm_deploy *deploy,
+                          const int64_t *target, int64_t n, nm_safe safe,
+                          nm_deploy_session *session, int first_op, nm_deploy *deploy,
                           nm_net **read_back, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -190,7 +194,8 @@ nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, cons
     NM_TRY(nm_check_regular(path, err));
     NM_TRY(check_path(path, &temp, err));
     NM_TRY(nm_net_save(ctx, net, temp, err));
-    rc = judge_file(ctx, net, temp, path, x, target, n, safe, deploy, read_back, err);
+    rc = judge_file(ctx, net, temp, path, x, target, n, safe, session, first_op, deploy, read_back,
+                    err);
     if (rc == NM_OK && rename(temp, path) != 0)
         rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", path, strerror(errno));
     if (rc != NM_OK)

@@ -382,11 +382,12 @@ static nm_status write_result(struct job *j, nm_err *err)
 
     if (!j->path)
         return NM_OK;
-    nm_deploy_close(j->judge); /* its records may be large */
-    j->judge = NULL;
     nm_deploy_clear(&j->judged);
     rc = nm_write_judged(j->ctx, j->fixed, j->path, j->task->repair->x, j->target,
-                         j->task->repair->n, j->opts.safe, &j->judged, &read_back, err);
+                         j->task->repair->n, j->opts.safe, j->judge, first_edited_op(j), &j->judged,
+                         &read_back, err);
+    nm_deploy_close(j->judge); /* its records may be large */
+    j->judge = NULL;
     j->report->s_write = nm_now() - start;
     if (rc != NM_OK)
         return rc;

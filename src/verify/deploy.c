@@ -14,6 +14,7 @@ enum { BLOCK = 16 };
 
 /* Layers that a row passes when radii are made sharp: the one that the values come from and those
    before it. Radii further back are taken as they are. */
+static const int64_t uncertain_share = 200;
 static const int sharp_layers = 3, least_behind = 4;
 
 /* What the operators before the first edited one give for a block of points. */
@@ -22,7 +23,8 @@ struct record {
     nm_linear *points; /* [n]; NULL = not kept, to be computed each time */
     double **val;      /* [n_values] [n x size] those that later operators need */
     double **radius;
-    bool *infinite; /* [NM_N_MODELS][n] */
+    double **source[NM_N_MODELS]; /* only of what a fused layer reads */
+    bool *infinite;               /* [NM_N_MODELS][n] */
 };
 
 struct nm_deploy_session {
@@ -375,6 +377,19 @@ static int layers_behind(const nm_net *net, int v)
     return most + (k >= 0 && net->ops[k].kind->n_fans);
 }
 
+/* Rows cost the more the more elements matter, and gain nothing while hardly any of them may bend.
+ */
+static bool is_worth_it(const struct block *b, int v, int64_t p, const bool *matters)
+{
+    int64_t size = b->net->values[v].size, n_uncertain = 0, n_matter = 0;
+
+    for (int64_t i = 0; i < size; i++) {
+        n_matter += matters[i];
+        n_uncertain += matters[i] && fabs(b->val[v][p * size + i]) < b->radius[v][p * size + i];
+    }
+    return uncertain_share * n_uncertain >= n_matter;
+}
+
 static bool any_summary(const nm_linear *point)
 {
     for (int v = 0; v < point->net->n_values; v++)
@@ -406,7 +421,10 @@ static bool sharpen_inputs(struct block *b, int k)
         else if (matters)
             memset(matters, true, (size_t)(b->n * size) * sizeof *matters);
         for (int64_t p = 0; ok && matters && p < b->n; p++)
-            ok = sharpen_point(b, v, p, matters + p * size, false) &&
+            ok = !is_worth_it(b, v, p, matters + p * size) ||
+                 sharpen_point(b, v, p, matters + p * size, false);
+        for (int64_t p = 0; ok && matters && p < b->n; p++)
+            ok = ok &&
                  (!any_summary(&b->points[p]) || sharpen_point(b, v, p, matters + p * size, true));
         nm_arena_clear(&marks);
         if (!ok || !matters)
@@ -530,6 +548,8 @@ static bool open_values(struct block *b, const struct record *record, int from)
         if (net->values[v].producer < from && record) {
             b->val[v] = record->val[v];
             b->radius[v] = record->radius[v];
+            for (int m = 0; m < NM_N_MODELS; m++)
+                b->source[m][v] = record->source[m][v];
             continue;
         }
         b->val[v] = nm_arena_take(b->arena, size, sizeof **b->val);
@@ -706,6 +726,23 @@ static nm_status find_cut(nm_deploy_session *s, nm_err *err)
     return rc;
 }
 
+static double *kept_copy(nm_arena *arena, const double *from, size_t n)
+{
+    double *to = nm_arena_take(arena, n, sizeof *to);
+
+    if (to)
+        memcpy(to, from, n * sizeof *to);
+    return to;
+}
+
+static bool is_read_fused(const nm_deploy_session *s, int v)
+{
+    for (int k = 0; k < s->net->n_ops; k++)
+        if (s->plan->ops[k].fused_with >= 0 && s->net->ops[k].in[0] == v)
+            return true;
+    return false;
+}
+
 static bool keep_record(struct block *b, struct record *record)
 {
     const nm_net *net = b->net;
@@ -713,6 +750,8 @@ static bool keep_record(struct block *b, struct record *record)
 
     record->val = zeroed(&record->arena, n_values, sizeof *record->val);
     record->radius = zeroed(&record->arena, n_values, sizeof *record->radius);
+    for (int m = 0; m < NM_N_MODELS; m++)
+        record->source[m] = zeroed(&record->arena, n_values, sizeof *record->source[m]);
     record->points = zeroed(&record->arena, (size_t)b->n, sizeof *record->points);
     record->infinite = zeroed(&record->arena, (size_t)b->n * NM_N_MODELS, sizeof *record->infinite);
     for (int v = 0; !record->arena.failed && v < net->n_values; v++) {
@@ -720,12 +759,10 @@ static bool keep_record(struct block *b, struct record *record)
 
         if (!b->s->cut[v])
             continue;
-        record->val[v] = nm_arena_take(&record->arena, size, sizeof **record->val);
-        record->radius[v] = nm_arena_take(&record->arena, size, sizeof **record->radius);
-        if (record->val[v] && record->radius[v]) {
-            memcpy(record->val[v], b->val[v], size * sizeof **record->val);
-            memcpy(record->radius[v], b->radius[v], size * sizeof **record->radius);
-        }
+        record->val[v] = kept_copy(&record->arena, b->val[v], size);
+        record->radius[v] = kept_copy(&record->arena, b->radius[v], size);
+        for (int m = 0; m < NM_N_MODELS && is_read_fused(b->s, v); m++)
+            record->source[m][v] = kept_copy(&record->arena, b->source[m][v], size);
     }
     if (record->arena.failed)
         return false;

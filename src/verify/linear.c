@@ -971,17 +971,20 @@ static bool scale_columns(nm_summary *s, int64_t m, int64_t n, nm_arena *keep)
     s->kappa = 0;
     s->n_columns = 0;
     for (int64_t i = 0; i < m; i++) {
-        double square = 0, c;
+        const float *from = s->g + i * n;
+        float *to = s->g + s->n_columns * n, factor;
+        double square = 0;
 
         for (int64_t r = 0; r < n; r++)
-            square += (double)s->g[i * n + r] * (double)s->g[i * n + r];
+            square += (double)from[r] * (double)from[r];
         if (square == 0)
             continue;
-        c = sqrt(square);
-        s->kappa += c;
+        factor = (float)(1 / sqrt(sqrt(square)));
         for (int64_t r = 0; r < n; r++)
-            s->g[s->n_columns * n + r] = (float)((double)s->g[i * n + r] / sqrt(c));
-        s->scale[s->n_columns++] = sqrt(c);
+            to[r] = from[r] * factor;
+        s->scale[s->n_columns] = 1 / (double)factor;
+        s->kappa += s->scale[s->n_columns] * s->scale[s->n_columns];
+        s->n_columns++;
     }
     s->kappa = nm_up(s->kappa);
     return true;
@@ -1051,8 +1054,9 @@ bool nm_linear_summarise(nm_linear *l, int value, int n_fans)
 {
     int64_t n = l->kept[value].n;
     nm_summary *s = take_zeroed(l->arena, 1, sizeof *s);
+    double *box = take_zeroed(l->rows, (size_t)n, sizeof *box);
 
-    if (!s)
+    if (!s || !box)
         return false;
     s->n_fans = n_fans;
     s->p = nm_arena_take(l->arena, (size_t)(n * n), sizeof *s->p);
@@ -1072,12 +1076,11 @@ bool nm_linear_summarise(nm_linear *l, int value, int n_fans)
                            .alpha = 1},
                 s->g, s->g, s->p);
     s->gamma = 2 * nm_gamma_f32(s->n_columns + n + 16);
+    for (int64_t m = 0; m < s->n_columns; m++)
+        for (int64_t i = 0; i < n; i++)
+            box[i] += s->scale[m] * fabs((double)s->g[m * n + i]);
     for (int64_t i = 0; i < n; i++) {
-        double box = 0;
-
-        for (int64_t m = 0; m < s->n_columns; m++)
-            box += s->scale[m] * fabs((double)s->g[m * n + i]);
-        s->box[i] = float_up(nm_up(box));
+        s->box[i] = float_up(nm_up(box[i]));
         s->root[i] = float_up(sqrt((double)s->p[i * n + i] * (1 + s->gamma)));
     }
     if (s->kappa < (double)INFINITY) /* NaN, too: single radii stay */
