@@ -19,7 +19,7 @@ struct build {
     nm_tape *at, *adjoint;
     double *vectors; /* scratch: u or g of a chunk */
     int64_t n_scores, chunk;
-    int64_t draws;         /* seeds a point: all classes, or so many drawn */
+    int64_t draws; /* seeds a point: all classes, or so many drawn */
 };
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -90,8 +90,8 @@ static nm_status add_seen(struct build *b, nm_err *err)
         const nm_edit *e = &b->edits->at[i];
 
         NM_TRY(nm_edit_see(b->ctx, b->edits, i, b->at, 0, b->at->n, b->vectors, err));
-        NM_TRY(nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, b->at->n * e->form.places,
-                             err));
+        NM_TRY(
+            nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, b->at->n * e->form.places, err));
     }
 done:
     return rc;
@@ -211,8 +211,7 @@ static nm_status finish_moments(struct build *b, nm_err *err)
     for (int i = 0; i < m->n; i++) {
         double points = (double)m->n_points, places = (double)b->edits->at[i].form.places;
 
-        m->damping_in[i] =
-            absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], points));
+        m->damping_in[i] = absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], points));
         m->damping_out[i] =
             absolute(b->opts->damping_out, nm_moment_scale(m->emitted[i], points * places));
         NM_TRY(nm_moment_finish(b->ctx, m->seen[i], points, m->damping_in[i], err));

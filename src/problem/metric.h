@@ -22,7 +22,7 @@ typedef struct nm_metric {
     nm_moment **emitted; /* [edits->n] G */
     int n;
     double *damping_in, *damping_out; /* [n] absolute */
-    int64_t n_points, n_curvatures; /* points used for S, vectors used for G */
+    int64_t n_points, n_curvatures;   /* points used for S, vectors used for G */
 } nm_metric;
 
 typedef struct nm_metric_opts {

@@ -10,10 +10,10 @@
 struct nm_moment {
     int64_t n;
     bool sampled;
-    double *matrix;    /* dense: [n x n] lower half; sampled: [sample x sample] of V V' + e I */
-    double *sample;    /* sampled: V [n_sample x n] */
+    double *matrix; /* dense: [n x n] lower half; sampled: [sample x sample] of V V' + e I */
+    double *sample; /* sampled: V [n_sample x n] */
     int64_t n_sample, stride, seen;
-    double squares;    /* sum of |v|^2 */
+    double squares; /* sum of |v|^2 */
     double damping;
 };
 

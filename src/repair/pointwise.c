@@ -57,8 +57,8 @@ static nm_status open_keep(nm_search *s, nm_err *err)
         double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
-        s->keep_margin[p] = gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]])
-                                    : -INFINITY;
+        s->keep_margin[p] =
+            gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]]) : -INFINITY;
     }
 done:
     nm_free(scores);
@@ -93,8 +93,9 @@ static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err 
 
     NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
     if (function && !s->edits)
-        NM_THROW(err, NM_E_ARG, "the function norm measures whole dense and convolution layers "
-                                "without groups; expected such a layer and no mask");
+        NM_THROW(err, NM_E_ARG,
+                 "the function norm measures whole dense and convolution layers "
+                 "without groups; expected such a layer and no mask");
     if (function)
         NM_TRY(open_metric(s, data, err));
     s->engine = &nm_engine_explicit;
@@ -530,8 +531,8 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
             s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, &m, &moved, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep, m.total);
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g",
+               i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
         if (i >= PATIENT_STEPS)
@@ -712,7 +713,8 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
     if (verdict != ACCEPTED)
         NM_TRY(find_answer(s, &verdict, err));
     /* Answers that are the optimum of a program are found again as such. */
-    s->answered = verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
+    s->answered =
+        verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
     else if (verdict == INFEASIBLE && is_exact(s))

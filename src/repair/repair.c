@@ -24,8 +24,9 @@ struct job {
     const int64_t *target; /* [repair->n] */
     nm_params *params;
     nm_search *search;
-    double *rounded;    /* [params->n] the change as written */
-    nm_net *fixed;      /* candidate, then the net as read back */
+    double *rounded; /* [params->n] the change as written */
+    nm_net *fixed;   /* candidate, then the net as read back */
+    nm_deploy_session *judge;
     nm_deploy original; /* repair set before */
     nm_deploy judged;   /* repair set after */
     nm_repair_report *report;
@@ -97,9 +98,10 @@ static nm_status check_opts(const struct job *j, nm_err *err)
     if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
         return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
     if (j->plan->joint && o->pins == NM_PINS_ALL)
-        return nm_fail(err, NM_E_ARG,
-                       "a program with all pins is linear in the weights of one layer only; a joint "
-                       "plan needs method pointwise with pins lazy or none");
+        return nm_fail(
+            err, NM_E_ARG,
+            "a program with all pins is linear in the weights of one layer only; a joint "
+            "plan needs method pointwise with pins lazy or none");
     return NM_OK;
 }
 
@@ -197,14 +199,30 @@ static nm_status report_twins(struct job *j, int64_t a, int64_t b, nm_err *err)
 
 /* -- judging ----------------------------------------------------------------------------- */
 
+static int first_edited_op(const struct job *j)
+{
+    int first = j->net->n_ops;
+
+    for (int i = 0; i < j->params->n_blocks; i++) {
+        int op = j->net->layers[j->params->blocks[i].layer].op;
+
+        first = op < first ? op : first;
+    }
+    return first;
+}
+
+/* What the operators before the edited ones give is computed once for all rounds. */
 static nm_status judge_in_memory(struct job *j, const nm_net *net, nm_deploy *out, nm_err *err)
 {
     double start = nm_now();
-    nm_status rc;
+    nm_status rc = NM_OK;
 
     nm_deploy_clear(out);
-    rc = nm_deploy_check(j->ctx, net, j->task->repair->x, j->target, j->task->repair->n, false, out,
-                         err);
+    if (!j->judge)
+        rc = nm_deploy_open(j->ctx, j->net, j->task->repair->x, j->target, j->task->repair->n,
+                            first_edited_op(j), true, &j->judge, err);
+    if (rc == NM_OK)
+        rc = nm_deploy_run(j->judge, net, out, err);
     j->report->s_judge += nm_now() - start;
     return rc;
 }
@@ -265,7 +283,8 @@ static nm_status raise_keep_margins(struct job *j, bool *all, nm_err *err)
         if (!(s->keep_margin[p] > 0) || gap > 0)
             continue;
         *all = false;
-        s->keep_margin[p] += 2 * (s->keep_margin[p] - gap) + 1e-6 * fabs((double)score[s->keep_target[p]]);
+        s->keep_margin[p] +=
+            2 * (s->keep_margin[p] - gap) + 1e-6 * fabs((double)score[s->keep_target[p]]);
         if (s->keep_slot[p] >= 0)
             s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
     }
@@ -366,7 +385,10 @@ static nm_status write_result(struct job *j, nm_err *err)
         return NM_OK;
     nm_deploy_clear(&j->judged);
     rc = nm_write_judged(j->ctx, j->fixed, j->path, j->task->repair->x, j->target,
-                         j->task->repair->n, j->opts.safe, &j->judged, &read_back, err);
+                         j->task->repair->n, j->opts.safe, j->judge, first_edited_op(j), &j->judged,
+                         &read_back, err);
+    nm_deploy_close(j->judge); /* its records may be large */
+    j->judge = NULL;
     j->report->s_write = nm_now() - start;
     if (rc != NM_OK)
         return rc;
@@ -487,6 +509,7 @@ static void close_job(struct job *j)
     nm_params_free(j->params);
     nm_free(j->rounded);
     nm_net_free(j->fixed);
+    nm_deploy_close(j->judge);
     nm_deploy_clear(&j->original);
     nm_deploy_clear(&j->judged);
 }
