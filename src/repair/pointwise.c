@@ -312,12 +312,14 @@ static void judge_by(nm_misses *m, const nm_search *s, const double *margins)
     int64_t n = 0;
 
     m->worst = 0;
+    m->total = m->keep_total;
     for (int64_t i = 0; i < m->n_repair; i++) {
         int64_t p = m->repair[i];
         double missing = m->shortfall[p] - (s->demand.margin[p] - margins[p]);
 
         m->shortfall[p] = fmax(missing, 0);
         m->worst = fmax(m->worst, missing);
+        m->total += m->shortfall[p];
         if (missing > 0)
             m->repair[n++] = p;
     }
@@ -385,16 +387,17 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep);
+        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed, by %g", i + 1,
+               (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
         }
-        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
-        least_total = fmin(least_total, m.total);
-        if (pin && patience < 0)
+        patience = m.total < 0.5 * least_total ? PATIENCE : patience - 1;
+        /* Where the first tries bring little, pins would have to hold thousands of neurons. */
+        if (pin && (patience < 0 || (i == 2 && patience < PATIENCE - 1)))
             break;
+        least_total = fmin(least_total, m.total);
         if (pin && s->engine->retarget && i < PATIENT_TRIES)
             raised = ask_more(s, program, &m);
         if (pin)
