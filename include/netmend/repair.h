@@ -66,6 +66,7 @@ typedef struct nm_repair_opts {
     nm_solver solver;
     double gap;                     /**< relative optimality gap asked of the solver, > 0 */
     int max_rounds;                 /**< judge rounds (margin raised, program solved again), >= 1 */
+    bool certify;                   /**< keep in the report what a claim needs (nm_claim_write()) */
     double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
                                          inputs and of the curvature behind it, as shares of their
                                          mean diagonal entry, > 0 */
@@ -117,6 +118,29 @@ typedef struct nm_accuracy_report {
     double before, after;
 } nm_accuracy_report;
 
+/** What a certificate shows. */
+typedef enum nm_certified {
+    NM_CERTIFIED_OPTIMUM,    /**< multipliers: no smaller change satisfies these rows */
+    NM_CERTIFIED_INFEASIBLE, /**< multipliers: no change satisfies these rows */
+    NM_CERTIFIED_TWINS       /**< two rows with k = -1: points that no edit tells apart */
+} nm_certified;
+
+/** A row of a program by name, with its multiplier. */
+typedef struct nm_certificate_row {
+    bool keep; /**< `point` counts in the keep set, else in the repair set */
+    int64_t point;
+    int op; /**< operator whose pin it is; -1: score[wanted] - score[k] >= margin */
+    int64_t k;
+    double margin; /**< label rows: what they ask for */
+    double y;      /**< > 0 */
+} nm_certificate_row;
+
+typedef struct nm_certificate {
+    nm_certified kind;
+    nm_certificate_row *rows; /**< [n_rows] in the order of their points */
+    int64_t n_rows;
+} nm_certificate;
+
 /** What refining did: T^2 mean KL(before || after) on the reference data, T = 2. */
 typedef struct nm_refine_report {
     int evaluations; /**< 0 = not refined */
@@ -145,7 +169,10 @@ typedef struct nm_repair_report {
     int64_t *conflict;       /**< ... as indices into the repair set */
     int64_t n_conflict_keep; /**< keep points that take part in the conflict ... */
     int64_t *conflict_keep;  /**< ... as indices into the keep set */
+    nm_certificate *certificates; /**< if asked for: of the optimum, or of infeasibility ... */
+    int n_certificates;           /**< ... 0 when the outcome rests on none */
     double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
+    double s_certify; /**< seconds, if asked to certify */
 } nm_repair_report;
 
 /** Repairs a network and writes it.

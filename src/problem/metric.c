@@ -8,6 +8,8 @@
 /* Work that estimating one moment may cost, multiplications; and vectors enough for any. */
 static const double MOMENT_WORK = 2e10;
 
+enum { BLOCKS_A_CHUNK = 4 };
+
 struct build {
     const nm_ctx *ctx;
     const nm_edits *edits;
@@ -61,7 +63,8 @@ static nm_status open_tapes(struct build *b, nm_err *err)
     bool *keep = NULL;
     nm_status rc = NM_OK;
 
-    b->chunk = smaller(nm_pass_block(net) * nm_ctx_threads(b->ctx), b->reference->n);
+    /* Not as many as there are threads: sums and samples must not depend on their number. */
+    b->chunk = smaller(BLOCKS_A_CHUNK * nm_pass_block(net), b->reference->n);
     NM_TRY(nm_alloc(&keep, (size_t)net->n_values, sizeof *keep, err));
     for (int v = 0; v < net->n_values; v++)
         keep[v] = marks->frontier[v] || marks->behind[v];

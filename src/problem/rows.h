@@ -46,12 +46,12 @@ nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *
                        const nm_row_id *rows, int64_t n_rows, double *a, double *value,
                        nm_err *err);
 
-/** The same, and the factors of the rows; the point of row r is rows[r].point.
- *  @param space  of this tail; NULL: as nm_rows_make(), g is left alone
+/** The factors of the rows in place of their coefficients; the point of row r is rows[r].point.
+ *  @param space  of this tail
  *  @param g      out, [n_rows x nm_factor_width(&space->space)] */
 nm_status nm_rows_make_factored(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
                                 const nm_row_id *rows, int64_t n_rows, const nm_row_space *space,
-                                double *a, double *value, double *g, nm_err *err);
+                                double *value, double *g, nm_err *err);
 
 /** A row that the linearised values break, and by how much (> 0). */
 typedef struct nm_violation {

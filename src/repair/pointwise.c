@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repair/certificate.h"
 #include "repair/misses.h"
 #include "repair/refine.h"
 
@@ -163,6 +164,7 @@ void nm_search_close(nm_search *s)
     nm_free(s->reference_rows);
     nm_free(s->delta);
     nm_free(s->conflict);
+    nm_certificate_clear(&s->certificate);
     nm_free(s);
 }
 
@@ -367,6 +369,7 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
     int patience = PATIENCE;
 
     *verdict = STUCK;
+    nm_certificate_clear(&s->certificate);
     NM_TRY(nm_misses_new(s, &m, err));
     NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     for (int i = 0; i < max_tries; i++) {
@@ -400,6 +403,8 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         if (promoted + pinned == 0 && !raised)
             break;
     }
+    if (*verdict != STUCK)
+        NM_TRY(nm_certify_program(s, program, *verdict == INFEASIBLE, &s->certificate, err));
 done:
     restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
@@ -720,5 +725,30 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
     else
         *outcome = gave_up(s, "accumulated steps did not reach all points");
 done:
+    return rc;
+}
+
+nm_status nm_search_certify_at(nm_search *s, const double *delta, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    void *program = NULL;
+    nm_master_outcome outcome;
+    nm_certificate found = {0};
+    int64_t added;
+
+    if (!s->opts->certify || s->active->affine || s->plan->joint ||
+        s->opts->norm == NM_NORM_FUNCTION || s->opts->norm_includes_outputs)
+        return NM_OK;
+    NM_TRY(nm_tail_move(s->ctx, s->active, delta, err));
+    NM_TRY(open_program(s, NULL, true, &program, err));
+    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(s->engine->solve(program, &outcome, err));
+    if (outcome != NM_MASTER_SOLVED)
+        goto done;
+    NM_TRY(nm_certify_program(s, program, false, &found, err));
+    nm_certificate_clear(&s->certificate);
+    s->certificate = found;
+done:
+    s->engine->close(program);
     return rc;
 }

@@ -57,7 +57,8 @@ typedef struct nm_search {
     nm_program_figures figures;
     int linearisations, rounds;
     char reason[256];
-    bool *conflict; /* [active points] after INFEASIBLE; NULL otherwise */
+    bool *conflict;             /* [active points] after INFEASIBLE; NULL otherwise */
+    nm_certificate certificate; /* of the last program that was accepted or infeasible, if asked */
 } nm_search;
 
 /** The data of a search; all lent. */
@@ -81,5 +82,10 @@ void nm_search_close(nm_search *search);
 
 /** Searches with the present margins. */
 nm_status nm_search_run(nm_search *search, nm_search_outcome *outcome, nm_err *err);
+
+/** Where rows depend on pieces: makes the search's certificate anew, for the changes that keep all
+ *  repair points on the pieces of the network at `delta`, the one that others can look at. Leaves
+ * it as it is where the tail is affine, no certificate is asked for, or the solver fails. */
+nm_status nm_search_certify_at(nm_search *search, const double *delta, nm_err *err);
 
 #endif

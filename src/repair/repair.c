@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "io/net_file.h"
 #include "net/op.h"
+#include "repair/certificate.h"
 #include "repair/judge.h"
 #include "repair/measure.h"
 #include "repair/misses.h"
@@ -93,7 +94,7 @@ static nm_status check_opts(const struct job *j, nm_err *err)
         return nm_fail(err, NM_E_ARG,
                        "norm %s cannot include outputs, expected linf, l1 or "
                        "linf+l1n",
-                       nm_norm_name(o->norm));
+                       o->norm == NM_NORM_L2 ? "l2" : "function");
     if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
         return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
     if (j->plan->joint && o->pins == NM_PINS_ALL)
@@ -193,7 +194,7 @@ static nm_status report_twins(struct job *j, int64_t a, int64_t b, nm_err *err)
                    "points %lld and %lld reach the edited layer as the same numbers but have "
                    "labels %lld and %lld",
                    (long long)a, (long long)b, (long long)j->target[a], (long long)j->target[b]);
-    return NM_OK;
+    return j->opts.certify ? nm_report_twins(a, b, r, err) : NM_OK;
 }
 
 /* -- judging ----------------------------------------------------------------------------- */
@@ -455,6 +456,20 @@ static bool passes_already(const struct job *j)
     return true;
 }
 
+/* Last of all: a repair without proofs is one, too. */
+static nm_status certify(struct job *j, nm_err *err)
+{
+    double start = nm_now();
+    nm_status rc = NM_OK;
+
+    if (j->report->outcome == NM_REPAIRED)
+        rc = nm_search_certify_at(j->search, j->rounded, err);
+    if (rc == NM_OK)
+        rc = nm_report_certificate(j->search, j->report, err);
+    j->report->s_certify = nm_now() - start;
+    return rc;
+}
+
 static nm_status repair_or_explain(struct job *j, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -483,6 +498,7 @@ static nm_status repair_or_explain(struct job *j, nm_err *err)
         memset(j->rounded, 0, (size_t)j->params->n * sizeof *j->rounded);
     }
     NM_TRY(fill_report(j, err));
+    NM_TRY(certify(j, err));
 done:
     return rc;
 }
@@ -555,6 +571,11 @@ void nm_repair_report_free(nm_repair_report *report)
     nm_free(report->layers);
     nm_free(report->conflict);
     nm_free(report->conflict_keep);
+    for (int i = 0; report->certificates && i < report->n_certificates; i++)
+        nm_certificate_clear(&report->certificates[i]);
+    nm_free(report->certificates);
+    report->certificates = NULL;
+    report->n_certificates = 0;
     report->layers = NULL;
     report->conflict = report->conflict_keep = NULL;
     report->n_layers = 0;

@@ -114,6 +114,7 @@ static json_t *times(const nm_repair_report *r)
     json_object_set_new(o, "judge", number(r->s_judge));
     json_object_set_new(o, "write", number(r->s_write));
     json_object_set_new(o, "measure", number(r->s_measure));
+    json_object_set_new(o, "certify", number(r->s_certify));
     return o;
 }
 

@@ -74,7 +74,7 @@ static nm_status parse(const nm_node_view *node, void *attr, nm_err *err)
     int64_t trans_a = 0, trans_b = 0;
     nm_status rc = NM_OK;
 
-    *a = (nm_dense_attr){.alpha = 1, .beta = 1};
+    a->alpha = a->beta = 1;
     if (strcmp(node->op_type, "MatMul") == 0)
         return NM_OK;
     NM_TRY(nm_node_float(node, "alpha", 1, &a->alpha, err));
