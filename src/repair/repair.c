@@ -257,9 +257,9 @@ static bool raise_margins(struct job *j)
         if (nm_deploy_passes(&j->judged, j->opts.safe, p))
             continue;
         all = false;
-        /* What rounding took away is given twice. */
-        *margin =
-            fmax(*margin, 1.02 * bound) + 2 * fmax(*margin - j->judged.margin[p], 0) + 1e-3 * bound;
+        /* What rounding took away is given twice; bounds grow with the margins that exceed them. */
+        *margin = fmax(*margin, 1.02 * bound) + 2 * fmax(*margin - j->judged.margin[p], 0) +
+                  0.5 * fmax(bound - *margin, 0) + 1e-3 * bound;
     }
     return all;
 }
