@@ -107,33 +107,33 @@ static void softmax(const double *score, int64_t n, double *p)
         p[j] /= sum;
 }
 
-/* A class drawn from p. */
-static int64_t draw(const double *p, int64_t n, nm_rng *rng)
+/* p becomes the sum over classes of +- sqrt(p_c) (e_c - p), over sqrt(draws). */
+static void combine_classes(double *p, int64_t n, int64_t draws, nm_rng rng)
 {
-    double u = nm_rng_uniform(rng);
-    int64_t j = 0;
+    nm_rng again = rng; /* the same signs twice: none is stored */
+    double factor = sqrt(1 / (double)draws), sum = 0;
 
-    while (j < n - 1 && (u -= p[j]) > 0)
-        j++;
-    return j;
+    for (int64_t c = 0; c < n; c++)
+        sum += (nm_rng_uniform(&rng) < 0.5 ? -1 : 1) * sqrt(p[c]);
+    for (int64_t c = 0; c < n; c++)
+        p[c] = factor * ((nm_rng_uniform(&again) < 0.5 ? -1 : 1) * sqrt(p[c]) - sum * p[c]);
 }
 
 /* H = diag(p) - p p' = sum over classes of p_c (e_c - p)(e_c - p)': the c-th of these columns, or
- * one drawn with probability p_c (the same in the mean), in the adjoint of the scores. */
+ * a combination of all with random signs (the same in the mean), in the adjoint of the scores. */
 static void seed_column(const struct build *b, int64_t point, int64_t c)
 {
     int64_t n = b->n_scores, local = point - b->metric->n_points;
     double *seed = b->adjoint->val[b->edits->net->scores] + local * n;
-    nm_rng rng = {.seed = b->opts->seed, .stream = (uint64_t)point, .index = (uint64_t)c};
+    nm_rng rng = {.seed = b->opts->seed, .stream = (uint64_t)point, .index = (uint64_t)(c * n)};
     double factor;
 
     softmax(b->at->val[b->edits->net->scores] + local * n, n, seed);
     if (b->draws < n) {
-        c = draw(seed, n, &rng);
-        factor = sqrt(1 / (double)b->draws);
-    } else {
-        factor = sqrt(seed[c]);
+        combine_classes(seed, n, b->draws, rng);
+        return;
     }
+    factor = sqrt(seed[c]);
     for (int64_t j = 0; j < n; j++)
         seed[j] = factor * ((j == c) - seed[j]);
 }
@@ -229,7 +229,9 @@ nm_status nm_metric_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd
                       .reference = reference,
                       .opts = opts,
                       .n_scores = n_scores,
-                      .draws = n_scores <= ALL_CLASSES ? n_scores : DRAWS};
+                      .draws = opts->draws > 0            ? smaller(opts->draws, n_scores)
+                               : n_scores <= ALL_CLASSES ? n_scores
+                                                         : DRAWS};
     nm_status rc = NM_OK;
 
     *out = NULL;
