@@ -89,6 +89,7 @@ static const char *const method_names[] = {"pointwise", "aprnn", NULL};
 static const char *const later_methods[] = {"prdnn", "layerwise", "minimal",  "multilayer", "vere",
                                             "inner", "head",      "finetune", "cegis",      NULL};
 static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
+static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
 static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
 static const char *const pins_names[] = {"lazy", "all", "none", NULL};
@@ -122,6 +123,14 @@ static const nm_opt problem_rows[] = {
      .word_value = NAN,
      .help = "function norm: how much directions count in which the reference data say little, as "
              "a share of the mean"},
+    {.name = "refine",
+     .kind = NM_OPT_CHOICE,
+     AT(refine),
+     .choices = refine_names,
+     .arg = "WHEN",
+     .initial = "auto",
+     .help = "function norm: then minimise what changes on the reference data itself, not its "
+             "model: auto (where cheap, or the repair set large), on, off"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),
@@ -223,6 +232,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.solver = (nm_solver)args->solver;
     opts.gap = args->gap;
     opts.max_rounds = (int)args->max_rounds;
+    opts.refine = (nm_refining)args->refine;
     opts.seed = (uint64_t)args->common.seed;
     if (!isnan(args->damping))
         opts.damping_in = opts.damping_out = args->damping;

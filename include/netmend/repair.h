@@ -44,6 +44,14 @@ typedef enum nm_safe {
 
 typedef enum nm_solver { NM_SOLVER_AUTO, NM_SOLVER_CLP, NM_SOLVER_STRUCTURED } nm_solver;
 
+/** Whether the function norm's optimum is followed by minimising the true drift on the reference
+ *  data (docs/numerics.md). */
+typedef enum nm_refining {
+    NM_REFINE_AUTO, /**< where it is cheap, or the repair set so large that it pays */
+    NM_REFINE_ON,
+    NM_REFINE_OFF
+} nm_refining;
+
 /** Options; start from NM_REPAIR_OPTS_INIT. */
 typedef struct nm_repair_opts {
     size_t size;
@@ -61,6 +69,7 @@ typedef struct nm_repair_opts {
     double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
                                          inputs and of the curvature behind it, as shares of their
                                          mean diagonal entry, > 0 */
+    nm_refining refine;
     uint64_t seed;
 } nm_repair_opts;
 
@@ -107,6 +116,12 @@ typedef struct nm_accuracy_report {
     double before, after;
 } nm_accuracy_report;
 
+/** What refining did: T^2 mean KL(before || after) on the reference data, T = 2. */
+typedef struct nm_refine_report {
+    int evaluations; /**< 0 = not refined */
+    double drift_before, drift_after;
+} nm_refine_report;
+
 /** How the repair went. Free its arrays with nm_repair_report_free(). */
 typedef struct nm_repair_report {
     nm_outcome outcome;
@@ -123,6 +138,7 @@ typedef struct nm_repair_report {
     int solver_rounds;        /**< lazy row rounds, all programs together */
     int linearisations;       /**< 1 if the original one was enough */
     int judge_rounds;
+    nm_refine_report refined;
     const char *solver;      /**< name of the solver that found the result; static */
     int64_t n_conflict;      /**< when infeasible: points that cannot be satisfied together ... */
     int64_t *conflict;       /**< ... as indices into the repair set */

@@ -231,33 +231,6 @@ done:
     return rc;
 }
 
-/* G^-1 A S^-1 for `n` gradients, each [n_out x width]. */
-static nm_status solve_whole(const nm_forms *f, int b, const double *a, int64_t n, double *out,
-                             nm_err *err)
-{
-    const nm_edit *e = &f->edits->at[b];
-    int64_t n_out = e->form.n_out, width = e->width, size = n_out * width;
-    double *turned = NULL, *half = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&turned, (size_t)(n * size), sizeof *turned, err));
-    NM_TRY(nm_alloc(&half, (size_t)(n * size), sizeof *half, err));
-    NM_TRY(nm_moment_solve(f->ctx, f->metric->seen[b], a, n * n_out, half, err));
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < n_out; i++)
-            for (int64_t k = 0; k < width; k++)
-                turned[r * size + k * n_out + i] = half[r * size + i * width + k];
-    NM_TRY(nm_moment_solve(f->ctx, f->metric->emitted[b], turned, n * width, half, err));
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < n_out; i++)
-            for (int64_t k = 0; k < width; k++)
-                out[r * size + i * width + k] = half[r * size + k * n_out + i];
-done:
-    nm_free(turned);
-    nm_free(half);
-    return rc;
-}
-
 /* Gradients of the batch's rows as matrices. */
 static nm_status whole_gradients(nm_forms *f, int b, const batch *t, double *to, nm_err *err)
 {
@@ -293,7 +266,7 @@ static nm_status store_batch(nm_forms *f, const batch *t, nm_err *err)
         if (l->whole) {
             NM_TRY(whole_gradients(f, b, t, to, err));
             if (f->metric)
-                NM_TRY(solve_whole(f, b, to, t->n, l->sg + f->m * each, err));
+                NM_TRY(nm_metric_solve(f->ctx, f->edits, f->metric, b, to, t->n, l->sg + f->m * each, err));
             continue;
         }
         NM_TRY(nm_edit_emit(f->ctx, f->edits, b, t->adjoint, t->n, to, err));
@@ -399,7 +372,7 @@ static nm_status add_unit(nm_forms *f, int64_t unknown, double sign, nm_err *err
         if (!f->metric)
             continue;
         if (l->whole) {
-            NM_TRY(solve_whole(f, b, g, 1, l->sg + f->m * each, err));
+            NM_TRY(nm_metric_solve(f->ctx, f->edits, f->metric, b, g, 1, l->sg + f->m * each, err));
             continue;
         }
         NM_TRY(nm_moment_solve(f->ctx, f->metric->emitted[b], g, l->places, l->sg + f->m * each,

@@ -250,6 +250,32 @@ done:
     return rc;
 }
 
+nm_status nm_metric_solve(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric, int b,
+                          const double *a, int64_t n, double *out, nm_err *err)
+{
+    const nm_edit *e = &edits->at[b];
+    int64_t n_out = e->form.n_out, width = e->width, size = n_out * width;
+    double *turned = NULL, *half = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&turned, (size_t)(n * size), sizeof *turned, err));
+    NM_TRY(nm_alloc(&half, (size_t)(n * size), sizeof *half, err));
+    NM_TRY(nm_moment_solve(ctx, metric->seen[b], a, n * n_out, half, err));
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < n_out; i++)
+            for (int64_t k = 0; k < width; k++)
+                turned[r * size + k * n_out + i] = half[r * size + i * width + k];
+    NM_TRY(nm_moment_solve(ctx, metric->emitted[b], turned, n * width, half, err));
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < n_out; i++)
+            for (int64_t k = 0; k < width; k++)
+                out[r * size + i * width + k] = half[r * size + k * n_out + i];
+done:
+    nm_free(turned);
+    nm_free(half);
+    return rc;
+}
+
 void nm_metric_free(nm_metric *m)
 {
     if (!m)

@@ -37,4 +37,8 @@ nm_status nm_metric_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd
                         const nm_metric_opts *opts, nm_metric **out, nm_err *err);
 void nm_metric_free(nm_metric *metric);
 
+/** out = G^-1 A S^-1 for `n` matrices A [n_out x width] of layer b. */
+nm_status nm_metric_solve(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric, int b,
+                          const double *a, int64_t n, double *out, nm_err *err);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "repair/misses.h"
+#include "repair/refine.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
 enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
@@ -72,15 +73,15 @@ static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *e
                            .damping_out = s->opts->damping_out,
                            .seed = s->opts->seed};
     bool shared = data->reference_x == data->keep_x && data->n_reference == data->n_keep && s->keep;
-    nm_crowd *crowd = NULL;
     nm_status rc = NM_OK;
 
-    if (!shared)
+    if (shared)
+        s->crowd = s->keep;
+    else
         NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
-                            &crowd, err));
-    NM_TRY(nm_metric_new(s->ctx, s->edits, shared ? s->keep : crowd, &opts, &s->metric, err));
+                            &s->crowd, err));
+    NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
 done:
-    nm_crowd_free(crowd);
     return rc;
 }
 
@@ -145,6 +146,8 @@ void nm_search_close(nm_search *s)
     if (!s)
         return;
     nm_tail_free(s->active);
+    if (s->crowd != s->keep)
+        nm_crowd_free(s->crowd);
     nm_crowd_free(s->keep);
     nm_forms_free(s->forms);
     nm_metric_free(s->metric);
@@ -638,6 +641,60 @@ static nm_status from_reference(nm_search *s, enum verdict *verdict, nm_err *err
     return rc;
 }
 
+/* Less drift for the same margins; an answer that does not keep them, or drifts more after all, is
+   taken back. */
+static nm_status refine(nm_search *s, nm_err *err)
+{
+    nm_refine_report report;
+    double *answer = NULL;
+    nm_program_figures figures = s->figures;
+    enum verdict verdict;
+    size_t n = (size_t)s->params->n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_memdup(&answer, s->delta, n, sizeof *answer, err));
+    NM_TRY(nm_refine(s, &report, err));
+    if (report.evaluations == 0)
+        goto done;
+    NM_TRY(accumulate(s, &verdict, err));
+    if (verdict == ACCEPTED && report.drift_after < report.drift_before) {
+        s->refined = report;
+        s->figures.objective = s->figures.lower_bound = NAN; /* no program's optimum any more */
+    } else {
+        memcpy(s->delta, answer, n * sizeof *answer);
+        s->figures = figures;
+    }
+done:
+    nm_free(answer);
+    return rc;
+}
+
+/* Margins have grown a little since the last answer: a small step from there, where there is no
+   program whose optimum could be kept. */
+static nm_status from_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = accumulate(s, verdict, err);
+
+    s->figures.objective = s->figures.lower_bound = NAN;
+    return rc;
+}
+
+static nm_status find_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (s->reference && !s->answered)
+        NM_TRY(from_reference(s, verdict, err));
+    if (*verdict != ACCEPTED)
+        NM_TRY(at_original(s, false, verdict, err));
+    if (*verdict != ACCEPTED && !is_exact(s))
+        NM_TRY(beyond_original(s, verdict, err));
+    if (*verdict == ACCEPTED && s->metric && s->opts->refine != NM_REFINE_OFF)
+        NM_TRY(refine(s, err));
+done:
+    return rc;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -645,12 +702,12 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 
     s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
-    if (s->reference)
-        NM_TRY(from_reference(s, &verdict, err));
+    if (s->answered)
+        NM_TRY(from_answer(s, &verdict, err));
     if (verdict != ACCEPTED)
-        NM_TRY(at_original(s, false, &verdict, err));
-    if (verdict != ACCEPTED && !is_exact(s))
-        NM_TRY(beyond_original(s, &verdict, err));
+        NM_TRY(find_answer(s, &verdict, err));
+    /* Answers that are the optimum of a program are found again as such. */
+    s->answered = verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
     else if (verdict == INFEASIBLE && is_exact(s))

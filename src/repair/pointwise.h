@@ -41,6 +41,9 @@ typedef struct nm_search {
     int64_t *keep_slot;         /* [n_keep] index among the active points, -1 if not there */
     nm_edits *edits;            /* NULL: the edit is not of matrix form */
     nm_metric *metric;          /* function norm only */
+    nm_crowd *crowd;            /* reference data of the metric; may be `keep` */
+    nm_refine_report refined;   /* what became of the last answer */
+    bool answered;              /* delta is an answer, for margins that were lower perhaps */
     nm_forms *forms;            /* engine `least` only */
     const nm_engine *engine;
     double *original_scores;    /* [n_repair x n_scores] */

@@ -400,6 +400,7 @@ static nm_status fill_report(struct job *j, nm_err *err)
     r->rows = f->n_rows;
     r->rows_total = f->n_total;
     r->solver = f->solver ? f->solver : "none";
+    r->refined = j->search->refined;
     if (f->solver && r->outcome == NM_REPAIRED) {
         r->objective = f->objective;
         r->lower_bound = f->lower_bound;

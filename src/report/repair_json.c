@@ -89,6 +89,16 @@ static json_t *lp(const nm_repair_report *r)
     return o;
 }
 
+static json_t *refined(const nm_refine_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "evaluations", json_integer(r->evaluations));
+    json_object_set_new(o, "drift_before", number(r->drift_before));
+    json_object_set_new(o, "drift_after", number(r->drift_after));
+    return o;
+}
+
 static json_t *times(const nm_repair_report *r)
 {
     json_t *o = json_object();
@@ -122,6 +132,8 @@ char *nm_repair_report_json(const nm_repair_report *r)
         json_object_set_new(o, "similar", held_out(&r->similar, "generalization_points", 1));
     json_object_set_new(o, "change", change(r));
     json_object_set_new(o, "lp", lp(r));
+    if (r->refined.evaluations > 0)
+        json_object_set_new(o, "refined", refined(&r->refined));
     if (r->outcome == NM_INFEASIBLE) {
         json_object_set_new(o, "conflict", indices(r->conflict, r->n_conflict));
         json_object_set_new(o, "conflict_keep", indices(r->conflict_keep, r->n_conflict_keep));
