@@ -29,6 +29,9 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
 /** "pointwise" or "aprnn". Static storage. */
 const char *nm_repair_method_name(const nm_repair_args *args);
 
+/** Whether --layer auto goes with the method and the pins. */
+bool nm_repair_args_can_choose(const nm_repair_args *args);
+
 /** NM_E_ARG for combinations that make no sense. */
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err);
 

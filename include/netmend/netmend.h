@@ -3,6 +3,7 @@
 #define NETMEND_H
 
 #include "netmend/base.h"
+#include "netmend/choose.h"
 #include "netmend/data.h"
 #include "netmend/eval.h"
 #include "netmend/net.h"

@@ -9,9 +9,10 @@
 #include "solve/gram.h"
 
 /* The classes that a point could be mistaken for: those with the largest scores. */
-enum { RIVALS = 3 };
-/* Random combinations of the classes a point, for the curvature. */
-enum { DRAWS = 2 };
+enum { RIVALS = 2 };
+/* Random combinations of the classes a point, for the curvature; vectors per entry of one, for the
+   second moments of what a convolution sees. */
+enum { DRAWS = 1, VECTORS = 2 };
 /* Second moments of all layers that are scored in one pass, numbers. */
 static const double MOMENT_ROOM = 1e8;
 
@@ -37,8 +38,7 @@ const char *nm_predict_refusal(const nm_net *net, int layer, nm_free_kind what)
                : "the function norm measures dense and convolution layers without groups only";
 }
 
-/* Layers from `first` on whose second moments fit into memory together: at least one. */
-static int group_of(const nm_prediction *p, const int *layers, int n_layers)
+int nm_predict_group(const nm_prediction *p, const int *layers, int n_layers)
 {
     double used = 0;
     int n = 0;
@@ -56,8 +56,7 @@ static int group_of(const nm_prediction *p, const int *layers, int n_layers)
 
 /* -- one pass over the points ---------------------------------------------------------------- */
 
-/* Layers that are scored together. */
-struct pass {
+struct nm_predictor {
     const nm_ctx *ctx;
     const nm_prediction *task;
     nm_plan *plan;
@@ -69,10 +68,13 @@ struct pass {
     nm_demand demand;
     int64_t m;
     double *h; /* [m] what each row lacks */
+    double *y; /* [layers x m] multipliers */
 };
 
-static void close_pass(struct pass *s)
+void nm_predictor_close(nm_predictor *s)
 {
+    if (!s)
+        return;
     nm_forms_free(s->forms);
     nm_metric_free(s->metric);
     nm_edits_free(s->edits);
@@ -82,9 +84,11 @@ static void close_pass(struct pass *s)
     nm_free(s->demand.target);
     nm_free(s->demand.margin);
     nm_free(s->h);
+    nm_free(s->y);
+    nm_free(s);
 }
 
-static nm_status open_plan(struct pass *s, const int *layers, int n, nm_err *err)
+static nm_status open_plan(nm_predictor *s, const int *layers, int n, nm_err *err)
 {
     const nm_prediction *t = s->task;
     nm_status rc = NM_OK;
@@ -98,12 +102,13 @@ done:
     return rc;
 }
 
-static nm_status open_metric(struct pass *s, nm_err *err)
+static nm_status open_metric(nm_predictor *s, nm_err *err)
 {
     const nm_prediction *t = s->task;
     nm_metric_opts opts = {.damping_in = t->damping_in,
                            .damping_out = t->damping_out,
                            .seed = t->seed,
+                           .vectors = VECTORS,
                            .draws = DRAWS};
     nm_crowd *crowd = NULL;
     nm_status rc = NM_OK;
@@ -115,31 +120,10 @@ done:
     return rc;
 }
 
-static nm_status open_pass(struct pass *s, const int *layers, int n, nm_err *err)
-{
-    const nm_prediction *t = s->task;
-    nm_status rc = NM_OK;
-
-    NM_TRY(open_plan(s, layers, n, err));
-    NM_TRY(nm_tail_new(s->ctx, t->net, s->params, t->x, t->n, false, &s->tail, err));
-    NM_TRY(nm_edits_new(t->net, s->params, &s->tail->marks, &s->edits, err));
-    if (!s->edits)
-        NM_THROW(err, NM_E_INTERNAL, "layers without a matrix form were to be scored");
-    NM_TRY(open_metric(s, err));
-    NM_TRY(nm_forms_new(s->ctx, s->edits, s->metric, &s->forms, err));
-    NM_TRY(nm_memdup(&s->demand.target, t->target, (size_t)t->n, sizeof *t->target, err));
-    NM_TRY(nm_alloc(&s->demand.margin, (size_t)t->n, sizeof *s->demand.margin, err));
-    for (int64_t p = 0; p < t->n; p++)
-        s->demand.margin[p] = t->margin;
-    s->demand.n_pinned = t->n;
-done:
-    return rc;
-}
-
 /* -- rows ------------------------------------------------------------------------------------ */
 
 /* The rivals of point p, best first; of equal scores the lower class. @return how many */
-static int64_t list_rivals(const struct pass *s, int64_t p, int64_t *rivals)
+static int64_t list_rivals(const nm_predictor *s, int64_t p, int64_t *rivals)
 {
     int64_t n_scores = s->task->net->values[s->task->net->scores].size, n = 0;
     const double *score = s->tail->at->val[s->task->net->scores] + p * n_scores;
@@ -160,7 +144,7 @@ static int64_t list_rivals(const struct pass *s, int64_t p, int64_t *rivals)
     return n;
 }
 
-static nm_status make_rows(struct pass *s, nm_err *err)
+static nm_status make_rows(nm_predictor *s, nm_err *err)
 {
     int64_t rivals[RIVALS];
     nm_row_id *rows = NULL;
@@ -182,6 +166,48 @@ done:
     return rc;
 }
 
+static nm_status open_parts(nm_predictor *s, const int *layers, int n, nm_err *err)
+{
+    const nm_prediction *t = s->task;
+    nm_status rc = NM_OK;
+
+    NM_TRY(open_plan(s, layers, n, err));
+    NM_TRY(nm_tail_new(s->ctx, t->net, s->params, t->x, t->n, false, &s->tail, err));
+    NM_TRY(nm_edits_new(t->net, s->params, &s->tail->marks, &s->edits, err));
+    if (!s->edits)
+        NM_THROW(err, NM_E_INTERNAL, "layers without a matrix form were to be scored");
+    NM_TRY(open_metric(s, err));
+    NM_TRY(nm_forms_new(s->ctx, s->edits, s->metric, &s->forms, err));
+    NM_TRY(nm_memdup(&s->demand.target, t->target, (size_t)t->n, sizeof *t->target, err));
+    NM_TRY(nm_alloc(&s->demand.margin, (size_t)t->n, sizeof *s->demand.margin, err));
+    for (int64_t p = 0; p < t->n; p++)
+        s->demand.margin[p] = t->margin;
+    s->demand.n_pinned = t->n;
+    NM_TRY(make_rows(s, err));
+    NM_TRY(nm_alloc(&s->y, (size_t)n, (size_t)s->m * sizeof *s->y, err));
+done:
+    return rc;
+}
+
+nm_status nm_predictor_open(const nm_ctx *ctx, const nm_prediction *task, const int *layers, int n,
+                            nm_predictor **out, nm_err *err)
+{
+    nm_predictor *s = NULL;
+    nm_status rc = nm_alloc(&s, 1, sizeof *s, err);
+
+    *out = NULL;
+    if (rc != NM_OK)
+        return rc;
+    s->ctx = ctx;
+    s->task = task;
+    rc = open_parts(s, layers, n, err);
+    if (rc == NM_OK)
+        *out = s;
+    else
+        nm_predictor_close(s);
+    return rc;
+}
+
 /* -- scores ------------------------------------------------------------------------------------ */
 
 static bool all_finite(const double *v, int64_t n)
@@ -192,7 +218,7 @@ static bool all_finite(const double *v, int64_t n)
     return true;
 }
 
-static nm_status score_layer(const struct pass *s, int b, double *cost, nm_err *err)
+nm_status nm_predict_cost(nm_predictor *s, int b, double *cost, nm_err *err)
 {
     nm_gram gram = {0};
     nm_ldp_outcome outcome;
@@ -212,45 +238,19 @@ static nm_status score_layer(const struct pass *s, int b, double *cost, nm_err *
     memcpy(gram.h, s->h, (size_t)m * sizeof *s->h);
     nm_gram_take(&gram, 0);
     NM_TRY(nm_gram_solve(&gram, s->ctx, &outcome, err));
-    if (outcome == NM_LDP_SOLVED)
+    if (outcome == NM_LDP_SOLVED) {
         *cost = nm_gram_length(&gram);
-    else if (outcome == NM_LDP_INFEASIBLE)
+        nm_gram_multipliers(&gram, s->y + b * m);
+    } else if (outcome == NM_LDP_INFEASIBLE) {
         *cost = INFINITY;
+    }
 done:
     nm_gram_free(&gram);
     nm_free(k);
     return rc;
 }
 
-static nm_status score_group(const nm_ctx *ctx, const nm_prediction *p, const int *layers, int n,
-                             double *cost, double *seconds, nm_err *err)
+nm_status nm_predict_change(const nm_predictor *s, int b, double *matrix, nm_err *err)
 {
-    struct pass s = {.ctx = ctx, .task = p};
-    nm_status rc = NM_OK;
-
-    NM_TRY(open_pass(&s, layers, n, err));
-    NM_TRY(make_rows(&s, err));
-    for (int b = 0; b < n; b++) { /* the edits stand in the order of the layers */
-        double start = nm_now();
-
-        NM_TRY(score_layer(&s, b, &cost[b], err));
-        seconds[b] = nm_now() - start;
-    }
-done:
-    close_pass(&s);
-    return rc;
-}
-
-nm_status nm_predict_costs(const nm_ctx *ctx, const nm_prediction *p, const int *layers,
-                           int n_layers, double *cost, double *seconds, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    for (int first = 0; rc == NM_OK && first < n_layers;) {
-        int n = group_of(p, layers + first, n_layers - first);
-
-        rc = score_group(ctx, p, layers + first, n, cost + first, seconds + first, err);
-        first += n;
-    }
-    return rc;
+    return nm_forms_layer_combine(s->forms, b, s->y + b * s->m, matrix, err);
 }

@@ -1,52 +1,12 @@
 #include "choose/trial.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/mem.h"
-#include "repair/pointwise.h"
+#include "problem/crowd.h"
+#include "problem/edit.h"
 
-/* -- the repair -------------------------------------------------------------------------------- */
-
-static nm_status open_plan(const nm_trial *t, int layer, nm_plan **plan, nm_params **params,
-                           nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_plan_new(t->net, plan, err));
-    NM_TRY(nm_plan_mark(*plan, layer, t->what, err));
-    NM_TRY(nm_plan_set_bounds(*plan, t->lo, t->hi, err));
-    NM_TRY(nm_params_new(*plan, params, err));
-done:
-    return rc;
-}
-
-/* *delta becomes the change [params->n] that was found, NULL if none was. */
-static nm_status solve(const nm_ctx *ctx, const nm_trial *t, const nm_plan *plan,
-                       const nm_params *params, double **delta, nm_err *err)
-{
-    nm_search_data data = {.x = t->x,
-                           .target = t->target,
-                           .n = t->n,
-                           .reference_x = t->reference,
-                           .n_reference = t->n_reference};
-    nm_search *search = NULL;
-    nm_search_outcome outcome;
-    nm_status rc = NM_OK;
-
-    *delta = NULL;
-    NM_TRY(nm_search_open(ctx, t->net, plan, params, t->opts, &data, &search, err));
-    for (int64_t p = 0; p < t->n; p++)
-        search->demand.margin[p] = t->margin;
-    NM_TRY(nm_search_run(search, &outcome, err));
-    if (outcome == NM_SEARCH_FOUND)
-        NM_TRY(nm_memdup(delta, search->delta, (size_t)params->n, sizeof **delta, err));
-done:
-    nm_search_close(search);
-    return rc;
-}
-
-/* -- what it does ------------------------------------------------------------------------------ */
+/* -- comparing scores -------------------------------------------------------------------------- */
 
 /* log of the sum of exp */
 static double log_sum(const float *score, int64_t n)
@@ -83,65 +43,82 @@ static int64_t best_class(const float *score, int64_t n)
     return best;
 }
 
-static void compare(const nm_trial *t, const float *before, const float *after, int64_t n_scores,
-                    nm_trial_result *out)
+static void compare(const nm_trial_points *points, const float *before, const float *after,
+                    int64_t n_scores, nm_trial_result *out)
 {
     double sum = 0;
 
-    for (int64_t p = 0; p < t->n_measured; p++) {
+    for (int64_t p = 0; p < points->n; p++) {
         const float *a = before + p * n_scores, *b = after + p * n_scores;
         int64_t was = best_class(a, n_scores), is = best_class(b, n_scores);
 
         sum += nm_score_divergence(a, b, n_scores);
-        out->lost += was != is && (!t->labels || was == t->labels[p]);
+        out->lost += was != is && (!points->labels || was == points->labels[p]);
     }
-    out->kl = sum / (double)t->n_measured;
+    out->kl = sum / (double)points->n;
 }
 
-static nm_status measure(const nm_ctx *ctx, const nm_trial *t, const nm_params *params,
-                         const double *delta, nm_trial_result *out, nm_err *err)
+/* -- the change -------------------------------------------------------------------------------- */
+
+static nm_status open_params(const nm_prediction *task, int layer, nm_params **params, nm_err *err)
 {
-    int64_t n_scores = t->net->values[t->net->scores].size;
-    size_t n = (size_t)t->n_measured, each = (size_t)n_scores * sizeof(float);
-    nm_crowd *crowd = NULL;
-    float *before = NULL, *after = NULL;
-    double *zero = NULL;
+    nm_plan *plan = NULL;
     nm_status rc = NM_OK;
 
-    NM_TRY(nm_alloc(&before, n, each, err));
-    NM_TRY(nm_alloc(&after, n, each, err));
-    NM_TRY(nm_alloc(&zero, (size_t)params->n, sizeof *zero, err));
-    NM_TRY(nm_crowd_new(ctx, t->net, params, t->measured, t->n_measured, &crowd, err));
-    NM_TRY(nm_crowd_scores(ctx, crowd, zero, before, err));
-    NM_TRY(nm_crowd_scores(ctx, crowd, delta, after, err));
-    compare(t, before, after, n_scores, out);
+    NM_TRY(nm_plan_new(task->net, &plan, err));
+    NM_TRY(nm_plan_mark(plan, layer, task->what, err));
+    NM_TRY(nm_params_new(plan, params, err));
 done:
-    nm_crowd_free(crowd);
-    nm_free(before);
-    nm_free(after);
-    nm_free(zero);
+    nm_plan_free(plan);
     return rc;
 }
 
-nm_status nm_trial_run(const nm_ctx *ctx, const nm_trial *t, int layer, nm_trial_result *out,
+/* The predicted matrix as a vector of unknowns [params->n]. */
+static nm_status change(const nm_prediction *task, const nm_predictor *predictor, int i,
+                        const nm_crowd *crowd, double *delta, nm_err *err)
+{
+    nm_edits *edits = NULL;
+    double *matrix = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_edits_new(task->net, crowd->params, &crowd->marks, &edits, err));
+    NM_TRY(nm_alloc(&matrix, (size_t)edits->at[0].form.n_out,
+                    (size_t)edits->at[0].width * sizeof *matrix, err));
+    NM_TRY(nm_predict_change(predictor, i, matrix, err));
+    nm_edit_to_params(edits, 0, matrix, delta);
+done:
+    nm_edits_free(edits);
+    nm_free(matrix);
+    return rc;
+}
+
+nm_status nm_trial_run(const nm_ctx *ctx, const nm_prediction *task, const nm_predictor *predictor,
+                       int i, int layer, const nm_trial_points *points, nm_trial_result *out,
                        nm_err *err)
 {
-    double start = nm_now();
-    nm_plan *plan = NULL;
+    int64_t n_scores = task->net->values[task->net->scores].size;
+    size_t n = (size_t)points->n, each = (size_t)n_scores * sizeof(float);
     nm_params *params = NULL;
+    nm_crowd *crowd = NULL;
+    float *before = NULL, *after = NULL;
     double *delta = NULL;
     nm_status rc = NM_OK;
 
-    *out = (nm_trial_result){.kl = NAN};
-    NM_TRY(open_plan(t, layer, &plan, &params, err));
-    NM_TRY(solve(ctx, t, plan, params, &delta, err));
-    out->found = delta != NULL;
-    if (delta)
-        NM_TRY(measure(ctx, t, params, delta, out, err));
-    out->seconds = nm_now() - start;
+    *out = (nm_trial_result){0};
+    NM_TRY(open_params(task, layer, &params, err));
+    NM_TRY(nm_alloc(&before, n, each, err));
+    NM_TRY(nm_alloc(&after, n, each, err));
+    NM_TRY(nm_alloc(&delta, (size_t)params->n, sizeof *delta, err));
+    NM_TRY(nm_crowd_new(ctx, task->net, params, points->x, points->n, &crowd, err));
+    NM_TRY(nm_crowd_scores(ctx, crowd, delta, before, err));
+    NM_TRY(change(task, predictor, i, crowd, delta, err));
+    NM_TRY(nm_crowd_scores(ctx, crowd, delta, after, err));
+    compare(points, before, after, n_scores, out);
 done:
+    nm_crowd_free(crowd);
     nm_params_free(params);
-    nm_plan_free(plan);
+    nm_free(before);
+    nm_free(after);
     nm_free(delta);
     return rc;
 }

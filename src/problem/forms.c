@@ -24,7 +24,7 @@ struct nm_forms {
     const nm_metric *metric;
     layer_forms *layer; /* [edits->n] */
     int64_t m, room;
-    int64_t *slot;               /* [m] where the row's inputs stand */
+    int64_t *slot; /* [m] where the row's inputs stand */
     int64_t n_slots, slot_room;
     int64_t *slot_of, n_slot_of; /* by point of the tail; -1 = none */
     bool fixed;                  /* no layer's input depends on the edit */
@@ -266,7 +266,8 @@ static nm_status store_batch(nm_forms *f, const batch *t, nm_err *err)
         if (l->whole) {
             NM_TRY(whole_gradients(f, b, t, to, err));
             if (f->metric)
-                NM_TRY(nm_metric_solve(f->ctx, f->edits, f->metric, b, to, t->n, l->sg + f->m * each, err));
+                NM_TRY(nm_metric_solve(f->ctx, f->edits, f->metric, b, to, t->n,
+                                       l->sg + f->m * each, err));
             continue;
         }
         NM_TRY(nm_edit_emit(f->ctx, f->edits, b, t->adjoint, t->n, to, err));
@@ -375,10 +376,10 @@ static nm_status add_unit(nm_forms *f, int64_t unknown, double sign, nm_err *err
             NM_TRY(nm_metric_solve(f->ctx, f->edits, f->metric, b, g, 1, l->sg + f->m * each, err));
             continue;
         }
-        NM_TRY(nm_moment_solve(f->ctx, f->metric->emitted[b], g, l->places, l->sg + f->m * each,
+        NM_TRY(
+            nm_moment_solve(f->ctx, f->metric->emitted[b], g, l->places, l->sg + f->m * each, err));
+        NM_TRY(nm_moment_solve(f->ctx, f->metric->seen[b], u, l->places, l->su + f->n_slots * seen,
                                err));
-        NM_TRY(nm_moment_solve(f->ctx, f->metric->seen[b], u, l->places,
-                               l->su + f->n_slots * seen, err));
     }
     f->slot[f->m++] = f->n_slots++;
 done:
@@ -406,7 +407,8 @@ static void fold_places(const nm_forms *f, const layer_forms *l, int64_t rows, c
 {
     int64_t t = l->places, columns = f->m * t, slots = f->n_slots * t;
 
-#pragma omp parallel for schedule(static) num_threads(nm_ctx_threads(f->ctx)) if (rows * f->m > 4096)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(nm_ctx_threads(f->ctx)) if (rows * f->m > 4096)
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < f->m; j++) {
             double sum = 0;
@@ -536,6 +538,19 @@ done:
     return rc;
 }
 
+nm_status nm_forms_layer_combine(const nm_forms *f, int b, const double *y, double *matrix,
+                                 nm_err *err)
+{
+    const nm_edit *e = &f->edits->at[b];
+    const layer_forms *l = &f->layer[b];
+
+    memset(matrix, 0, (size_t)(e->form.n_out * e->width) * sizeof *matrix);
+    if (!l->whole)
+        return combine_layer(f, l, y, matrix, err);
+    nm_dense_transposed_times(nm_ctx_threads(f->ctx), f->m, l->width, l->sg, y, matrix);
+    return NM_OK;
+}
+
 nm_status nm_forms_combine(const nm_forms *f, const double *y, double *d, nm_err *err)
 {
     double *matrix = NULL;
@@ -543,14 +558,9 @@ nm_status nm_forms_combine(const nm_forms *f, const double *y, double *d, nm_err
 
     for (int b = 0; b < f->edits->n; b++) {
         const nm_edit *e = &f->edits->at[b];
-        const layer_forms *l = &f->layer[b];
 
         NM_TRY(nm_realloc(&matrix, (size_t)(e->form.n_out * e->width), sizeof *matrix, err));
-        memset(matrix, 0, (size_t)(e->form.n_out * e->width) * sizeof *matrix);
-        if (l->whole)
-            nm_dense_transposed_times(nm_ctx_threads(f->ctx), f->m, l->width, l->sg, y, matrix);
-        else
-            NM_TRY(combine_layer(f, l, y, matrix, err));
+        NM_TRY(nm_forms_layer_combine(f, b, y, matrix, err));
         nm_edit_to_params(f->edits, b, matrix, d);
     }
 done:
