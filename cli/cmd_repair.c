@@ -1,6 +1,7 @@
 /* netmend repair: the smallest change of weights that makes given inputs right. */
 #include <inttypes.h>
 
+#include "repair_curve.h"
 #include "repair_data.h"
 #include "repair_layer.h"
 
@@ -130,10 +131,12 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_task task;
     nm_repair_report report = {0};
     nm_layer_use use = {0};
+    nm_curve curve = {0};
     double start = nm_term_now();
     FILE *out;
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
+    NM_CLI_TRY(nm_curve_check(args, err));
     fill_open_choices(args);
     opts = nm_repair_args_opts(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
@@ -147,15 +150,18 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     put_report(cli, args, &data, &report);
     nm_layer_use_put(cli, &use);
+    NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);
     if (out) {
         print_task(out, args, &data, net, plan, &use);
         NM_CLI_TRY(print_report(out, args, &data, &report, err));
+        nm_curve_print(out, args, &curve);
     }
 done:
     nm_repair_report_free(&report);
     nm_repair_data_free(&data);
     nm_layer_use_close(&use);
+    nm_curve_free(&curve);
     nm_plan_free(plan);
     nm_net_free(net);
     return rc;

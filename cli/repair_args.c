@@ -169,6 +169,13 @@ static const nm_opt problem_rows[] = {
      .choices = pins_names,
      .initial = "lazy",
      .help = "later activations held on their side: where needed, all, none"},
+    {.name = "curve",
+     .kind = NM_OPT_TEXT,
+     AT(curve),
+     .arg = "table|FILE.svg",
+     .help =
+         "also repairs with half to four times the margin and a tenth to ten times the damping, "
+         "in memory, and shows what that costs: as a table, and as a picture"},
     {.name = "strategy", .kind = NM_OPT_LATER},
     {.name = "batch", .kind = NM_OPT_LATER},
     {.name = "passes", .kind = NM_OPT_LATER},

@@ -6,9 +6,9 @@
 
 #include "base/mem.h"
 #include "choose/sample.h"
+#include "choose/scores.h"
 #include "choose/trial.h"
 #include "net/op.h"
-#include "net/partial.h"
 #include "netmend/choose.h"
 
 /* Within this factor, divergences measured on a few hundred points say the same. */
@@ -167,32 +167,6 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Scores of the sample of repair points, in front of a final softmax. */
-static nm_status score_points(const struct choosing *c, float *score, nm_err *err)
-{
-    size_t n_values = (size_t)c->net->n_values;
-    const float **given = NULL;
-    float **wanted = NULL;
-    bool *all = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&given, n_values, sizeof *given, err));
-    NM_TRY(nm_alloc(&wanted, n_values, sizeof *wanted, err));
-    NM_TRY(nm_alloc(&all, (size_t)c->net->n_ops, sizeof *all, err));
-    for (int i = 0; i < c->net->n_ops; i++)
-        all[i] = true;
-    given[c->net->input] = c->repair.x;
-    wanted[c->net->scores] = score;
-    nm_partial partial = {
-        .net = c->net, .op_mask = all, .n = c->repair.n, .given = given, .wanted = wanted};
-    NM_TRY(nm_partial_run(c->ctx, &partial, err));
-done:
-    nm_free(given);
-    nm_free(wanted);
-    nm_free(all);
-    return rc;
-}
-
 /* The median of what the wanted classes are behind the best other ones, if positive. */
 static nm_status median_gap(const struct choosing *c, double *gap, nm_err *err)
 {
@@ -204,7 +178,7 @@ static nm_status median_gap(const struct choosing *c, double *gap, nm_err *err)
     *gap = 0;
     NM_TRY(nm_alloc(&score, (size_t)n, (size_t)n_scores * sizeof *score, err));
     NM_TRY(nm_alloc(&gaps, (size_t)n, sizeof *gaps, err));
-    NM_TRY(score_points(c, score, err));
+    NM_TRY(nm_scores_of(c->ctx, c->net, c->repair.x, n, score, err));
     for (int64_t p = 0; p < n; p++) {
         const float *s = score + p * n_scores;
         double worst = -INFINITY;
@@ -305,7 +279,7 @@ static nm_status try_layer(struct choosing *c, int i, nm_err *err)
 {
     nm_layer_score *score = &c->choice->scores[c->layers[i]];
     nm_trial_points points = {.x = c->measured.x, .labels = c->measured.labels, .n = c->measured.n};
-    nm_trial_result result;
+    nm_score_change result;
     nm_predictor *own = NULL;
     double cost, start = nm_now();
     nm_status rc = NM_OK;

@@ -3,6 +3,7 @@
 #define NM_CHOOSE_TRIAL_H
 
 #include "choose/predict.h"
+#include "choose/scores.h"
 
 /** What a trial measures on; everything is lent. */
 typedef struct nm_trial_points {
@@ -11,18 +12,10 @@ typedef struct nm_trial_points {
     int64_t n;
 } nm_trial_points;
 
-typedef struct nm_trial_result {
-    double kl;    /* mean divergence KL(before || after) of the softmax of the scores, in nats */
-    int64_t lost; /* points that were right and are not; without labels: whose class changed */
-} nm_trial_result;
-
 /** Makes the change that was predicted for the i-th layer of the predictor (layer index `layer`)
  *  and measures it, in float32. */
 nm_status nm_trial_run(const nm_ctx *ctx, const nm_prediction *task, const nm_predictor *predictor,
-                       int i, int layer, const nm_trial_points *points, nm_trial_result *out,
+                       int i, int layer, const nm_trial_points *points, nm_score_change *out,
                        nm_err *err);
-
-/** KL(softmax(a) || softmax(b)), [n] scores each. */
-double nm_score_divergence(const float *a, const float *b, int64_t n);
 
 #endif
