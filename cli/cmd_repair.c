@@ -148,8 +148,8 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
-    put_report(cli, args, &data, &report);
     nm_layer_use_put(cli, &use);
+    put_report(cli, args, &data, &report);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);
     if (out) {
