@@ -457,32 +457,40 @@ done:
 }
 
 /* Rows at a time, so that what is in between stays small. */
-static int64_t rows_at_once(const nm_forms *f)
+static int64_t rows_at_once(const nm_forms *f, const layer_forms *l)
 {
     const int64_t elements = 1 << 23;
-    int64_t most = 1;
+    int64_t columns = f->m > f->n_slots ? f->m : f->n_slots;
 
-    for (int b = 0; b < f->edits->n; b++) {
-        int64_t t = f->layer[b].places, columns = f->m > f->n_slots ? f->m : f->n_slots;
+    return elements / (l->places * l->places * columns + 1) + 1;
+}
 
-        most = t * t * columns > most ? t * t * columns : most;
-    }
-    return elements / most + 1;
+/* Inner products in one layer of rows first .. m-1, added to those rows of k. */
+static nm_status add_in_steps(const nm_forms *f, const layer_forms *l, int64_t first, double *k,
+                              int64_t ld, nm_err *err)
+{
+    int64_t step = rows_at_once(f, l);
+    nm_status rc = NM_OK;
+
+    for (int64_t i = first; rc == NM_OK && i < f->m; i += step)
+        rc = add_layer_products(f, l, i, f->m - i < step ? f->m - i : step, k + i * ld, ld, err);
+    return rc;
+}
+
+nm_status nm_forms_layer_products(const nm_forms *f, int layer, double *k, nm_err *err)
+{
+    memset(k, 0, (size_t)(f->m * f->m) * sizeof *k);
+    return add_in_steps(f, &f->layer[layer], 0, k, f->m, err);
 }
 
 nm_status nm_forms_products(const nm_forms *f, int64_t first, double *k, int64_t ld, nm_err *err)
 {
-    int64_t step = rows_at_once(f);
     nm_status rc = NM_OK;
 
-    for (int64_t i = first; i < f->m; i += step) {
-        int64_t rows = f->m - i < step ? f->m - i : step;
-
-        for (int64_t r = i; r < i + rows; r++)
-            memset(k + r * ld, 0, (size_t)f->m * sizeof *k);
-        for (int b = 0; b < f->edits->n; b++)
-            NM_TRY(add_layer_products(f, &f->layer[b], i, rows, k + i * ld, ld, err));
-    }
+    for (int64_t r = first; r < f->m; r++)
+        memset(k + r * ld, 0, (size_t)f->m * sizeof *k);
+    for (int b = 0; b < f->edits->n; b++)
+        NM_TRY(add_in_steps(f, &f->layer[b], first, k, ld, err));
     /* Both halves from one set of numbers. */
     for (int64_t i = first; i < f->m; i++)
         for (int64_t j = 0; j < i; j++)
@@ -531,6 +539,19 @@ done:
     return rc;
 }
 
+nm_status nm_forms_layer_combine(const nm_forms *f, int b, const double *y, double *matrix,
+                                 nm_err *err)
+{
+    const nm_edit *e = &f->edits->at[b];
+    const layer_forms *l = &f->layer[b];
+
+    memset(matrix, 0, (size_t)(e->form.n_out * e->width) * sizeof *matrix);
+    if (!l->whole)
+        return combine_layer(f, l, y, matrix, err);
+    nm_dense_transposed_times(nm_ctx_threads(f->ctx), f->m, l->width, l->sg, y, matrix);
+    return NM_OK;
+}
+
 nm_status nm_forms_combine(const nm_forms *f, const double *y, double *d, nm_err *err)
 {
     double *matrix = NULL;
@@ -538,14 +559,9 @@ nm_status nm_forms_combine(const nm_forms *f, const double *y, double *d, nm_err
 
     for (int b = 0; b < f->edits->n; b++) {
         const nm_edit *e = &f->edits->at[b];
-        const layer_forms *l = &f->layer[b];
 
         NM_TRY(nm_realloc(&matrix, (size_t)(e->form.n_out * e->width), sizeof *matrix, err));
-        memset(matrix, 0, (size_t)(e->form.n_out * e->width) * sizeof *matrix);
-        if (l->whole)
-            nm_dense_transposed_times(nm_ctx_threads(f->ctx), f->m, l->width, l->sg, y, matrix);
-        else
-            NM_TRY(combine_layer(f, l, y, matrix, err));
+        NM_TRY(nm_forms_layer_combine(f, b, y, matrix, err));
         nm_edit_to_params(f->edits, b, matrix, d);
     }
 done:

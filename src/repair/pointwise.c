@@ -347,7 +347,7 @@ static bool ask_more(nm_search *s, void *program, nm_misses *m)
         int64_t p = m->repair[i];
 
         if (m->shortfall[p] < little * s->demand.margin[p])
-            s->demand.margin[p] += 1.2 * m->shortfall[p];
+            s->demand.margin[p] += 1.5 * m->shortfall[p] + 1e-6 * s->demand.margin[p];
         else
             m->repair[n++] = p;
     }
