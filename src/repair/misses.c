@@ -60,6 +60,8 @@ static double shortfall(const double *score, int64_t n, int64_t target, double m
     double allowed = margin_tolerance * (1 + fabs(score[target]));
     double gap = nm_smallest_gap(score, n, target);
 
+    if (margin == -INFINITY) /* nothing is asked */
+        return 0;
     return gap > fmax(margin - allowed, 0) ? 0 : fmax(margin - gap, allowed);
 }
 
