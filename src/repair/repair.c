@@ -535,7 +535,8 @@ static nm_status fill_report(struct job *j, nm_err *err)
     if (f->solver && !j->off_path && (r->outcome == NM_REPAIRED || r->outcome == NM_PARTLY)) {
         r->objective = f->objective;
         r->lower_bound = f->lower_bound;
-        r->gap = fmax(f->objective - f->lower_bound, 0) / fmax(fabs(f->objective), 1e-300);
+        if (!isnan(f->objective)) /* sums of steps claim nothing */
+            r->gap = fmax(f->objective - f->lower_bound, 0) / fmax(fabs(f->objective), 1e-300);
     }
     for (int64_t p = 0; p < j->search->n_repair; p++)
         r->margin = fmax(r->margin, j->search->demand.margin[p]);
