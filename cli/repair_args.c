@@ -1,24 +1,25 @@
 #include "repair_args.h"
 
 #include <math.h>
+#include <string.h>
 
 #define AT(field) .offset = offsetof(nm_repair_args, field)
 
-static const nm_opt model_rows[] = {
-    {.name = "MODEL",
-     .kind = NM_OPT_PATH,
-     .positional = true,
-     .required = true,
-     AT(model),
-     .help = "network to repair, .onnx or .nnet"},
-    {.name = "output",
-     .short_name = 'o',
-     .kind = NM_OPT_PATH,
-     .required = true,
-     AT(output),
-     .arg = "OUT.onnx",
-     .help = "repaired network; written only if the repair succeeds (at least in part, with --elastic)"},
-    {0}};
+static const nm_opt model_rows[] = {{.name = "MODEL",
+                                     .kind = NM_OPT_PATH,
+                                     .positional = true,
+                                     .required = true,
+                                     AT(model),
+                                     .help = "network to repair, .onnx or .nnet"},
+                                    {.name = "output",
+                                     .short_name = 'o',
+                                     .kind = NM_OPT_PATH,
+                                     .required = true,
+                                     AT(output),
+                                     .arg = "OUT.onnx",
+                                     .help = "repaired network; written only if the repair "
+                                             "succeeds (at least in part, with --elastic)"},
+                                    {0}};
 
 static const nm_opt set_rows[] = {
     {.name = "select",
@@ -54,9 +55,11 @@ static const nm_opt edit_rows[] = {
      .kind = NM_OPT_TEXT,
      AT(layer),
      .arg = "L",
-     .shown = "last",
-     .help = "layer to change: index (negative: from the end), name, last, all, K.. (weights of "
-             "layer K, biases of K and later), or several with commas between (jointly)"},
+     .shown = "auto",
+     .help =
+         "layer to change: auto (the one where the repair changes least), index (negative: from "
+         "the end), name, last, all, K.. (weights of "
+         "layer K, biases of K and later), or several with commas between (jointly)"},
     {.name = "joint",
      .kind = NM_OPT_FLAG,
      AT(joint),
@@ -166,6 +169,13 @@ static const nm_opt problem_rows[] = {
      .choices = pins_names,
      .initial = "lazy",
      .help = "later activations held on their side: where needed, all, none"},
+    {.name = "curve",
+     .kind = NM_OPT_TEXT,
+     AT(curve),
+     .arg = "table|FILE.svg",
+     .help =
+         "also repairs with half to four times the margin and a tenth to ten times the damping, "
+         "in memory, and shows what that costs: as a table, and as a picture"},
     {.name = "strategy", .kind = NM_OPT_LATER},
     {.name = "batch", .kind = NM_OPT_LATER},
     {.name = "passes", .kind = NM_OPT_LATER},
@@ -253,12 +263,22 @@ const char *nm_repair_method_name(const nm_repair_args *args)
     return method_names[args->method];
 }
 
+bool nm_repair_args_can_choose(const nm_repair_args *args)
+{
+    return args->method == NM_METHOD_POINTWISE && args->pins != NM_PINS_ALL && !args->joint;
+}
+
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
     if (!args->inputs.path)
         return nm_cli_fail(err, NM_E_ARG, "--inputs is missing (the points to repair)");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
+    if (args->layer && strcmp(args->layer, "auto") == 0 && !nm_repair_args_can_choose(args))
+        return nm_cli_fail(
+            err, NM_E_ARG,
+            "--layer auto goes with method pointwise, without --pins all and --joint; "
+            "name a layer");
     if (args->mask && args->free_kind >= 0)
         return nm_cli_fail(err, NM_E_ARG, "--mask says what is free, --free goes with --layer");
     return NM_OK;

@@ -36,7 +36,7 @@ typedef enum nm_pins {
 /** How sure a repaired point must be under float32 evaluation by another runtime. */
 typedef enum nm_safe {
     NM_SAFE_ANY_ORDER, /**< margin above the bound that holds for any order of summation; where
-                            the rigorous one is out of reach (deep nets), above twice the
+                            the rigorous one is out of reach (very deep nets), above twice the
                             first-order one, and the report does not count the point as safe */
     NM_SAFE_PROBABLE,  /**< margin above the probabilistic bound (Higham & Mary 2019, lambda = 6) */
     NM_SAFE_NONE       /**< right in float64 evaluation of the written file */
@@ -100,11 +100,12 @@ typedef enum nm_outcome {
     NM_LIMIT       /**< stopped by time, rounds or the user; nothing is claimed */
 } nm_outcome;
 
-/** Points of a set that are right, before and after. Bounds are on the float32 deviation of the
- *  margin (output units); see docs/numerics.md. */
+/** Points of a set that are right, before and after. Bounds are on what float32 evaluation can take
+ *  from a margin (output units); see docs/numerics.md. */
 typedef struct nm_set_report {
     int64_t n, right_before, right_after;
-    int64_t safe_after;        /**< margin above the rigorous any-order bound */
+    int64_t safe_after;        /**< margin above the rigorous any-order bound; this and the next two
+                                    are -1 where not computed (large keep sets) */
     int64_t first_order_after; /**< margin above the any-order bound to first order */
     int64_t probable_after;    /**< margin above the probabilistic bound */
     double min_margin_after;

@@ -22,12 +22,15 @@ typedef struct nm_metric {
     nm_moment **emitted; /* [edits->n] G */
     int n;
     double *damping_in, *damping_out; /* [n] absolute */
-    int64_t n_points, n_curvatures; /* points used for S, vectors used for G */
+    int64_t n_points, n_curvatures;   /* points used for S, vectors used for G */
 } nm_metric;
 
 typedef struct nm_metric_opts {
     double damping_in, damping_out; /* share of the mean diagonal entry of S, of G; > 0 */
-    uint64_t seed;                  /* of the classes drawn where there are too many for all */
+    uint64_t seed;                  /* of the combinations of classes, where not all are taken */
+    double vectors; /* so many vectors per entry of one are enough for S, where a layer has many
+                       places; 0 = all */
+    int64_t draws;  /* so many random combinations of the classes a point; 0 = all classes if few */
 } nm_metric_opts;
 
 /** @param reference  points with the same parameters as the edits

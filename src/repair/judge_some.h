@@ -13,10 +13,4 @@
 int64_t nm_judge_points(const nm_deploy *deploy, nm_safe safe, const bool *out, double asked,
                         bool *passes, bool *right);
 
-/** nm_write_judged() in which only the points that `must` pass are asked to; `deploy` is of all
- *  points, from the file. */
-nm_status nm_write_judged_some(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
-                               const int64_t *target, int64_t n, const bool *must, nm_safe safe,
-                               nm_deploy *deploy, nm_net **read_back, nm_err *err);
-
 #endif

@@ -65,8 +65,7 @@ static nm_status open_least(const nm_ctx *ctx, const nm_tail *tail, const nm_dem
 
     *state = NULL;
     NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
-    *s = (least){
-        .ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
+    *s = (least){.ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
     NM_TRY(nm_alloc(&s->base, n, sizeof *s->base, err));
     if (opts->base)
         memcpy(s->base, opts->base, n * sizeof *s->base);
@@ -142,8 +141,7 @@ static nm_status add_fresh(least *s, const nm_row_id *rows, int64_t n, nm_err *e
     if (s->moved_base && (!s->shift || s->shift->n != s->tail->at->n))
         NM_TRY(tangents(s, s->base, &s->shift, err));
     for (int64_t r = 0; r < n; r++) {
-        s->wanted[first + r] =
-            rows[r].kind == NM_ROW_LABEL ? s->demand->margin[rows[r].point] : 0;
+        s->wanted[first + r] = rows[r].kind == NM_ROW_LABEL ? s->demand->margin[rows[r].point] : 0;
         h[r] = s->wanted[first + r] - s->value[first + r];
         if (s->moved_base)
             h[r] -= nm_row_tangent(s->tail, s->demand, &rows[r], s->shift);
@@ -245,8 +243,7 @@ static nm_status add_bounds(least *s, int64_t *added, nm_err *err)
     NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
     NM_TRY(make_room(s, first + n, err));
     for (int64_t i = 0; i < n; i++) {
-        nm_row_id row = {.kind = list[i].upper ? NM_ROW_UPPER : NM_ROW_LOWER,
-                         .k = list[i].unknown};
+        nm_row_id row = {.kind = list[i].upper ? NM_ROW_UPPER : NM_ROW_LOWER, .k = list[i].unknown};
         int64_t r = first + *added;
 
         if (nm_row_set_has(&s->rows, &row))

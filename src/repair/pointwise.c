@@ -63,8 +63,8 @@ static nm_status open_keep(nm_search *s, nm_err *err)
         double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
-        s->keep_margin[p] = gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]])
-                                    : -INFINITY;
+        s->keep_margin[p] =
+            gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]]) : -INFINITY;
     }
 done:
     nm_free(scores);
@@ -99,8 +99,9 @@ static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err 
 
     NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
     if (function && !s->edits)
-        NM_THROW(err, NM_E_ARG, "the function norm measures whole dense and convolution layers "
-                                "without groups; expected such a layer and no mask");
+        NM_THROW(err, NM_E_ARG,
+                 "the function norm measures whole dense and convolution layers "
+                 "without groups; expected such a layer and no mask");
     if (function)
         NM_TRY(open_metric(s, data, err));
     s->engine = &nm_engine_explicit;
@@ -318,12 +319,14 @@ static void judge_by(nm_misses *m, const nm_search *s, const double *margins)
     int64_t n = 0;
 
     m->worst = 0;
+    m->total = m->keep_total;
     for (int64_t i = 0; i < m->n_repair; i++) {
         int64_t p = m->repair[i];
         double missing = m->shortfall[p] - (s->demand.margin[p] - margins[p]);
 
         m->shortfall[p] = fmax(missing, 0);
         m->worst = fmax(m->worst, missing);
+        m->total += m->shortfall[p];
         if (missing > 0)
             m->repair[n++] = p;
     }
@@ -351,7 +354,7 @@ static bool ask_more(nm_search *s, void *program, nm_misses *m)
         int64_t p = m->repair[i];
 
         if (m->shortfall[p] < little * s->demand.margin[p])
-            s->demand.margin[p] += 1.2 * m->shortfall[p];
+            s->demand.margin[p] += 1.5 * m->shortfall[p] + 1e-6 * s->demand.margin[p];
         else
             m->repair[n++] = p;
     }
@@ -391,16 +394,17 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep);
+        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed, by %g",
+               i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
         }
-        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
-        least_total = fmin(least_total, m.total);
-        if (pin && patience < 0)
+        patience = m.total < 0.5 * least_total ? PATIENCE : patience - 1;
+        /* Where the first tries bring little, pins would have to hold thousands of neurons. */
+        if (pin && (patience < 0 || (i == 2 && patience < PATIENCE - 1)))
             break;
+        least_total = fmin(least_total, m.total);
         if (pin && s->engine->retarget && i < PATIENT_TRIES)
             raised = ask_more(s, program, &m);
         if (pin)
@@ -572,8 +576,8 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
             s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, &m, &moved, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep, m.total);
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g",
+               i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
         NM_TRY(note_closest(s, m.total, &least, err));
@@ -766,7 +770,8 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
     if (verdict != ACCEPTED)
         NM_TRY(find_answer(s, &verdict, err));
     /* Answers that are the optimum of a program are found again as such. */
-    s->answered = verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
+    s->answered =
+        verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED && !fits_float32(s))
         *outcome = gave_up(s, "the change that was found is too large for float32");
     else if (verdict == ACCEPTED)

@@ -132,8 +132,7 @@ static inline void es_check(es_world *w, const nm_repair_task *task)
         assert_true(met);
     }
     if (task->keep && !r->stopped) {
-        nm_assert_ok(nm_predict(ctx, w->fixed, task->keep->x, task->keep->n, classes, &err),
-                     &err);
+        nm_assert_ok(nm_predict(ctx, w->fixed, task->keep->x, task->keep->n, classes, &err), &err);
         for (int64_t p = 0; p < task->keep->n; p++)
             assert_true(classes[p] == task->keep->labels[p] ||
                         r->keep.right_before < task->keep->n);

@@ -167,7 +167,8 @@ static void all_pins_leave_out_what_they_forbid(void **state)
     }
 }
 
-/* -- why points are left out -------------------------------------------------------------------- */
+/* -- why points are left out --------------------------------------------------------------------
+ */
 
 static void twins_are_named_and_the_others_repaired(void **state)
 {
@@ -267,7 +268,8 @@ static void nothing_at_all_is_infeasible(void **state)
     es_close(&w);
 }
 
-/* -- the end comes early -------------------------------------------------------------------------- */
+/* -- the end comes early --------------------------------------------------------------------------
+ */
 
 struct stopper {
     nm_ctx *ctx;

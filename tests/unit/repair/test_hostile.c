@@ -1,5 +1,5 @@
-/* Hostile tasks: each comes to a clear outcome or a one-line refusal, for every norm and layer, with
- * and without elastic mode. What is reported must be true of the net (es_check). */
+/* Hostile tasks: each comes to a clear outcome or a one-line refusal, for every norm and layer,
+ * with and without elastic mode. What is reported must be true of the net (es_check). */
 #include "elastic_support.h"
 
 #include "base/ctx.h"
@@ -177,7 +177,8 @@ static const hostile cases[] = {
     {"more points than parameters", 40, many_points, NM_OK, false},
 };
 
-/* -- every one of them ---------------------------------------------------------------------------- */
+/* -- every one of them ----------------------------------------------------------------------------
+ */
 
 /* One line, of which a user can make something. */
 static void check_refusal(const hostile *h, const nm_err *err)
@@ -205,9 +206,9 @@ static void run_case(const hostile *h, nm_norm norm, const char *layer, bool ela
     nm_ctx_set_time_limit(w.ctx, 20);
     rc = es_try(&w, &task, &err);
     if (getenv("NM_TELL"))
-        print_message("%-46s %-9s %-5s %d: %s %s (%.2f s) %s\n", h->name, nm_norm_name(norm), layer, elastic,
-                      nm_status_name(rc), rc ? "" : nm_outcome_name(w.report.outcome), nm_now() - start,
-                      rc ? err.text : w.report.reason);
+        print_message("%-46s %-9s %-5s %d: %s %s (%.2f s) %s\n", h->name, nm_norm_name(norm), layer,
+                      elastic, nm_status_name(rc), rc ? "" : nm_outcome_name(w.report.outcome),
+                      nm_now() - start, rc ? err.text : w.report.reason);
     if (rc != h->refused)
         fail_msg("%s, norm %s, layer %s, elastic %d: %s (%s), expected %s", h->name,
                  nm_norm_name(norm), layer, elastic, nm_status_name(rc), err.text,
