@@ -178,13 +178,14 @@ static void print_commands(FILE *out, const demo_args *args)
                   " -o %s/model.onnx --save-data %s/moons\n",
                   moons_opts.n, moons_opts.noise, moons_opts.test_share, EPOCHS, BATCH,
                   LEARNING_RATE, args->common.seed, dir, dir);
-    (void)fprintf(out,
-                  "  netmend repair %s/model.onnx -x %s/moons_test_x.npy -y %s/moons_test_y.npy "
-                  "\\\n      --select Misclassified --layer " LAYER
-                  " --keep %s/moons_train_x.npy \\\n      --keep-labels %s/moons_train_y.npy "
-                  "--test %s/moons_fresh_x.npy \\\n      --test-labels %s/moons_fresh_y.npy "
-                  "-o %s/fixed.onnx\n",
-                  dir, dir, dir, dir, dir, dir, dir, dir);
+    (void)fprintf(
+        out,
+        "  netmend repair %s/model.onnx -x %s/moons_test_x.npy -y %s/moons_test_y.npy "
+        "\\\n      --select Misclassified --layer " LAYER
+        " --norm l2 --keep %s/moons_train_x.npy \\\n      --keep-labels %s/moons_train_y.npy "
+        "--test %s/moons_fresh_x.npy \\\n      --test-labels %s/moons_fresh_y.npy "
+        "-o %s/fixed.onnx\n",
+        dir, dir, dir, dir, dir, dir, dir, dir);
     (void)fprintf(out,
                   "  netmend eval %s/fixed.onnx --test %s/moons_fresh_x.npy --test-labels "
                   "%s/moons_fresh_y.npy\n",

@@ -1,6 +1,7 @@
 /* netmend repair: the smallest change of weights that makes given inputs right. */
 #include <inttypes.h>
 
+#include "repair_claim.h"
 #include "repair_curve.h"
 #include "repair_data.h"
 #include "repair_layer.h"
@@ -31,7 +32,7 @@ static json_t *file_rows(const nm_points *points, const int64_t *indices, int64_
 }
 
 static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
-                       const nm_repair_report *report)
+                       const nm_repair_report *report, bool claimed)
 {
     char *json = nm_repair_report_json(report);
 
@@ -41,6 +42,7 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     nm_string_free(json);
     nm_doc_put(&cli->doc, "conflict_rows",
                file_rows(&data->repair, report->conflict, report->n_conflict));
+    nm_doc_put(&cli->doc, "claim", nm_doc_text(claimed ? args->claim : NULL));
     nm_doc_put(&cli->doc, "output",
                nm_doc_text(report->outcome == NM_REPAIRED ? args->output : NULL));
 }
@@ -84,7 +86,7 @@ static void print_rows(FILE *out, const char *what, const nm_points *points, con
 }
 
 static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
-                              const nm_repair_report *report, nm_err *err)
+                              const nm_repair_report *report, bool claimed, nm_err *err)
 {
     char *text = nm_repair_report_text(report);
 
@@ -100,6 +102,10 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
         (void)fprintf(out, "wrote %s\n", args->output);
     else
         (void)fprintf(out, "%s was not written\n", args->output);
+    if (claimed)
+        (void)fprintf(out, "wrote %s, for `netmend check`\n", args->claim);
+    else if (args->claim)
+        (void)fprintf(out, "%s was not written\n", args->claim);
     return NM_OK;
 }
 
@@ -132,10 +138,12 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_report report = {0};
     nm_layer_use use = {0};
     nm_curve curve = {0};
+    bool claimed;
     double start = nm_term_now();
     FILE *out;
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
+    NM_CLI_TRY(nm_repair_claim_check(args, err));
     NM_CLI_TRY(nm_curve_check(args, err));
     fill_open_choices(args);
     opts = nm_repair_args_opts(args);
@@ -146,15 +154,16 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     task = nm_repair_data_task(&data);
     NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, &opts, &use, &plan, err));
     NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, err));
+    NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     nm_layer_use_put(cli, &use);
-    put_report(cli, args, &data, &report);
+    put_report(cli, args, &data, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);
     if (out) {
         print_task(out, args, &data, net, plan, &use);
-        NM_CLI_TRY(print_report(out, args, &data, &report, err));
+        NM_CLI_TRY(print_report(out, args, &data, &report, claimed, err));
         nm_curve_print(out, args, &curve);
     }
 done:

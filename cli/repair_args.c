@@ -207,7 +207,11 @@ static const nm_opt solver_rows[] = {
      .max = 1e6,
      .initial = "20",
      .help = "how often margins may be raised after checking the written file"},
-    {.name = "claim", .kind = NM_OPT_LATER},
+    {.name = "claim",
+     .kind = NM_OPT_PATH,
+     AT(claim),
+     .arg = "FILE.json",
+     .help = "write what holds, with proofs, for `netmend check`; also when no repair exists"},
     {.name = "report", .kind = NM_OPT_LATER},
     {0}};
 
@@ -242,6 +246,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.solver = (nm_solver)args->solver;
     opts.gap = args->gap;
     opts.max_rounds = (int)args->max_rounds;
+    opts.certify = args->claim != NULL;
     opts.refine = (nm_refining)args->refine;
     opts.seed = (uint64_t)args->common.seed;
     if (!isnan(args->damping))

@@ -18,6 +18,7 @@ typedef struct nm_repair_args {
     bool norm_includes_outputs, joint;
     double margin, gap, damping;
     int64_t max_rounds;
+    const char *claim;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */

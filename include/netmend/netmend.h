@@ -3,6 +3,7 @@
 #define NETMEND_H
 
 #include "netmend/base.h"
+#include "netmend/check.h"
 #include "netmend/choose.h"
 #include "netmend/curve.h"
 #include "netmend/data.h"

@@ -36,7 +36,7 @@ typedef enum nm_pins {
 /** How sure a repaired point must be under float32 evaluation by another runtime. */
 typedef enum nm_safe {
     NM_SAFE_ANY_ORDER, /**< margin above the bound that holds for any order of summation; where
-                            the rigorous one is out of reach (deep nets), above twice the
+                            the rigorous one is out of reach (very deep nets), above twice the
                             first-order one, and the report does not count the point as safe */
     NM_SAFE_PROBABLE,  /**< margin above the probabilistic bound (Higham & Mary 2019, lambda = 6) */
     NM_SAFE_NONE       /**< right in float64 evaluation of the written file */
@@ -64,8 +64,9 @@ typedef struct nm_repair_opts {
     nm_safe safe;
     nm_pins pins;
     nm_solver solver;
-    double gap;     /**< relative optimality gap asked of the solver, > 0 */
-    int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
+    double gap;                     /**< relative optimality gap asked of the solver, > 0 */
+    int max_rounds;                 /**< judge rounds (margin raised, program solved again), >= 1 */
+    bool certify;                   /**< keep in the report what a claim needs (nm_claim_write()) */
     double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
                                          inputs and of the curvature behind it, as shares of their
                                          mean diagonal entry, > 0 */
@@ -81,13 +82,13 @@ typedef struct nm_repair_opts {
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
 typedef struct nm_repair_task {
-    const nm_points *repair;  /**< inputs that must become right */
-    const int64_t *targets;   /**< [repair->n] wanted classes; NULL = repair->labels */
-    const nm_points *keep;    /**< inputs that must stay right (those that are right before) */
+    const nm_points *repair;    /**< inputs that must become right */
+    const int64_t *targets;     /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;      /**< inputs that must stay right (those that are right before) */
     const nm_points *reference; /**< data of the function norm, labels not needed; NULL = the keep
                                      set, else the repair set */
-    const nm_points *test;    /**< drawdown is measured here */
-    const nm_points *similar; /**< generalization is measured here */
+    const nm_points *test;      /**< drawdown is measured here */
+    const nm_points *similar;   /**< generalization is measured here */
 } nm_repair_task;
 
 typedef enum nm_outcome {
@@ -97,11 +98,12 @@ typedef enum nm_outcome {
     NM_LIMIT       /**< stopped by time, rounds or the user; nothing is claimed */
 } nm_outcome;
 
-/** Points of a set that are right, before and after. Bounds are on the float32 deviation of the
- *  margin (output units); see docs/numerics.md. */
+/** Points of a set that are right, before and after. Bounds are on what float32 evaluation can take
+ *  from a margin (output units); see docs/numerics.md. */
 typedef struct nm_set_report {
     int64_t n, right_before, right_after;
-    int64_t safe_after;        /**< margin above the rigorous any-order bound */
+    int64_t safe_after;        /**< margin above the rigorous any-order bound; this and the next two
+                                    are -1 where not computed (large keep sets) */
     int64_t first_order_after; /**< margin above the any-order bound to first order */
     int64_t probable_after;    /**< margin above the probabilistic bound */
     double min_margin_after;
@@ -115,6 +117,29 @@ typedef struct nm_accuracy_report {
     int64_t n;
     double before, after;
 } nm_accuracy_report;
+
+/** What a certificate shows. */
+typedef enum nm_certified {
+    NM_CERTIFIED_OPTIMUM,    /**< multipliers: no smaller change satisfies these rows */
+    NM_CERTIFIED_INFEASIBLE, /**< multipliers: no change satisfies these rows */
+    NM_CERTIFIED_TWINS       /**< two rows with k = -1: points that no edit tells apart */
+} nm_certified;
+
+/** A row of a program by name, with its multiplier. */
+typedef struct nm_certificate_row {
+    bool keep; /**< `point` counts in the keep set, else in the repair set */
+    int64_t point;
+    int op; /**< operator whose pin it is; -1: score[wanted] - score[k] >= margin */
+    int64_t k;
+    double margin; /**< label rows: what they ask for */
+    double y;      /**< > 0 */
+} nm_certificate_row;
+
+typedef struct nm_certificate {
+    nm_certified kind;
+    nm_certificate_row *rows; /**< [n_rows] in the order of their points */
+    int64_t n_rows;
+} nm_certificate;
 
 /** What refining did: T^2 mean KL(before || after) on the reference data, T = 2. */
 typedef struct nm_refine_report {
@@ -144,7 +169,10 @@ typedef struct nm_repair_report {
     int64_t *conflict;       /**< ... as indices into the repair set */
     int64_t n_conflict_keep; /**< keep points that take part in the conflict ... */
     int64_t *conflict_keep;  /**< ... as indices into the keep set */
+    nm_certificate *certificates; /**< if asked for: of the optimum, or of infeasibility ... */
+    int n_certificates;           /**< ... 0 when the outcome rests on none */
     double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
+    double s_certify; /**< seconds, if asked to certify */
 } nm_repair_report;
 
 /** Repairs a network and writes it.

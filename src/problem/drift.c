@@ -18,9 +18,9 @@ struct nm_drift {
     nm_net *net;    /* with the change */
     float **values; /* [n_values] what the tail computes, [chunk x size] */
     nm_tape *at, *adjoint;
-    double *seen, *emitted;       /* of one layer */
+    double *seen, *emitted; /* of one layer */
     float *seen32, *emitted32;
-    float *outer32;               /* [n_out x width] of the largest dense layer */
+    float *outer32; /* [n_out x width] of the largest dense layer */
     double *outer;
 };
 
@@ -136,8 +136,7 @@ static nm_status forward(nm_drift *d, int64_t first, int64_t n, bool backward, n
     NM_TRY(nm_alloc(&given, (size_t)net->n_values, sizeof *given, err));
     for (int v = 0; v < net->n_values; v++)
         if (d->reference->marks.frontier[v]) {
-            const float *all =
-                v == net->input ? d->reference->x : d->reference->frontier[v];
+            const float *all = v == net->input ? d->reference->x : d->reference->frontier[v];
 
             given[v] = all + first * net->values[v].size;
         }
@@ -206,8 +205,7 @@ static nm_status score_chunk(nm_drift *d, int64_t first, int64_t n, bool backwar
         nm_tape_zero(d->adjoint);
     for (int64_t p = 0; p < n; p++)
         *value += divergence(d, d->before + (first + p) * d->n_scores,
-                             d->values[scores] + p * d->n_scores, scratch,
-                             scratch + d->n_scores,
+                             d->values[scores] + p * d->n_scores, scratch, scratch + d->n_scores,
                              backward ? d->adjoint->val[scores] + p * d->n_scores : NULL) /
                   (double)d->reference->n;
     nm_free(scratch);
@@ -229,8 +227,8 @@ static void add_outer(nm_drift *d, const nm_edit *e, int64_t rows, double *outer
         int64_t i = s * STRIP, count = n_out - i < STRIP ? n_out - i : STRIP;
 
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, (int)width, (int)rows, 1,
-                    d->emitted32 + i, (int)n_out, d->seen32, (int)width, 0,
-                    d->outer32 + i * width, (int)width);
+                    d->emitted32 + i, (int)n_out, d->seen32, (int)width, 0, d->outer32 + i * width,
+                    (int)width);
         for (int64_t k = i * width; k < (i + count) * width; k++)
             outer[k] += (double)d->outer32[k];
     }

@@ -19,8 +19,8 @@ nm_status nm_drift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd 
                        double temperature, nm_drift **out, nm_err *err);
 void nm_drift_free(nm_drift *drift);
 
-/** Value and, unless NULL, gradient [params->n] at d. Forward in float32, backward in double but for
- *  the products over points of dense layers. Same bits for any number of threads. */
+/** Value and, unless NULL, gradient [params->n] at d. Forward in float32, backward in double but
+ * for the products over points of dense layers. Same bits for any number of threads. */
 nm_status nm_drift_at(nm_drift *drift, const double *d, double *value, double *gradient,
                       nm_err *err);
 

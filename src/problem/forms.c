@@ -303,7 +303,8 @@ done:
 nm_status nm_forms_add(nm_forms *f, const nm_tail *tail, const nm_demand *demand,
                        const nm_row_id *rows, int64_t n, double *value, nm_err *err)
 {
-    int64_t chunk = nm_pass_block(tail->net) * nm_ctx_threads(f->ctx), *points = NULL, n_points;
+    enum { BLOCKS_A_CHUNK = 4 }; /* whatever the number of threads: same sums, same bits */
+    int64_t chunk = BLOCKS_A_CHUNK * nm_pass_block(tail->net), *points = NULL, n_points;
     batch t = {0};
     nm_status rc = NM_OK;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repair/certificate.h"
 #include "repair/misses.h"
 #include "repair/refine.h"
 
@@ -56,8 +57,8 @@ static nm_status open_keep(nm_search *s, nm_err *err)
         double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
-        s->keep_margin[p] = gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]])
-                                    : -INFINITY;
+        s->keep_margin[p] =
+            gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]]) : -INFINITY;
     }
 done:
     nm_free(scores);
@@ -92,8 +93,9 @@ static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err 
 
     NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
     if (function && !s->edits)
-        NM_THROW(err, NM_E_ARG, "the function norm measures whole dense and convolution layers "
-                                "without groups; expected such a layer and no mask");
+        NM_THROW(err, NM_E_ARG,
+                 "the function norm measures whole dense and convolution layers "
+                 "without groups; expected such a layer and no mask");
     if (function)
         NM_TRY(open_metric(s, data, err));
     s->engine = &nm_engine_explicit;
@@ -162,6 +164,7 @@ void nm_search_close(nm_search *s)
     nm_free(s->reference_rows);
     nm_free(s->delta);
     nm_free(s->conflict);
+    nm_certificate_clear(&s->certificate);
     nm_free(s);
 }
 
@@ -366,6 +369,7 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
     int patience = PATIENCE;
 
     *verdict = STUCK;
+    nm_certificate_clear(&s->certificate);
     NM_TRY(nm_misses_new(s, &m, err));
     NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     for (int i = 0; i < max_tries; i++) {
@@ -399,6 +403,8 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         if (promoted + pinned == 0 && !raised)
             break;
     }
+    if (*verdict != STUCK)
+        NM_TRY(nm_certify_program(s, program, *verdict == INFEASIBLE, &s->certificate, err));
 done:
     restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
@@ -525,8 +531,8 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
             s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, &m, &moved, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep, m.total);
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g",
+               i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
         if (i >= PATIENT_STEPS)
@@ -707,7 +713,8 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
     if (verdict != ACCEPTED)
         NM_TRY(find_answer(s, &verdict, err));
     /* Answers that are the optimum of a program are found again as such. */
-    s->answered = verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
+    s->answered =
+        verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
     else if (verdict == INFEASIBLE && is_exact(s))
@@ -718,5 +725,30 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
     else
         *outcome = gave_up(s, "accumulated steps did not reach all points");
 done:
+    return rc;
+}
+
+nm_status nm_search_certify_at(nm_search *s, const double *delta, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    void *program = NULL;
+    nm_master_outcome outcome;
+    nm_certificate found = {0};
+    int64_t added;
+
+    if (!s->opts->certify || s->active->affine || s->plan->joint ||
+        s->opts->norm == NM_NORM_FUNCTION || s->opts->norm_includes_outputs)
+        return NM_OK;
+    NM_TRY(nm_tail_move(s->ctx, s->active, delta, err));
+    NM_TRY(open_program(s, NULL, true, &program, err));
+    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(s->engine->solve(program, &outcome, err));
+    if (outcome != NM_MASTER_SOLVED)
+        goto done;
+    NM_TRY(nm_certify_program(s, program, false, &found, err));
+    nm_certificate_clear(&s->certificate);
+    s->certificate = found;
+done:
+    s->engine->close(program);
     return rc;
 }

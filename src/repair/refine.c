@@ -121,8 +121,7 @@ static double seed_terms(refine *r)
 static nm_status pull_back(refine *r, nm_err *err)
 {
     nm_search *s = r->s;
-    nm_status rc =
-        nm_tape_vjp(s->ctx, s->active->at, r->adjoint, s->active->op_mask, false, err);
+    nm_status rc = nm_tape_vjp(s->ctx, s->active->at, r->adjoint, s->active->op_mask, false, err);
 
     for (int b = 0; rc == NM_OK && b < s->edits->n; b++) {
         const nm_edit *e = &s->edits->at[b];
@@ -222,8 +221,8 @@ static nm_status minimise(refine *r, int budget, nm_refine_report *report, nm_er
 
         NM_TRY(nm_lbfgs_minimise(r->s->ctx, &problem, &opts, r->s->delta, &value, &used, err));
         report->evaluations += used;
-        nm_log(r->s->ctx, NM_LOG_DEBUG, "refining: %d evaluations, value %.6g",
-               report->evaluations, value);
+        nm_log(r->s->ctx, NM_LOG_DEBUG, "refining: %d evaluations, value %.6g", report->evaluations,
+               value);
         nm_progress(r->s->ctx, "refining", report->evaluations, budget, value);
         NM_TRY(nm_tail_move(r->s->ctx, r->s->active, r->s->delta, err));
         (void)seed_terms(r);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "io/net_file.h"
 #include "net/op.h"
+#include "repair/certificate.h"
 #include "repair/judge.h"
 #include "repair/measure.h"
 #include "repair/misses.h"
@@ -23,8 +24,9 @@ struct job {
     const int64_t *target; /* [repair->n] */
     nm_params *params;
     nm_search *search;
-    double *rounded;    /* [params->n] the change as written */
-    nm_net *fixed;      /* candidate, then the net as read back */
+    double *rounded; /* [params->n] the change as written */
+    nm_net *fixed;   /* candidate, then the net as read back */
+    nm_deploy_session *judge;
     nm_deploy original; /* repair set before */
     nm_deploy judged;   /* repair set after */
     nm_repair_report *report;
@@ -92,13 +94,14 @@ static nm_status check_opts(const struct job *j, nm_err *err)
         return nm_fail(err, NM_E_ARG,
                        "norm %s cannot include outputs, expected linf, l1 or "
                        "linf+l1n",
-                       nm_norm_name(o->norm));
+                       o->norm == NM_NORM_L2 ? "l2" : "function");
     if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
         return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
     if (j->plan->joint && o->pins == NM_PINS_ALL)
-        return nm_fail(err, NM_E_ARG,
-                       "a program with all pins is linear in the weights of one layer only; a joint "
-                       "plan needs method pointwise with pins lazy or none");
+        return nm_fail(
+            err, NM_E_ARG,
+            "a program with all pins is linear in the weights of one layer only; a joint "
+            "plan needs method pointwise with pins lazy or none");
     return NM_OK;
 }
 
@@ -191,19 +194,35 @@ static nm_status report_twins(struct job *j, int64_t a, int64_t b, nm_err *err)
                    "points %lld and %lld reach the edited layer as the same numbers but have "
                    "labels %lld and %lld",
                    (long long)a, (long long)b, (long long)j->target[a], (long long)j->target[b]);
-    return NM_OK;
+    return j->opts.certify ? nm_report_twins(a, b, r, err) : NM_OK;
 }
 
 /* -- judging ----------------------------------------------------------------------------- */
 
+static int first_edited_op(const struct job *j)
+{
+    int first = j->net->n_ops;
+
+    for (int i = 0; i < j->params->n_blocks; i++) {
+        int op = j->net->layers[j->params->blocks[i].layer].op;
+
+        first = op < first ? op : first;
+    }
+    return first;
+}
+
+/* What the operators before the edited ones give is computed once for all rounds. */
 static nm_status judge_in_memory(struct job *j, const nm_net *net, nm_deploy *out, nm_err *err)
 {
     double start = nm_now();
-    nm_status rc;
+    nm_status rc = NM_OK;
 
     nm_deploy_clear(out);
-    rc = nm_deploy_check(j->ctx, net, j->task->repair->x, j->target, j->task->repair->n, false, out,
-                         err);
+    if (!j->judge)
+        rc = nm_deploy_open(j->ctx, j->net, j->task->repair->x, j->target, j->task->repair->n,
+                            first_edited_op(j), true, &j->judge, err);
+    if (rc == NM_OK)
+        rc = nm_deploy_run(j->judge, net, out, err);
     j->report->s_judge += nm_now() - start;
     return rc;
 }
@@ -264,7 +283,8 @@ static nm_status raise_keep_margins(struct job *j, bool *all, nm_err *err)
         if (!(s->keep_margin[p] > 0) || gap > 0)
             continue;
         *all = false;
-        s->keep_margin[p] += 2 * (s->keep_margin[p] - gap) + 1e-6 * fabs((double)score[s->keep_target[p]]);
+        s->keep_margin[p] +=
+            2 * (s->keep_margin[p] - gap) + 1e-6 * fabs((double)score[s->keep_target[p]]);
         if (s->keep_slot[p] >= 0)
             s->demand.margin[s->keep_slot[p]] = s->keep_margin[p];
     }
@@ -365,7 +385,10 @@ static nm_status write_result(struct job *j, nm_err *err)
         return NM_OK;
     nm_deploy_clear(&j->judged);
     rc = nm_write_judged(j->ctx, j->fixed, j->path, j->task->repair->x, j->target,
-                         j->task->repair->n, j->opts.safe, &j->judged, &read_back, err);
+                         j->task->repair->n, j->opts.safe, j->judge, first_edited_op(j), &j->judged,
+                         &read_back, err);
+    nm_deploy_close(j->judge); /* its records may be large */
+    j->judge = NULL;
     j->report->s_write = nm_now() - start;
     if (rc != NM_OK)
         return rc;
@@ -433,6 +456,20 @@ static bool passes_already(const struct job *j)
     return true;
 }
 
+/* Last of all: a repair without proofs is one, too. */
+static nm_status certify(struct job *j, nm_err *err)
+{
+    double start = nm_now();
+    nm_status rc = NM_OK;
+
+    if (j->report->outcome == NM_REPAIRED)
+        rc = nm_search_certify_at(j->search, j->rounded, err);
+    if (rc == NM_OK)
+        rc = nm_report_certificate(j->search, j->report, err);
+    j->report->s_certify = nm_now() - start;
+    return rc;
+}
+
 static nm_status repair_or_explain(struct job *j, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -461,6 +498,7 @@ static nm_status repair_or_explain(struct job *j, nm_err *err)
         memset(j->rounded, 0, (size_t)j->params->n * sizeof *j->rounded);
     }
     NM_TRY(fill_report(j, err));
+    NM_TRY(certify(j, err));
 done:
     return rc;
 }
@@ -471,6 +509,7 @@ static void close_job(struct job *j)
     nm_params_free(j->params);
     nm_free(j->rounded);
     nm_net_free(j->fixed);
+    nm_deploy_close(j->judge);
     nm_deploy_clear(&j->original);
     nm_deploy_clear(&j->judged);
 }
@@ -532,6 +571,11 @@ void nm_repair_report_free(nm_repair_report *report)
     nm_free(report->layers);
     nm_free(report->conflict);
     nm_free(report->conflict_keep);
+    for (int i = 0; report->certificates && i < report->n_certificates; i++)
+        nm_certificate_clear(&report->certificates[i]);
+    nm_free(report->certificates);
+    report->certificates = NULL;
+    report->n_certificates = 0;
     report->layers = NULL;
     report->conflict = report->conflict_keep = NULL;
     report->n_layers = 0;

@@ -34,6 +34,12 @@ static json_t *layers(const nm_repair_report *r)
     return list;
 }
 
+/* -1: not computed. */
+static json_t *count(int64_t n)
+{
+    return n < 0 ? json_null() : integer(n);
+}
+
 static json_t *point_set(const nm_set_report *s)
 {
     json_t *o = json_object();
@@ -41,9 +47,9 @@ static json_t *point_set(const nm_set_report *s)
     json_object_set_new(o, "n", integer(s->n));
     json_object_set_new(o, "right_before", integer(s->right_before));
     json_object_set_new(o, "right_after", integer(s->right_after));
-    json_object_set_new(o, "safe_after", integer(s->safe_after));
-    json_object_set_new(o, "probable_after", integer(s->probable_after));
-    json_object_set_new(o, "first_order_after", integer(s->first_order_after));
+    json_object_set_new(o, "safe_after", count(s->safe_after));
+    json_object_set_new(o, "probable_after", count(s->probable_after));
+    json_object_set_new(o, "first_order_after", count(s->first_order_after));
     json_object_set_new(o, "min_margin_after", number(s->min_margin_after));
     json_object_set_new(o, "min_slack_after", number(s->min_slack_after));
     json_object_set_new(o, "max_bound_after", number(s->max_bound_after));
@@ -108,6 +114,7 @@ static json_t *times(const nm_repair_report *r)
     json_object_set_new(o, "judge", number(r->s_judge));
     json_object_set_new(o, "write", number(r->s_write));
     json_object_set_new(o, "measure", number(r->s_measure));
+    json_object_set_new(o, "certify", number(r->s_certify));
     return o;
 }
 

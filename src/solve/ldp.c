@@ -220,15 +220,17 @@ static void refactor(nm_ldp *ldp)
     compute_slack(ldp);
 }
 
-static int64_t most_violated(const nm_ldp *ldp, double tolerance)
+/* Rows that were given up held nearly then; x has moved since. */
+static int64_t most_violated(const nm_ldp *ldp)
 {
     double length = length_of_x(ldp), worst = 0;
     int64_t found = -1;
 
     for (int64_t i = ldp->n_equal; i < ldp->m; i++) {
+        double tolerance = ldp->given_up[i] ? TOLERANCE_STUCK : TOLERANCE;
         double slack = ldp->slack[i], limit = tolerance * (fabs(ldp->h[i]) + length);
 
-        if (slack < worst && slack < -limit && !ldp->given_up[i] && ldp->y[i] <= 0) {
+        if (slack < worst && slack < -limit && ldp->y[i] <= 0) {
             worst = slack;
             found = i;
         }
@@ -236,15 +238,21 @@ static int64_t most_violated(const nm_ldp *ldp, double tolerance)
     return found;
 }
 
-/* The multiplier that reaches 0 first along y_active - t direction; its place in *place. */
-static double longest_dual_step(const nm_ldp *ldp, int64_t *place)
+/* The multiplier that reaches 0 first along y_active - t direction; its place in *place.
+ * @param endless  nothing else ends the step: entries that are rounding must not, or what should
+ *                 have been a ray becomes a step of 1e12 and more */
+static double longest_dual_step(const nm_ldp *ldp, bool endless, int64_t *place)
 {
-    double longest = INFINITY;
+    double longest = INFINITY, largest = 0;
+
+    for (int64_t p = 0; p < ldp->n_active; p++)
+        largest = fmax(largest, fabs(ldp->direction[p]));
+    double nothing = fmax(1e-14, endless ? 1e-10 * largest : 0);
 
     for (int64_t p = 0; p < ldp->n_active; p++) {
         int64_t i = ldp->active[p];
 
-        if (i < ldp->n_equal || ldp->direction[p] <= 1e-14)
+        if (i < ldp->n_equal || ldp->direction[p] <= nothing)
             continue;
         if (ldp->y[i] / ldp->direction[p] < longest) {
             longest = ldp->y[i] / ldp->direction[p];
@@ -291,7 +299,7 @@ static bool bring_in(nm_ldp *ldp, int64_t i)
         double outside = project(ldp, i);
         double full = outside > 0 ? -ldp->slack[i] / outside : INFINITY;
         int64_t blocking = -1;
-        double partial = longest_dual_step(ldp, &blocking);
+        double partial = longest_dual_step(ldp, full == INFINITY, &blocking);
 
         ldp->iterations++;
         if (full == INFINITY && nearly_holds(ldp, i)) {
@@ -342,7 +350,7 @@ nm_status nm_ldp_solve(nm_ldp *ldp, const nm_ctx *ctx, nm_ldp_outcome *outcome, 
         return NM_OK;
     refactor(ldp);
     while (ldp->iterations < limit) {
-        int64_t i = most_violated(ldp, TOLERANCE);
+        int64_t i = most_violated(ldp);
         nm_status rc = nm_ctx_check(ctx, err);
 
         if (rc != NM_OK)
