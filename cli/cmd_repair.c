@@ -1,5 +1,6 @@
 /* netmend repair: the smallest change of weights that makes given inputs right. */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "repair_claim.h"
 #include "repair_curve.h"
@@ -31,6 +32,26 @@ static json_t *file_rows(const nm_points *points, const int64_t *indices, int64_
     return array;
 }
 
+/* With --elastic: rows of the file of the points that were left out, here and in the reasons. */
+static void put_unrepaired_rows(nm_doc *doc, const nm_points *points,
+                                const nm_repair_report *report)
+{
+    json_t *rows = json_array(), *reasons = json_object_get(doc->verb_keys, "unrepaired_reasons");
+
+    for (int64_t i = 0; i < report->n_unrepaired; i++) {
+        int64_t row = points->rows[report->unrepaired[i].point];
+
+        (void)json_array_append_new(rows, json_integer(row));
+        (void)json_object_set_new(json_array_get(reasons, (size_t)i), "row", json_integer(row));
+    }
+    nm_doc_put(doc, "unrepaired_rows", rows);
+}
+
+static bool is_written(const nm_repair_report *report)
+{
+    return report->outcome == NM_REPAIRED || report->outcome == NM_PARTLY;
+}
+
 static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
                        const nm_repair_report *report, bool claimed)
 {
@@ -42,9 +63,11 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     nm_string_free(json);
     nm_doc_put(&cli->doc, "conflict_rows",
                file_rows(&data->repair, report->conflict, report->n_conflict));
+    if (report->n_unrepaired > 0)
+        put_unrepaired_rows(&cli->doc, &data->repair, report);
     nm_doc_put(&cli->doc, "claim", nm_doc_text(claimed ? args->claim : NULL));
     nm_doc_put(&cli->doc, "output",
-               nm_doc_text(report->outcome == NM_REPAIRED ? args->output : NULL));
+               nm_doc_text(is_written(report) ? args->output : NULL));
 }
 
 static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
@@ -85,6 +108,19 @@ static void print_rows(FILE *out, const char *what, const nm_points *points, con
     (void)fprintf(out, "%s\n", n > MAX_SHOWN ? ", ..." : "");
 }
 
+static void print_left_out_rows(FILE *out, const nm_repair_data *data,
+                                const nm_repair_report *report)
+{
+    int64_t *points = calloc((size_t)report->n_unrepaired + 1, sizeof *points);
+
+    for (int64_t i = 0; points && i < report->n_unrepaired; i++)
+        points[i] = report->unrepaired[i].point;
+    if (points)
+        print_rows(out, "  those left out are rows of the input file:", &data->repair, points,
+                   report->n_unrepaired);
+    free(points);
+}
+
 static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
                               const nm_repair_report *report, bool claimed, nm_err *err)
 {
@@ -96,9 +132,10 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
     nm_string_free(text);
     print_rows(out, "  these are rows of the input file:", &data->repair, report->conflict,
                report->n_conflict);
+    print_left_out_rows(out, data, report);
     print_rows(out, "  and rows of the keep file:", &data->keep, report->conflict_keep,
                report->n_conflict_keep);
-    if (report->outcome == NM_REPAIRED)
+    if (is_written(report))
         (void)fprintf(out, "wrote %s\n", args->output);
     else
         (void)fprintf(out, "%s was not written\n", args->output);
@@ -157,6 +194,8 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
+    if (report.stopped && report.outcome == NM_PARTLY && cli->exit_code == NM_EXIT_DONE)
+        cli->exit_code = NM_EXIT_LIMIT;
     nm_layer_use_put(cli, &use);
     put_report(cli, args, &data, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));

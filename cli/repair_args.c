@@ -18,7 +18,7 @@ static const nm_opt model_rows[] = {
      .required = true,
      AT(output),
      .arg = "OUT.onnx",
-     .help = "repaired network; written only if the repair succeeds"},
+     .help = "repaired network; written only if the repair succeeds (at least in part, with --elastic)"},
     {0}};
 
 static const nm_opt set_rows[] = {
@@ -180,7 +180,10 @@ static const nm_opt problem_rows[] = {
     {.name = "batch", .kind = NM_OPT_LATER},
     {.name = "passes", .kind = NM_OPT_LATER},
     {.name = "max-drawdown", .kind = NM_OPT_LATER},
-    {.name = "elastic", .kind = NM_OPT_LATER},
+    {.name = "elastic",
+     .kind = NM_OPT_FLAG,
+     AT(elastic),
+     .help = "repair as many points as possible where not all can be, and name the others"},
     {0}};
 
 static const nm_opt solver_rows[] = {
@@ -249,6 +252,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.certify = args->claim != NULL;
     opts.refine = (nm_refining)args->refine;
     opts.seed = (uint64_t)args->common.seed;
+    opts.elastic = args->elastic;
     if (!isnan(args->damping))
         opts.damping_in = opts.damping_out = args->damping;
     return opts;

@@ -15,7 +15,7 @@ typedef struct nm_repair_args {
     int free_kind;
     nm_opt_bounds bound;
     int method, norm, norm_counts, refine, safe, pins, solver;
-    bool norm_includes_outputs, joint;
+    bool norm_includes_outputs, joint, elastic;
     double margin, gap, damping;
     int64_t max_rounds;
     const char *claim;

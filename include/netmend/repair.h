@@ -72,6 +72,7 @@ typedef struct nm_repair_opts {
                                          mean diagonal entry, > 0 */
     nm_refining refine;
     uint64_t seed;
+    bool elastic; /**< where not all points can be repaired: as many as possible (NM_PARTLY) */
 } nm_repair_opts;
 
 #define NM_REPAIR_OPTS_INIT                                                                        \
@@ -93,7 +94,8 @@ typedef struct nm_repair_task {
 
 typedef enum nm_outcome {
     NM_REPAIRED,   /**< every point right and as safe as asked, in the file as written */
-    NM_PARTLY,     /**< some points right (elastic repairs only) */
+    NM_PARTLY,     /**< some points right and as safe as asked, in the file as written (elastic
+                        repairs only) */
     NM_INFEASIBLE, /**< proven: no such change of these parameters exists */
     NM_LIMIT       /**< stopped by time, rounds or the user; nothing is claimed */
 } nm_outcome;
@@ -147,6 +149,37 @@ typedef struct nm_refine_report {
     double drift_before, drift_after;
 } nm_refine_report;
 
+/** How points are known to exclude each other. */
+typedef enum nm_conflict_kind {
+    NM_CONFLICT_TWINS, /**< two points of different classes that every edit gives the same scores */
+    NM_CONFLICT_ROWS   /**< multipliers (checked) prove that their rows have no common solution */
+} nm_conflict_kind;
+
+/** Points of which not all can have the margins asked of them, by any change within the plan (with
+ *  NM_PINS_ALL: any that keeps the later activations of those points on their sides). */
+typedef struct nm_conflict_report {
+    nm_conflict_kind kind;
+    int64_t n_points;
+    int64_t *points; /**< indices into the repair set, ascending */
+    int64_t n_keep;
+    int64_t *keep; /**< indices into the keep set, ascending */
+} nm_conflict_report;
+
+/** Why an elastic repair left a point out. */
+typedef enum nm_unrepaired_why {
+    NM_LEFT_CONFLICT,    /**< the conflict stands in the report */
+    NM_LEFT_NOT_REACHED, /**< no change was found that makes it right, too; nothing is proven */
+    NM_LEFT_NOT_SAFE,    /**< right, but not by as much as asked or as float32 may take away */
+    NM_LEFT_OVERFLOW,    /**< values that may overflow in float32: no margin is safe */
+    NM_LEFT_STOPPED      /**< a limit or an interrupt came first */
+} nm_unrepaired_why;
+
+typedef struct nm_unrepaired {
+    int64_t point; /**< index into the repair set */
+    nm_unrepaired_why why;
+    int64_t conflict; /**< index into the report's conflicts, -1 = none */
+} nm_unrepaired;
+
 /** How the repair went. Free its arrays with nm_repair_report_free(). */
 typedef struct nm_repair_report {
     nm_outcome outcome;
@@ -169,6 +202,12 @@ typedef struct nm_repair_report {
     int64_t *conflict;       /**< ... as indices into the repair set */
     int64_t n_conflict_keep; /**< keep points that take part in the conflict ... */
     int64_t *conflict_keep;  /**< ... as indices into the keep set */
+    int64_t n_conflicts;     /**< elastic: all conflicts that were proven on the way ... */
+    nm_conflict_report *conflicts;
+    int64_t n_unrepaired; /**< elastic: points that were left out ... */
+    nm_unrepaired *unrepaired;
+    int64_t repairable_at_most; /**< elastic: proven by the conflicts; repair.n if nothing is */
+    bool stopped; /**< a limit or an interrupt ended it; what is reported was found before */
     nm_certificate *certificates; /**< if asked for: of the optimum, or of infeasibility ... */
     int n_certificates;           /**< ... 0 when the outcome rests on none */
     double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
@@ -189,6 +228,9 @@ NM_API nm_status nm_repair(nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
                            const nm_repair_task *task, const nm_repair_opts *opts, const char *path,
                            nm_net **fixed, nm_repair_report *report, nm_err *err);
 NM_API void nm_repair_report_free(nm_repair_report *report);
+
+/** Why the i-th point of report->unrepaired was left out, in half a sentence. Static storage. */
+NM_API const char *nm_unrepaired_text(const nm_repair_report *report, int64_t i);
 
 /** Names as used on the command line ("linf+l1n", "repaired", ...). Static storage. */
 NM_API const char *nm_norm_name(nm_norm norm);

@@ -232,6 +232,12 @@ struct nm_op_kind {
     bool is_view;
 };
 
+/** The local_error facet with the magnitudes that it needs; kinds without one give 0.
+ *  @param spread  [n x size_out] that facet's result at r
+ *  @return false when memory ran out */
+bool nm_op_local_error(const nm_exec *ex, const double *const *in, const double *out,
+                       const double *const *r, const double *spread, double *e);
+
 /** gamma_n = n u / (1 - n u), u = 2^-24: relative error of n float32 operations in any order
  *  (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3); INFINITY when n u >= 1. */
 double nm_gamma_f32(int64_t n);

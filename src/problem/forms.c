@@ -310,7 +310,10 @@ nm_status nm_forms_add(nm_forms *f, const nm_tail *tail, const nm_demand *demand
 
     chunk = chunk < n ? chunk : n;
     NM_TRY(assign_slots(f, tail, rows, n, &points, &n_points, err));
-    NM_TRY(fill_slots(f, tail, points, n_points, err));
+    rc = fill_slots(f, tail, points, n_points, err);
+    for (int64_t i = 0; rc != NM_OK && i < n_points; i++)
+        f->slot_of[points[i]] = -1; /* as if they had not been asked for */
+    NM_TRY(rc);
     NM_TRY(room_for_rows(f, f->m + n, err));
     NM_TRY(open_batch(tail, chunk, &t, err));
     for (int64_t first = 0; first < n; first += chunk) {

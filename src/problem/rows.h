@@ -23,7 +23,8 @@ typedef struct nm_row_id {
 /** What each point must fulfil. Arrays [n points of the tail]. */
 typedef struct nm_demand {
     int64_t *target; /* wanted class */
-    double *margin;  /* required score[target] - score[other] */
+    double *margin;  /* required score[target] - score[other]; -INFINITY: nothing is asked of the
+                        point, it has no rows and no pins */
     int64_t
         n_pinned; /* the first n_pinned points may be pinned (repair points), later not (keep) */
 } nm_demand;

@@ -73,7 +73,8 @@ done:
     return rc;
 }
 
-static nm_status add_certificate(nm_certificate *certificate, nm_repair_report *r, nm_err *err)
+nm_status nm_report_add_certificate(nm_certificate *certificate, nm_repair_report *r,
+                                    nm_err *err)
 {
     nm_status rc =
         nm_realloc(&r->certificates, (size_t)r->n_certificates + 1, sizeof *r->certificates, err);
@@ -93,7 +94,7 @@ nm_status nm_report_certificate(nm_search *s, nm_repair_report *r, nm_err *err)
     if (s->certificate.n_rows == 0 || s->certificate.kind != wanted ||
         (r->outcome != NM_INFEASIBLE && r->outcome != NM_REPAIRED))
         return NM_OK;
-    return add_certificate(&s->certificate, r, err);
+    return nm_report_add_certificate(&s->certificate, r, err);
 }
 
 nm_status nm_report_twins(int64_t a, int64_t b, nm_repair_report *r, nm_err *err)
@@ -105,7 +106,7 @@ nm_status nm_report_twins(int64_t a, int64_t b, nm_repair_report *r, nm_err *err
         return rc;
     twins.rows[0] = (nm_certificate_row){.point = a, .op = -1, .k = -1};
     twins.rows[1] = (nm_certificate_row){.point = b, .op = -1, .k = -1};
-    rc = add_certificate(&twins, r, err);
+    rc = nm_report_add_certificate(&twins, r, err);
     nm_certificate_clear(&twins);
     return rc;
 }

@@ -14,6 +14,10 @@ void nm_certificate_clear(nm_certificate *certificate);
 /** Moves the search's certificate into the report if it is one of the report's outcome. */
 nm_status nm_report_certificate(nm_search *search, nm_repair_report *report, nm_err *err);
 
+/** Moves a certificate into the report, behind those that are there. */
+nm_status nm_report_add_certificate(nm_certificate *certificate, nm_repair_report *report,
+                                    nm_err *err);
+
 /** Puts the certificate of two points that no edit tells apart into the report. */
 nm_status nm_report_twins(int64_t a, int64_t b, nm_repair_report *report, nm_err *err);
 

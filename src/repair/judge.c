@@ -160,9 +160,9 @@ static nm_status check_path(const char *path, char **out, nm_err *err)
 
 /* Judges the file `temp`, which messages call by the name it is to get. */
 static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, const char *path,
-                            const float *x, const int64_t *target, int64_t n, nm_safe safe,
-                            nm_deploy_session *session, int first_op, nm_deploy *deploy,
-                            nm_net **read_back, nm_err *err)
+                            const float *x, const int64_t *target, int64_t n, const bool *must,
+                            nm_safe safe, nm_deploy_session *session, int first_op,
+                            nm_deploy *deploy, nm_net **read_back, nm_err *err)
 {
     nm_status rc = nm_net_load(ctx, temp, read_back, err);
 
@@ -173,7 +173,7 @@ static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, co
     if (rc == NM_OK)
         rc = check_same(ctx, net, *read_back, path, x, target, n, deploy, err);
     for (int64_t p = 0; rc == NM_OK && p < n; p++)
-        if (!nm_deploy_passes(deploy, safe, p))
+        if ((!must || must[p]) && !nm_deploy_passes(deploy, safe, p))
             rc = nm_fail(err, NM_E_INTERNAL,
                          "%s: point %lld passed in memory but not in the file as written "
                          "(margin %.9g): the file was not kept",
@@ -182,7 +182,7 @@ static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, co
 }
 
 nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
-                          const int64_t *target, int64_t n, nm_safe safe,
+                          const int64_t *target, int64_t n, const bool *must, nm_safe safe,
                           nm_deploy_session *session, int first_op, nm_deploy *deploy,
                           nm_net **read_back, nm_err *err)
 {
@@ -194,8 +194,8 @@ nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, cons
     NM_TRY(nm_check_regular(path, err));
     NM_TRY(check_path(path, &temp, err));
     NM_TRY(nm_net_save(ctx, net, temp, err));
-    rc = judge_file(ctx, net, temp, path, x, target, n, safe, session, first_op, deploy, read_back,
-                    err);
+    rc = judge_file(ctx, net, temp, path, x, target, n, must, safe, session, first_op, deploy,
+                    read_back, err);
     if (rc == NM_OK && rename(temp, path) != 0)
         rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", path, strerror(errno));
     if (rc != NM_OK)

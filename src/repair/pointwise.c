@@ -14,6 +14,12 @@ enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT
 enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
 enum { PATIENT_TRIES = 10 }; /* before neurons are pinned whose flips cost little, too */
 
+static void forget_closest(nm_search *s)
+{
+    nm_free(s->closest);
+    s->closest = NULL;
+}
+
 /* -- opening ----------------------------------------------------------------------------- */
 
 static nm_status grow_demand(nm_search *s, int64_t n, nm_err *err)
@@ -163,6 +169,7 @@ void nm_search_close(nm_search *s)
     nm_free(s->reference);
     nm_free(s->reference_rows);
     nm_free(s->delta);
+    forget_closest(s);
     nm_free(s->conflict);
     nm_certificate_clear(&s->certificate);
     nm_free(s);
@@ -312,12 +319,14 @@ static void judge_by(nm_misses *m, const nm_search *s, const double *margins)
     int64_t n = 0;
 
     m->worst = 0;
+    m->total = m->keep_total;
     for (int64_t i = 0; i < m->n_repair; i++) {
         int64_t p = m->repair[i];
         double missing = m->shortfall[p] - (s->demand.margin[p] - margins[p]);
 
         m->shortfall[p] = fmax(missing, 0);
         m->worst = fmax(m->worst, missing);
+        m->total += m->shortfall[p];
         if (missing > 0)
             m->repair[n++] = p;
     }
@@ -345,7 +354,7 @@ static bool ask_more(nm_search *s, void *program, nm_misses *m)
         int64_t p = m->repair[i];
 
         if (m->shortfall[p] < little * s->demand.margin[p])
-            s->demand.margin[p] += 1.2 * m->shortfall[p];
+            s->demand.margin[p] += 1.5 * m->shortfall[p] + 1e-6 * s->demand.margin[p];
         else
             m->repair[n++] = p;
     }
@@ -385,16 +394,17 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep);
+        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed, by %g", i + 1,
+               (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
         }
-        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
-        least_total = fmin(least_total, m.total);
-        if (pin && patience < 0)
+        patience = m.total < 0.5 * least_total ? PATIENCE : patience - 1;
+        /* Where the first tries bring little, pins would have to hold thousands of neurons. */
+        if (pin && (patience < 0 || (i == 2 && patience < PATIENCE - 1)))
             break;
+        least_total = fmin(least_total, m.total);
         if (pin && s->engine->retarget && i < PATIENT_TRIES)
             raised = ask_more(s, program, &m);
         if (pin)
@@ -420,7 +430,7 @@ static void finish_program(nm_search *s, void *program)
 
 /* -- at the original network ------------------------------------------------------------- */
 
-static bool is_exact(const nm_search *s)
+bool nm_search_is_exact(const nm_search *s)
 {
     return s->active->affine || s->opts->pins == NM_PINS_ALL;
 }
@@ -441,22 +451,39 @@ static nm_status describe_conflict(nm_search *s, void *program, nm_err *err)
     return rc;
 }
 
+/* Rows of an earlier program, but those of points of which nothing is asked any more. */
+static nm_status add_known(const nm_search *s, void *program, const nm_row_id *rows, int64_t n,
+                           nm_err *err)
+{
+    nm_row_id *asked = NULL;
+    int64_t count = 0, added;
+    nm_status rc = nm_alloc(&asked, (size_t)n, sizeof *asked, err);
+
+    for (int64_t i = 0; rc == NM_OK && i < n; i++)
+        if ((rows[i].kind != NM_ROW_LABEL && rows[i].kind != NM_ROW_PIN) ||
+            s->demand.margin[rows[i].point] > -INFINITY)
+            asked[count++] = rows[i];
+    if (rc == NM_OK)
+        rc = s->engine->add(program, asked, count, &added, err);
+    nm_free(asked);
+    return rc;
+}
+
 /* @param pin  pin neurons whose flips spoil a point (where the program is not exact anyway) */
 static nm_status at_original(nm_search *s, bool pin, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
     void *program = NULL;
-    int64_t added;
 
     memset(s->delta, 0, (size_t)s->params->n * sizeof *s->delta);
     NM_TRY(nm_tail_move(s->ctx, s->active, s->delta, err));
     NM_TRY(open_program(s, NULL, s->opts->pins == NM_PINS_ALL, &program, err));
-    NM_TRY(s->engine->add(program, s->seed_rows, s->n_seed_rows, &added, err));
+    NM_TRY(add_known(s, program, s->seed_rows, s->n_seed_rows, err));
     s->linearisations++;
     NM_TRY(solve_and_check(s, program, pin, MAX_FIRST_TRIES, verdict, err));
     if (!pin)
         NM_TRY(keep_seed_rows(s, program, err));
-    if (*verdict == INFEASIBLE && is_exact(s))
+    if (*verdict == INFEASIBLE && nm_search_is_exact(s))
         NM_TRY(describe_conflict(s, program, err));
 done:
     if (program)
@@ -477,6 +504,21 @@ static void raise_working_margins(nm_search *s, const nm_misses *m)
 
         s->demand.margin[p] += 0.5 * m->shortfall[p];
     }
+}
+
+/* Where the steps do not arrive, their nearest approach says which points are in the way. */
+static nm_status note_closest(nm_search *s, double total, double *least, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (!(total < *least))
+        return NM_OK;
+    *least = total;
+    if (!s->closest)
+        rc = nm_alloc(&s->closest, (size_t)s->params->n, sizeof *s->closest, err);
+    if (rc == NM_OK)
+        memcpy(s->closest, s->delta, (size_t)s->params->n * sizeof *s->closest);
+    return rc;
 }
 
 /* One accumulated step from s->delta; false through *moved when the linearised program has no
@@ -519,9 +561,11 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
     nm_misses m = {0};
     double *margins = NULL; /* what was asked; the steps work with a little more */
     int64_t n_margins = s->active->at->n, promoted;
+    double least = INFINITY;
     bool moved;
 
     *verdict = STUCK;
+    forget_closest(s);
     NM_TRY(nm_misses_new(s, &m, err));
     NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     NM_TRY(nm_misses_find(s, s->delta, &m, err));
@@ -535,6 +579,7 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
                i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
+        NM_TRY(note_closest(s, m.total, &least, err));
         if (i >= PATIENT_STEPS)
             raise_working_margins(s, &m);
     }
@@ -573,11 +618,10 @@ static nm_status at_reference(nm_search *s, const double *reference, enum verdic
 {
     nm_status rc = NM_OK;
     void *program = NULL;
-    int64_t added;
 
     NM_TRY(nm_tail_move(s->ctx, s->active, reference, err));
     NM_TRY(open_program(s, NULL, false, &program, err));
-    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(add_known(s, program, s->reference_rows, s->n_reference_rows, err));
     s->linearisations++;
     NM_TRY(
         solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, verdict, err));
@@ -693,7 +737,7 @@ static nm_status find_answer(nm_search *s, enum verdict *verdict, nm_err *err)
         NM_TRY(from_reference(s, verdict, err));
     if (*verdict != ACCEPTED)
         NM_TRY(at_original(s, false, verdict, err));
-    if (*verdict != ACCEPTED && !is_exact(s))
+    if (*verdict != ACCEPTED && !nm_search_is_exact(s))
         NM_TRY(beyond_original(s, verdict, err));
     if (*verdict == ACCEPTED && s->metric && s->opts->refine != NM_REFINE_OFF)
         NM_TRY(refine(s, err));
@@ -708,6 +752,7 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 
     s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
+    forget_closest(s);
     if (s->answered)
         NM_TRY(from_answer(s, &verdict, err));
     if (verdict != ACCEPTED)
@@ -717,14 +762,26 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
         verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
-    else if (verdict == INFEASIBLE && is_exact(s))
+    else if (verdict == INFEASIBLE && nm_search_is_exact(s))
         *outcome = NM_SEARCH_INFEASIBLE;
-    else if (is_exact(s))
+    else if (nm_search_is_exact(s))
         *outcome = gave_up(s, "the solver failed numerically, or keep points cannot be held with "
                               "the present activations");
     else
         *outcome = gave_up(s, "accumulated steps did not reach all points");
 done:
+    return rc;
+}
+
+nm_status nm_search_continue(nm_search *s, nm_search_outcome *outcome, nm_err *err)
+{
+    enum verdict verdict = STUCK;
+    nm_status rc;
+
+    s->rounds = s->linearisations = 0;
+    rc = accumulate(s, &verdict, err);
+    s->figures.objective = s->figures.lower_bound = NAN;
+    *outcome = verdict == ACCEPTED ? NM_SEARCH_FOUND : NM_SEARCH_GAVE_UP;
     return rc;
 }
 

@@ -53,7 +53,9 @@ typedef struct nm_search {
     nm_row_id *reference_rows; /* rows of the program there */
     int64_t n_reference_rows;
     /* result */
-    double *delta; /* [params->n] */
+    double *delta;   /* [params->n] */
+    double *closest; /* [params->n] the accumulated change that came closest, where none of the
+                        last search arrived; NULL otherwise */
     nm_program_figures figures;
     int linearisations, rounds;
     char reason[256];
@@ -82,6 +84,13 @@ void nm_search_close(nm_search *search);
 
 /** Searches with the present margins. */
 nm_status nm_search_run(nm_search *search, nm_search_outcome *outcome, nm_err *err);
+
+/** Goes on from search->delta by accumulated steps only, without coming back to smaller changes.
+ *  Whatever the outcome, delta is where the steps ended. */
+nm_status nm_search_continue(nm_search *search, nm_search_outcome *outcome, nm_err *err);
+
+/** Whether one program says all: a search that finds nothing is a proof. */
+bool nm_search_is_exact(const nm_search *search);
 
 /** Where rows depend on pieces: makes the search's certificate anew, for the changes that keep all
  *  repair points on the pieces of the network at `delta`, the one that others can look at. Leaves

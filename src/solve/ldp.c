@@ -238,21 +238,28 @@ static int64_t most_violated(const nm_ldp *ldp)
     return found;
 }
 
-/* The multiplier that reaches 0 first along y_active - t direction; its place in *place.
- * @param endless  nothing else ends the step: entries that are rounding must not, or what should
- *                 have been a ray becomes a step of 1e12 and more */
-static double longest_dual_step(const nm_ldp *ldp, bool endless, int64_t *place)
+/* Entries of the direction up to this are no reason to end a step that nothing else ends: where the
+ * active rows are nearly dependent they are rounding, and the step would be one of 1e12. A ray
+ * without them still proves that any x is a hundred times longer than the present one. */
+static double rounding_of_ray(const nm_ldp *ldp, int64_t i)
 {
-    double longest = INFINITY, largest = 0;
+    double largest = 0, far = 100 * (1 + length_of_x(ldp)) * (double)ldp->n_active;
 
     for (int64_t p = 0; p < ldp->n_active; p++)
         largest = fmax(largest, fabs(ldp->direction[p]));
-    double nothing = fmax(1e-14, endless ? 1e-10 * largest : 0);
+    return fmin(1e-6 * largest, -ldp->slack[i] / far);
+}
+
+/* The multiplier that reaches 0 first along y_active - t direction; its place in *place.
+ * @param rounding  entries up to this count as 0 */
+static double longest_dual_step(const nm_ldp *ldp, double rounding, int64_t *place)
+{
+    double longest = INFINITY;
 
     for (int64_t p = 0; p < ldp->n_active; p++) {
         int64_t i = ldp->active[p];
 
-        if (i < ldp->n_equal || ldp->direction[p] <= nothing)
+        if (i < ldp->n_equal || ldp->direction[p] <= rounding)
             continue;
         if (ldp->y[i] / ldp->direction[p] < longest) {
             longest = ldp->y[i] / ldp->direction[p];
@@ -299,7 +306,8 @@ static bool bring_in(nm_ldp *ldp, int64_t i)
         double outside = project(ldp, i);
         double full = outside > 0 ? -ldp->slack[i] / outside : INFINITY;
         int64_t blocking = -1;
-        double partial = longest_dual_step(ldp, full == INFINITY, &blocking);
+        double rounding = fmax(1e-14, full == INFINITY ? rounding_of_ray(ldp, i) : 0);
+        double partial = longest_dual_step(ldp, rounding, &blocking);
 
         ldp->iterations++;
         if (full == INFINITY && nearly_holds(ldp, i)) {

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -39,6 +40,13 @@ struct nm_deploy_session {
     bool *cut;              /* [n_values] kept in records */
     struct record *records; /* [n_blocks] */
     size_t n_bytes;         /* of records */
+    struct room *rooms;     /* [n_rooms] one for each thread */
+    int n_rooms;
+};
+
+/* Memory that a thread uses for one block after the other. */
+struct room {
+    nm_arena rows, scratch;
 };
 
 /* Records may take this much together. */
@@ -58,23 +66,20 @@ struct block {
     nm_linear *points;           /* [n] */
     nm_arena *arena;             /* the values above */
     nm_arena *keep, *rows;       /* of points */
-    nm_arena scratch;            /* of one step */
+    nm_arena *scratch;           /* of one step */
 };
 
 /* -- one operator for a block ------------------------------------------------------------ */
 
 static nm_exec exec_of(struct block *b, int k)
 {
-    return (nm_exec){.net = b->net,
-                     .op = &b->net->ops[k],
-                     .n = b->n,
-                     .plain = b->s->plain,
-                     .arena = &b->scratch};
+    return (nm_exec){
+        .net = b->net, .op = &b->net->ops[k], .n = b->n, .plain = b->s->plain, .arena = b->scratch};
 }
 
 static bool settle(struct block *b)
 {
-    return nm_arena_reset(&b->scratch, NULL) == NM_OK && !b->keep->failed && !b->rows->failed;
+    return nm_arena_reset(b->scratch, NULL) == NM_OK && !b->keep->failed && !b->rows->failed;
 }
 
 static bool forward(struct block *b, int k)
@@ -320,7 +325,7 @@ static bool find_matters(struct block *b, int k, bool *matters)
         next->kind->reach(&ex_next, b->val[op->out], radius, all, matters_out);
     }
     op->kind->reach(&ex, b->val[v], b->radius[v], matters_out, matters);
-    return !b->scratch.failed;
+    return !b->scratch->failed;
 }
 
 /* Rows from the elements that matter, as many at a time as can be carried.
@@ -341,7 +346,7 @@ static bool sharpen_point(struct block *b, int v, int64_t p, const bool *matters
                   .n_models = 1,
                   .falls_from = NM_MAX_ROWS,
                   .exact = exact,
-                  .arena = &b->scratch};
+                  .arena = b->scratch};
 
     for (int64_t i = 0; i < size; i++) {
         if (matters[i] && (!exact || fabs(z[i]) < radius[i])) {
@@ -473,13 +478,13 @@ static bool bound_op(struct block *b, int k)
     first_order_errors(b, ex, in, b->source[NM_FIRST_ORDER][v]);
     ex.probable = true;
     first_order_errors(b, ex, in, b->source[NM_PROBABLE][v]);
-    if (b->scratch.failed)
+    if (b->scratch->failed)
         return false;
     if (b->s->plan->ops[k].fused_with >= 0)
         add_fused_sources(b, k, ex.magnitude);
     note_infinite(b, v);
     if (!settle(b) || b->s->plan->ops[k].skipped)
-        return !b->scratch.failed;
+        return !b->scratch->failed;
     return add_to_points(b, k) && settle(b) && summarise(b, v);
 }
 
@@ -628,7 +633,7 @@ static bool bound_pairs(struct block *b, int64_t p, const int32_t *other, int n,
                   .n_fans = INT_MAX,
                   .n_models = NM_N_MODELS,
                   .falls_from = n,
-                  .arena = &b->scratch};
+                  .arena = b->scratch};
 
     for (int i = 0; i < 2 * n; i++) {
         element[2 * i] = (int32_t)b->s->target[b->first + p];
@@ -835,21 +840,22 @@ static bool run_judge(struct block *b, const struct record *record, nm_deploy *o
 static nm_status run_block(void *user, int64_t first, int64_t n, nm_arena *arena)
 {
     const struct pass *pass = user;
-    nm_arena rows = {0};
-    struct block b = {.s = pass->s,
+    nm_deploy_session *s = pass->s;
+    struct room *room = &s->rooms[omp_get_thread_num() % s->n_rooms];
+    struct block b = {.s = s,
                       .net = pass->net,
                       .weights = &pass->weights,
                       .first = pass->first + first,
                       .n = n,
                       .arena = arena,
-                      .rows = &rows};
-    struct record *record = pass->s->records ? &pass->s->records[b.first / BLOCK] : NULL;
+                      .rows = &room->rows,
+                      .scratch = &room->scratch};
+    struct record *record = s->records ? &s->records[b.first / BLOCK] : NULL;
     bool ok = pass->out ? run_judge(&b, record && record->points ? record : NULL, pass->out)
                         : run_record(&b, record);
 
-    nm_arena_clear(&rows);
-    nm_arena_clear(&b.scratch);
-    return ok ? NM_OK : NM_E_NOMEM;
+    (void)nm_arena_reset(b.scratch, NULL);
+    return nm_arena_reset(b.rows, NULL) == NM_OK && ok ? NM_OK : NM_E_NOMEM;
 }
 
 static nm_status run_blocks(struct pass *pass, nm_err *err)
@@ -887,6 +893,8 @@ nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
     s->plain = plain;
     NM_TRY(nm_linear_plan_new(net, &s->plan, err));
     NM_TRY(find_cut(s, err));
+    s->n_rooms = nm_ctx_threads(ctx) > 1 ? nm_ctx_threads(ctx) : 1;
+    NM_TRY(nm_alloc(&s->rooms, (size_t)s->n_rooms, sizeof *s->rooms, err));
     if (first_op > 0) {
         struct pass pass = {.s = s, .net = net};
 
@@ -906,6 +914,11 @@ void nm_deploy_close(nm_deploy_session *s)
         return;
     for (int64_t i = 0; s->records && i < (s->n + BLOCK - 1) / BLOCK; i++)
         drop_record(&s->records[i]);
+    for (int i = 0; s->rooms && i < s->n_rooms; i++) {
+        nm_arena_clear(&s->rooms[i].rows);
+        nm_arena_clear(&s->rooms[i].scratch);
+    }
+    nm_free(s->rooms);
     nm_free(s->records);
     nm_free(s->cut);
     nm_linear_plan_free(s->plan);

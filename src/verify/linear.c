@@ -716,8 +716,8 @@ static bool carry_one_by_one(struct carrying *w, int k)
             for (int64_t j = 0; j < links; j++) {
                 int32_t place = passed->from[i][o * links + j];
 
-                for (int64_t r = 0; place >= 0 && r < w->width; r++)
-                    to[place * w->width + r] += passed->slope[i][o] * row[r];
+                if (place >= 0)
+                    nm_rows_add_scaled(w->width, passed->slope[i][o], row, to + place * w->width);
             }
         }
     }
@@ -998,8 +998,10 @@ static bool gather_columns(nm_linear *l, int value, const nm_summary *s, int64_t
     float factor[NM_MAX_ROWS];
     double bound[1][NM_MAX_ROWS];
 
-    for (int32_t at = 0; at < n; at += NM_MAX_ROWS) {
-        nm_arena rows = {0};
+    nm_arena rows = {0};
+    bool ok = true;
+
+    for (int32_t at = 0; ok && at < n; at += NM_MAX_ROWS) {
         nm_carry c = {.value = value,
                       .element = element,
                       .row = row,
@@ -1011,7 +1013,6 @@ static bool gather_columns(nm_linear *l, int value, const nm_summary *s, int64_t
                       .g = s->g + at,
                       .g_width = n,
                       .g_first = first};
-        bool ok;
 
         for (; c.n < NM_MAX_ROWS && at + c.n < n; c.n++) {
             element[c.n] = (int32_t)element_at(&l->kept[value], at + c.n);
@@ -1022,11 +1023,10 @@ static bool gather_columns(nm_linear *l, int value, const nm_summary *s, int64_t
         ok = nm_linear_carry(l, &c, bound);
         for (int r = 0; ok && spoiled && r < c.n; r++)
             spoiled[at + r] = float_up(bound[0][r]);
-        nm_arena_clear(&rows);
-        if (!ok)
-            return false;
+        ok = ok && nm_arena_reset(&rows, NULL) == NM_OK;
     }
-    return true;
+    nm_arena_clear(&rows);
+    return ok;
 }
 
 /* G', in an arena that lives as long as the rows. */

@@ -161,18 +161,21 @@ static void visit_values(const nm_exec *ex, int64_t first, void *user)
     double *out = j->val->val[op->out] + first * size;
     double *radius = j->radius->val[op->out] + first * size;
     const double *in[NM_OP_MAX_IN];
-    double *r[NM_OP_MAX_IN], *local;
+    double *r[NM_OP_MAX_IN];
+    double *spread = nm_scratch(ex, (size_t)n, sizeof *spread);
+    double *local = nm_scratch(ex, (size_t)n, sizeof *local);
 
     nm_op_inputs(ex->net, op, j->val->val, first, in);
     nm_op_partners(ex->net, op, j->radius->val, first, r);
     op->kind->forward_f64(ex, in, out);
-    op->kind->spread(ex, in, out, (const double *const *)r, radius);
+    if (!spread || !local)
+        return;
+    op->kind->spread(ex, in, out, (const double *const *)r, spread);
+    memcpy(radius, spread, (size_t)n * sizeof *radius);
     if (op->kind->n_pins && j->reach.tail[op - ex->net->ops])
         follow_piece(ex, in, out, (const double *const *)r, n, radius);
-    local = op->kind->local_error ? nm_scratch(ex, (size_t)n, sizeof *local) : NULL;
-    if (!local)
+    if (!nm_op_local_error(ex, in, out, (const double *const *)r, spread, local))
         return;
-    op->kind->local_error(ex, in, out, (const double *const *)r, local);
     for (int64_t i = 0; i < n; i++)
         radius[i] += f64_share * local[i];
 }

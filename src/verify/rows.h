@@ -24,6 +24,20 @@ typedef struct nm_rows_kernels {
 
 const nm_rows_kernels *nm_rows_best_kernels(void);
 
+/** to += factor * rows, `width` numbers (a multiple of 16). */
+static inline void nm_rows_add_scaled(int64_t width, float factor, const float *rows, float *to)
+{
+    typedef float four __attribute__((vector_size(16)));
+    four row, sum;
+
+    for (int64_t i = 0; i < width; i += 4) {
+        memcpy(&row, rows + i, sizeof row);
+        memcpy(&sum, to + i, sizeof sum);
+        sum += row * factor;
+        memcpy(to + i, &sum, sizeof sum);
+    }
+}
+
 /** True if `width` (a multiple of 16) numbers are all 0 or -0. */
 static inline bool nm_rows_are_zero(const float *rows, int64_t width)
 {

@@ -55,6 +55,30 @@ void nm_sums_up(const float *from, int64_t n, int64_t n_terms, double *to)
         to[i] = (double)from[i] * factor;
 }
 
+bool nm_op_local_error(const nm_exec *ex, const double *const *in, const double *out,
+                       const double *const *r, const double *spread, double *e)
+{
+    nm_exec own = *ex;
+    int64_t n_out = nm_out_total(ex);
+
+    if (!ex->op->kind->local_error) {
+        memset(e, 0, (size_t)n_out * sizeof *e);
+        return true;
+    }
+    if (ex->op->kind->magnitude) {
+        double *x = nm_scratch_abs(ex, in[0], nm_in_total(ex, 0));
+        double *m = nm_scratch(ex, (size_t)n_out, sizeof *m);
+
+        if (!x || !m)
+            return false;
+        ex->op->kind->magnitude(ex, x, true, m);
+        own.magnitude = m;
+        own.spread = spread;
+    }
+    ex->op->kind->local_error(&own, in, out, r, e);
+    return true;
+}
+
 nm_gammas nm_gammas_new(const nm_exec *ex, int64_t most)
 {
     nm_gammas g = {.ex = ex, .memo = nm_scratch(ex, (size_t)most + 1, sizeof *g.memo)};
