@@ -66,8 +66,7 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     if (report->n_unrepaired > 0)
         put_unrepaired_rows(&cli->doc, &data->repair, report);
     nm_doc_put(&cli->doc, "claim", nm_doc_text(claimed ? args->claim : NULL));
-    nm_doc_put(&cli->doc, "output",
-               nm_doc_text(is_written(report) ? args->output : NULL));
+    nm_doc_put(&cli->doc, "output", nm_doc_text(is_written(report) ? args->output : NULL));
 }
 
 static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_data *data,

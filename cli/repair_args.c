@@ -5,21 +5,21 @@
 
 #define AT(field) .offset = offsetof(nm_repair_args, field)
 
-static const nm_opt model_rows[] = {
-    {.name = "MODEL",
-     .kind = NM_OPT_PATH,
-     .positional = true,
-     .required = true,
-     AT(model),
-     .help = "network to repair, .onnx or .nnet"},
-    {.name = "output",
-     .short_name = 'o',
-     .kind = NM_OPT_PATH,
-     .required = true,
-     AT(output),
-     .arg = "OUT.onnx",
-     .help = "repaired network; written only if the repair succeeds (at least in part, with --elastic)"},
-    {0}};
+static const nm_opt model_rows[] = {{.name = "MODEL",
+                                     .kind = NM_OPT_PATH,
+                                     .positional = true,
+                                     .required = true,
+                                     AT(model),
+                                     .help = "network to repair, .onnx or .nnet"},
+                                    {.name = "output",
+                                     .short_name = 'o',
+                                     .kind = NM_OPT_PATH,
+                                     .required = true,
+                                     AT(output),
+                                     .arg = "OUT.onnx",
+                                     .help = "repaired network; written only if the repair "
+                                             "succeeds (at least in part, with --elastic)"},
+                                    {0}};
 
 static const nm_opt set_rows[] = {
     {.name = "select",

@@ -32,7 +32,7 @@ typedef struct nm_metric_opts {
 } nm_metric_opts;
 
 /** @param reference  points with the same parameters as the edits
- *  NM_E_ARG if the moments are not finite. Free with nm_metric_free(). */
+ *  NM_E_FORMAT if the moments are not finite. Free with nm_metric_free(). */
 nm_status nm_metric_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd *reference,
                         const nm_metric_opts *opts, nm_metric **out, nm_err *err);
 void nm_metric_free(nm_metric *metric);

@@ -116,7 +116,7 @@ nm_status nm_moment_finish(const nm_ctx *ctx, nm_moment *m, double weight, doubl
             m->matrix[i * (n + 1)] += damping;
     }
     if (rc == NM_OK && nm_dense_cholesky(nm_ctx_threads(ctx), n, m->matrix, n, 0) != 0)
-        rc = nm_fail(err, NM_E_ARG,
+        rc = nm_fail(err, NM_E_FORMAT,
                      "the reference data gives second moments that are not finite or not positive; "
                      "expected moderate values");
     return rc;

@@ -73,8 +73,7 @@ done:
     return rc;
 }
 
-nm_status nm_report_add_certificate(nm_certificate *certificate, nm_repair_report *r,
-                                    nm_err *err)
+nm_status nm_report_add_certificate(nm_certificate *certificate, nm_repair_report *r, nm_err *err)
 {
     nm_status rc =
         nm_realloc(&r->certificates, (size_t)r->n_certificates + 1, sizeof *r->certificates, err);

@@ -3,11 +3,11 @@
  * Every search that finds a proof of infeasibility gives an irreducible conflict: points of which
  * at least one has to be left out. So what has to be left out meets all conflicts, and the smallest
  * set that meets those known so far (solve/hitting.h) is either enough, and then no other is
- * smaller, or the rest holds another conflict (the implicit hitting set method: Reiter, "A theory of
- * diagnosis from first principles", Artificial Intelligence 32, 1987; Parker & Ryan, "Finding the
- * minimum weight IIS cover of an infeasible system of linear inequalities", Annals of Mathematics
- * and AI 17, 1996). When that takes too long, points in most conflicts leave first and come back one
- * by one where they fit.
+ * smaller, or the rest holds another conflict (the implicit hitting set method: Reiter, "A theory
+ * of diagnosis from first principles", Artificial Intelligence 32, 1987; Parker & Ryan, "Finding
+ * the minimum weight IIS cover of an infeasible system of linear inequalities", Annals of
+ * Mathematics and AI 17, 1996). When that takes too long, points in most conflicts leave first and
+ * come back one by one where they fit.
  *
  * Where the program is not exact nothing but twins is proven: points that the steps do not reach
  * leave, and are tried again from the network that was found for the others. */
@@ -19,7 +19,8 @@
 typedef struct nm_elastic {
     nm_search *search; /* lent */
     const nm_repair_opts *opts;
-    nm_repair_opts loose; /* of tests whether there is a solution at all */
+    nm_repair_opts loose;    /* of tests whether there is a solution at all */
+    const nm_engine *engine; /* of those tests */
     nm_twins twins;
     int64_t n;
     double *margin; /* [n] asked of each point, left out or not */

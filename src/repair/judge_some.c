@@ -7,8 +7,8 @@ int64_t nm_judge_points(const nm_deploy *deploy, nm_safe safe, const bool *out, 
 
     for (int64_t p = 0; p < deploy->n; p++) {
         right[p] = deploy->margin[p] > 0;
-        passes[p] = nm_deploy_passes(deploy, safe, p) &&
-                    (!(out && out[p]) || deploy->margin[p] >= asked);
+        passes[p] =
+            nm_deploy_passes(deploy, safe, p) && (!(out && out[p]) || deploy->margin[p] >= asked);
         n += passes[p];
     }
     return n;

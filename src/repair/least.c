@@ -146,7 +146,7 @@ static nm_status add_fresh(least *s, const nm_row_id *rows, int64_t n, nm_err *e
         if (s->moved_base)
             h[r] -= nm_row_tangent(s->tail, s->demand, &rows[r], s->shift);
         if (!isfinite(h[r]))
-            NM_THROW(err, NM_E_ARG, "point %lld has scores that are not finite",
+            NM_THROW(err, NM_E_FORMAT, "point %lld has scores that are not finite",
                      (long long)rows[r].point);
     }
     NM_TRY(take_over(s, rows, n, h, err));

@@ -431,8 +431,8 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed, by %g", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep, m.total);
+        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed, by %g",
+               i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
@@ -488,7 +488,8 @@ static nm_status describe_conflict(nm_search *s, void *program, nm_err *err)
     return rc;
 }
 
-/* Rows of an earlier program, but those of points of which nothing is asked any more. */
+/* Rows of an earlier program, but those of points of which nothing is asked any more, and those of
+   bounds, which come back by themselves. */
 static nm_status add_known(const nm_search *s, void *program, const nm_row_id *rows, int64_t n,
                            nm_err *err)
 {
@@ -497,7 +498,7 @@ static nm_status add_known(const nm_search *s, void *program, const nm_row_id *r
     nm_status rc = nm_alloc(&asked, (size_t)n, sizeof *asked, err);
 
     for (int64_t i = 0; rc == NM_OK && i < n; i++)
-        if ((rows[i].kind != NM_ROW_LABEL && rows[i].kind != NM_ROW_PIN) ||
+        if ((rows[i].kind == NM_ROW_LABEL || rows[i].kind == NM_ROW_PIN) &&
             s->demand.margin[rows[i].point] > -INFINITY)
             asked[count++] = rows[i];
     if (rc == NM_OK)
@@ -784,6 +785,17 @@ done:
     return rc;
 }
 
+/* Steps may run away where points can hardly be told apart. */
+static bool fits_float32(const nm_search *s)
+{
+    const double most = 0x1p96; /* beyond, sums of products may overflow */
+
+    for (int64_t i = 0; i < s->params->n; i++)
+        if (!(fabs(s->delta[i]) <= most))
+            return false;
+    return true;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -799,7 +811,9 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
     /* Answers that are the optimum of a program are found again as such. */
     s->answered =
         verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
-    if (verdict == ACCEPTED)
+    if (verdict == ACCEPTED && !fits_float32(s))
+        *outcome = gave_up(s, "the change that was found is too large for float32");
+    else if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
     else if (verdict == INFEASIBLE && nm_search_is_exact(s))
         *outcome = NM_SEARCH_INFEASIBLE;
@@ -820,7 +834,7 @@ nm_status nm_search_continue(nm_search *s, nm_search_outcome *outcome, nm_err *e
     s->rounds = s->linearisations = 0;
     rc = accumulate(s, &verdict, err);
     s->figures.objective = s->figures.lower_bound = NAN;
-    *outcome = verdict == ACCEPTED ? NM_SEARCH_FOUND : NM_SEARCH_GAVE_UP;
+    *outcome = verdict == ACCEPTED && fits_float32(s) ? NM_SEARCH_FOUND : NM_SEARCH_GAVE_UP;
     return rc;
 }
 

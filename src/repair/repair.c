@@ -31,12 +31,12 @@ struct job {
     nm_deploy original; /* repair set before */
     nm_deploy judged;   /* repair set after */
     nm_twins twins;
-    nm_elastic *elastic;   /* NULL: all points or none */
-    bool *passes, *right;  /* [repair->n] by `judged` */
-    bool keeps;            /* keep points are right in the last candidate */
-    double *checked;       /* [params->n] elastic: the change that repaired the most points so far */
-    int64_t n_checked;     /* how many */
-    bool off_path;         /* the candidate is not what the last program minimised */
+    nm_elastic *elastic;  /* NULL: all points or none */
+    bool *passes, *right; /* [repair->n] by `judged` */
+    bool keeps;           /* keep points are right in the last candidate */
+    double *checked;      /* [params->n] elastic: the change that repaired the most points so far */
+    int64_t n_checked;    /* how many */
+    bool off_path;        /* the candidate is not what the last program minimised */
     nm_repair_report *report;
 };
 
@@ -241,10 +241,10 @@ static nm_status report_twins(struct job *j, bool *found, nm_err *err)
     a = c->points[0];
     b = c->n_keep > 0 ? c->keep[0] : c->points[1];
     (void)snprintf(r->reason, sizeof r->reason,
-                   "%s %lld and %lld reach the edited layer as the same numbers but have "
+                   "points %lld and %lld%s reach the edited layer as the same numbers but have "
                    "labels %lld and %lld",
-                   c->n_keep > 0 ? "repair point and keep point" : "points", (long long)a,
-                   (long long)b, (long long)j->target[a],
+                   (long long)a, (long long)b, c->n_keep > 0 ? " of the keep set" : "",
+                   (long long)j->target[a],
                    (long long)(c->n_keep > 0 ? j->task->keep->labels[b] : j->target[b]));
     NM_TRY(copy_conflict(c, r, err));
     if (j->opts.certify && c->n_keep == 0)
@@ -498,8 +498,8 @@ static nm_status write_result(struct job *j, nm_err *err)
         return NM_OK;
     nm_deploy_clear(&j->judged);
     rc = nm_write_judged(j->ctx, j->fixed, j->path, j->task->repair->x, j->target,
-                         j->task->repair->n, j->passes, j->opts.safe, j->judge, first_edited_op(j), &j->judged,
-                         &read_back, err);
+                         j->task->repair->n, j->passes, j->opts.safe, j->judge, first_edited_op(j),
+                         &j->judged, &read_back, err);
     nm_deploy_close(j->judge); /* its records may be large */
     j->judge = NULL;
     j->report->s_write = nm_now() - start;
@@ -681,9 +681,9 @@ static nm_status check_finite(const struct job *j, nm_err *err)
     for (int64_t i = 0; i < s->n_repair * n; i++)
         if (!isfinite(s->original_scores[i]))
             return nm_fail(err, NM_E_FORMAT,
-                           "repair set: point %lld has the score %g for class %lld, expected "
-                           "finite numbers",
-                           (long long)(i / n), s->original_scores[i], (long long)(i % n));
+                           "repair set: the score of point %lld for class %lld is no finite "
+                           "number, expected one",
+                           (long long)(i / n), (long long)(i % n));
     for (int64_t p = 0; !j->elastic && p < s->n_repair; p++)
         if (!isfinite(nm_deploy_bound(&j->original, j->opts.safe, p)))
             return nm_fail(err, NM_E_FORMAT,
@@ -748,7 +748,7 @@ static nm_status check_candidate(struct job *j, const double *delta, nm_err *err
     nm_status rc = NM_OK;
 
     for (int64_t i = 0; delta && i < j->params->n; i++)
-        if (!isfinite(delta[i]))
+        if (!(fabs(delta[i]) < 0x1p96)) /* steps that ran away */
             return NM_OK;
     if (!delta)
         return NM_OK;

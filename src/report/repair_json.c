@@ -113,8 +113,8 @@ static json_t *conflicts(const nm_repair_report *r)
         const nm_conflict_report *c = &r->conflicts[i];
         json_t *o = json_object();
 
-        json_object_set_new(
-            o, "kind", json_string(c->kind == NM_CONFLICT_TWINS ? "twins" : "multipliers"));
+        json_object_set_new(o, "kind",
+                            json_string(c->kind == NM_CONFLICT_TWINS ? "twins" : "multipliers"));
         json_object_set_new(o, "points", indices(c->points, c->n_points));
         json_object_set_new(o, "keep", indices(c->keep, c->n_keep));
         json_array_append_new(list, o);
