@@ -86,11 +86,12 @@ int nm_cli_outcome_exit_code(const nm_cli *cli, nm_outcome outcome);
 
 /** The same in the help of verbs that repair. */
 #define NM_REPAIR_EXIT_CODES                                                                       \
-    "  0 repaired, 1 no such repair exists (proven), 2 wrong usage, 3 bad input,\n"                \
+    "  0 repaired (in part, if that was asked for), 1 no such repair exists (proven),\n"           \
+    "  2 wrong usage, 3 bad input,\n"                                                              \
     "  4 limit reached, 5 internal error, 130 interrupted\n"
 
 /* One per file cmd_<name>.c; main.c lists them. */
 extern const nm_verb nm_verb_info, nm_verb_eval, nm_verb_convert, nm_verb_train, nm_verb_repair,
-    nm_verb_demo;
+    nm_verb_check, nm_verb_demo;
 
 #endif

@@ -1,45 +1,20 @@
 /* netmend repair: the smallest change of weights that makes given inputs right. */
 #include <inttypes.h>
+#include <stdlib.h>
 
+#include "repair_claim.h"
+#include "repair_curve.h"
 #include "repair_data.h"
+#include "repair_layer.h"
 
-/* -- plan -------------------------------------------------------------------------------------- */
+/* -- choices left open ------------------------------------------------------------------------- */
 
-static nm_status make_plan(nm_cli *cli, nm_repair_args *args, const nm_net *net, nm_plan **out,
-                           nm_err *err)
+static void fill_open_choices(nm_repair_args *args)
 {
-    nm_status rc = NM_OK;
-
-    NM_CLI_TRY(nm_plan_new(net, out, err));
-    if (args->mask) {
-        NM_CLI_TRY(nm_plan_mark_file(cli->ctx, *out, args->mask, err));
-    } else {
-        rc = nm_plan_mark_text(*out, args->layer, (nm_free_kind)args->free_kind, err);
-        nm_cli_prefix(err, args->model);
-        if (rc != NM_OK)
-            goto done;
-    }
-    if (args->joint)
-        nm_plan_set_joint(*out, true);
-    if (nm_plan_n_free(*out) == 0)
-        NM_CLI_THROW(err, NM_E_ARG, "%s frees no parameter", args->mask ? args->mask : "--layer");
-    NM_CLI_TRY(nm_plan_set_bounds(*out, args->bound.lo, args->bound.hi, err));
-done:
-    return rc;
-}
-
-/* Without --layer and --mask the last layer is taken, and the output says so. @return whether */
-static bool fill_open_choices(nm_repair_args *args)
-{
-    bool layer_open = !args->mask && !args->layer;
-
-    if (layer_open)
-        args->layer = "last";
     if (args->norm < 0)
         args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
     if (!args->mask && args->free_kind < 0)
         args->free_kind = NM_FREE_ALL;
-    return layer_open;
 }
 
 /* -- output ------------------------------------------------------------------------------------ */
@@ -57,8 +32,28 @@ static json_t *file_rows(const nm_points *points, const int64_t *indices, int64_
     return array;
 }
 
+/* With --elastic: rows of the file of the points that were left out, here and in the reasons. */
+static void put_unrepaired_rows(nm_doc *doc, const nm_points *points,
+                                const nm_repair_report *report)
+{
+    json_t *rows = json_array(), *reasons = json_object_get(doc->verb_keys, "unrepaired_reasons");
+
+    for (int64_t i = 0; i < report->n_unrepaired; i++) {
+        int64_t row = points->rows[report->unrepaired[i].point];
+
+        (void)json_array_append_new(rows, json_integer(row));
+        (void)json_object_set_new(json_array_get(reasons, (size_t)i), "row", json_integer(row));
+    }
+    nm_doc_put(doc, "unrepaired_rows", rows);
+}
+
+static bool is_written(const nm_repair_report *report)
+{
+    return report->outcome == NM_REPAIRED || report->outcome == NM_PARTLY;
+}
+
 static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
-                       const nm_repair_report *report)
+                       const nm_repair_report *report, bool claimed)
 {
     char *json = nm_repair_report_json(report);
 
@@ -68,12 +63,15 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     nm_string_free(json);
     nm_doc_put(&cli->doc, "conflict_rows",
                file_rows(&data->repair, report->conflict, report->n_conflict));
+    if (report->n_unrepaired > 0)
+        put_unrepaired_rows(&cli->doc, &data->repair, report);
+    nm_doc_put(&cli->doc, "claim", nm_doc_text(claimed ? args->claim : NULL));
     nm_doc_put(&cli->doc, "output",
-               nm_doc_text(report->outcome == NM_REPAIRED ? args->output : NULL));
+               nm_doc_text(is_written(report) ? args->output : NULL));
 }
 
 static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
-                       const nm_net *net, const nm_plan *plan, bool layer_open)
+                       const nm_net *net, const nm_plan *plan, const nm_layer_use *use)
 {
     const char *separator = " ";
 
@@ -89,8 +87,8 @@ static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_da
         (void)fprintf(out, "%s%d '%s'", separator, i, layer.name);
         separator = ", ";
     }
-    (void)fprintf(out, " (%" PRId64 " parameters)%s\n\n", nm_plan_n_free(plan),
-                  layer_open ? "; the last one, since no --layer is given" : "");
+    (void)fprintf(out, " (%" PRId64 " parameters)", nm_plan_n_free(plan));
+    nm_layer_use_print(out, use);
 }
 
 /* Rows of the file, where they are not the indices that the report names. */
@@ -110,8 +108,21 @@ static void print_rows(FILE *out, const char *what, const nm_points *points, con
     (void)fprintf(out, "%s\n", n > MAX_SHOWN ? ", ..." : "");
 }
 
+static void print_left_out_rows(FILE *out, const nm_repair_data *data,
+                                const nm_repair_report *report)
+{
+    int64_t *points = calloc((size_t)report->n_unrepaired + 1, sizeof *points);
+
+    for (int64_t i = 0; points && i < report->n_unrepaired; i++)
+        points[i] = report->unrepaired[i].point;
+    if (points)
+        print_rows(out, "  those left out are rows of the input file:", &data->repair, points,
+                   report->n_unrepaired);
+    free(points);
+}
+
 static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_repair_data *data,
-                              const nm_repair_report *report, nm_err *err)
+                              const nm_repair_report *report, bool claimed, nm_err *err)
 {
     char *text = nm_repair_report_text(report);
 
@@ -121,13 +132,35 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
     nm_string_free(text);
     print_rows(out, "  these are rows of the input file:", &data->repair, report->conflict,
                report->n_conflict);
+    print_left_out_rows(out, data, report);
     print_rows(out, "  and rows of the keep file:", &data->keep, report->conflict_keep,
                report->n_conflict_keep);
-    if (report->outcome == NM_REPAIRED)
+    if (is_written(report))
         (void)fprintf(out, "wrote %s\n", args->output);
     else
         (void)fprintf(out, "%s was not written\n", args->output);
+    if (claimed)
+        (void)fprintf(out, "wrote %s, for `netmend check`\n", args->claim);
+    else if (args->claim)
+        (void)fprintf(out, "%s was not written\n", args->claim);
     return NM_OK;
+}
+
+/* In the layer of the plan; where the layer was chosen, the next ones, too, until one does. */
+static nm_status repair(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
+                        const nm_repair_task *task, const nm_repair_opts *opts, nm_layer_use *use,
+                        nm_plan **plan, nm_repair_report *report, nm_err *err)
+{
+    bool more = true;
+    nm_status rc = NM_OK;
+
+    while (more) {
+        nm_repair_report_free(report);
+        NM_CLI_TRY(nm_repair(cli->ctx, net, *plan, task, opts, args->output, NULL, report, err));
+        NM_CLI_TRY(nm_layer_use_next(cli, args, net, report, use, plan, &more, err));
+    }
+done:
+    return rc;
 }
 
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
@@ -140,30 +173,43 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_data data = {0};
     nm_repair_task task;
     nm_repair_report report = {0};
-    bool layer_open;
+    nm_layer_use use = {0};
+    nm_curve curve = {0};
+    bool claimed;
     double start = nm_term_now();
     FILE *out;
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
-    layer_open = fill_open_choices(args);
+    NM_CLI_TRY(nm_repair_claim_check(args, err));
+    NM_CLI_TRY(nm_curve_check(args, err));
+    fill_open_choices(args);
     opts = nm_repair_args_opts(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
-    NM_CLI_TRY(make_plan(cli, args, net, &plan, err));
+    NM_CLI_TRY(nm_layer_use_open(cli, args, net, &use, &plan, err));
     NM_CLI_TRY(nm_repair_data_load(cli, args, net, &data, err));
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
     task = nm_repair_data_task(&data);
-    NM_CLI_TRY(nm_repair(cli->ctx, net, plan, &task, &opts, args->output, NULL, &report, err));
+    NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, &opts, &use, &plan, err));
+    NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, err));
+    NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
-    put_report(cli, args, &data, &report);
+    if (report.stopped && report.outcome == NM_PARTLY && cli->exit_code == NM_EXIT_DONE)
+        cli->exit_code = NM_EXIT_LIMIT;
+    nm_layer_use_put(cli, &use);
+    put_report(cli, args, &data, &report, claimed);
+    NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);
     if (out) {
-        print_task(out, args, &data, net, plan, layer_open);
-        NM_CLI_TRY(print_report(out, args, &data, &report, err));
+        print_task(out, args, &data, net, plan, &use);
+        NM_CLI_TRY(print_report(out, args, &data, &report, claimed, err));
+        nm_curve_print(out, args, &curve);
     }
 done:
     nm_repair_report_free(&report);
     nm_repair_data_free(&data);
+    nm_layer_use_close(&use);
+    nm_curve_free(&curve);
     nm_plan_free(plan);
     nm_net_free(net);
     return rc;

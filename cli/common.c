@@ -103,14 +103,16 @@ int nm_cli_exit_code(nm_status status)
 
 int nm_cli_outcome_exit_code(const nm_cli *cli, nm_outcome outcome)
 {
+    if (nm_ctx_cancelled(cli->ctx))
+        return NM_EXIT_INTERRUPTED;
     switch (outcome) {
     case NM_REPAIRED:
-        return NM_EXIT_DONE;
     case NM_PARTLY:
+        return NM_EXIT_DONE;
     case NM_INFEASIBLE:
         return NM_EXIT_NEGATIVE;
     case NM_LIMIT:
-        return nm_ctx_cancelled(cli->ctx) ? NM_EXIT_INTERRUPTED : NM_EXIT_LIMIT;
+        return NM_EXIT_LIMIT;
     }
     return NM_EXIT_INTERNAL;
 }

@@ -96,13 +96,8 @@ nm_status nm_data_check(const nm_data_set *set, const char *option, nm_err *err)
     return NM_OK;
 }
 
-/* Mean and standard deviation of n channels; a list of one entry counts for all of them. */
-typedef struct channels {
-    int n;
-    double mean[NM_OPT_MAX_LIST], std[NM_OPT_MAX_LIST];
-} channels;
-
-static nm_status spread_channels(const nm_data_prep *prep, channels *out, nm_err *err)
+/* A list of one entry counts for all channels. */
+static nm_status spread_channels(const nm_data_prep *prep, nm_data_channels *out, nm_err *err)
 {
     const nm_opt_doubles *mean = &prep->mean, *std = &prep->std;
 
@@ -117,26 +112,35 @@ static nm_status spread_channels(const nm_data_prep *prep, channels *out, nm_err
     return NM_OK;
 }
 
+nm_status nm_data_reading(const nm_data_set *set, const nm_data_prep *prep, nm_data_channels *ch,
+                          nm_data_opts *out, nm_err *err)
+{
+    nm_status rc = spread_channels(prep, ch, err);
+
+    *out = (nm_data_opts)NM_DATA_OPTS_INIT;
+    out->first = set->rows.first;
+    out->last = set->rows.last;
+    out->scale = prep->scale;
+    out->n_channels = ch->n;
+    out->mean = ch->mean;
+    out->std = ch->std;
+    out->label_column = (int)prep->label_column;
+    return rc;
+}
+
 nm_status nm_data_load(nm_cli *cli, const nm_data_set *set, const nm_data_prep *prep,
                        const nm_data_use *use, nm_points *out, nm_err *err)
 {
-    nm_data_opts opts = NM_DATA_OPTS_INIT;
-    channels ch = {0};
+    nm_data_opts opts;
+    nm_data_channels ch = {0};
     nm_status rc = nm_data_check(set, use->option, err);
 
     *out = (nm_points){0};
     if (rc != NM_OK || !set->path)
         return rc;
-    rc = spread_channels(prep, &ch, err);
+    rc = nm_data_reading(set, prep, &ch, &opts, err);
     if (rc != NM_OK)
         return rc;
-    opts.first = set->rows.first;
-    opts.last = set->rows.last;
-    opts.scale = prep->scale;
-    opts.n_channels = ch.n;
-    opts.mean = ch.mean;
-    opts.std = ch.std;
-    opts.label_column = (int)prep->label_column;
     opts.n_in = use->net ? nm_net_n_in(use->net) : 0;
     opts.n_classes = use->net ? nm_net_n_out(use->net) : 0;
     rc = nm_points_load(cli->ctx, set->path, set->labels, &opts, out, err);

@@ -34,6 +34,17 @@ typedef struct nm_data_use {
 nm_status nm_data_load(nm_cli *cli, const nm_data_set *set, const nm_data_prep *prep,
                        const nm_data_use *use, nm_points *out, nm_err *err);
 
+/** Mean and standard deviation of n channels. */
+typedef struct nm_data_channels {
+    int n;
+    double mean[NM_OPT_MAX_LIST], std[NM_OPT_MAX_LIST];
+} nm_data_channels;
+
+/** How the points of a set are read; n_in and n_classes are left open.
+ *  @param ch  what the options' mean and std point to */
+nm_status nm_data_reading(const nm_data_set *set, const nm_data_prep *prep, nm_data_channels *ch,
+                          nm_data_opts *out, nm_err *err);
+
 /** NM_E_ARG when labels or rows are given for a set that has no file. */
 nm_status nm_data_check(const nm_data_set *set, const char *option, nm_err *err);
 

@@ -18,6 +18,15 @@ static json_t *echo_list(const nm_opt *row, const void *slot)
     return array;
 }
 
+static json_t *echo_files(const nm_opt_files *files)
+{
+    json_t *array = json_array();
+
+    for (int i = 0; i < files->n; i++)
+        (void)json_array_append_new(array, nm_doc_text(files->v[i]));
+    return array;
+}
+
 static json_t *echo_rows(const nm_opt_rows *rows)
 {
     if (rows->first == 0 && rows->last < 0)
@@ -69,6 +78,8 @@ static json_t *echo_value(const nm_opt *row, const void *slot)
     case NM_OPT_DOUBLES:
     case NM_OPT_INTS:
         return echo_list(row, slot);
+    case NM_OPT_FILES:
+        return echo_files(slot);
     case NM_OPT_LATER:
         break;
     }

@@ -198,6 +198,19 @@ static nm_status set_list(const nm_opt *row, const char *text, void *slot, nm_er
     return NM_OK;
 }
 
+static nm_status add_file(const nm_opt *row, const char *text, nm_opt_files *slot, nm_err *err)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text || !equals[1])
+        return nm_cli_fail(err, NM_E_ARG, "--%s must be NAME=FILE, got '%s'", row->name, text);
+    if (slot->n == NM_OPT_MAX_LIST)
+        return nm_cli_fail(err, NM_E_ARG, "--%s was given more than %d times", row->name,
+                           NM_OPT_MAX_LIST);
+    slot->v[slot->n++] = text;
+    return NM_OK;
+}
+
 static nm_status set_text(const nm_opt *row, const char *text, const char **slot, nm_err *err)
 {
     char label[64];
@@ -224,6 +237,8 @@ nm_status nm_opt_set_value(const nm_opt *row, const char *text, void *slot, nm_e
     case NM_OPT_DOUBLES:
     case NM_OPT_INTS:
         return set_list(row, text, slot, err);
+    case NM_OPT_FILES:
+        return add_file(row, text, slot, err);
     case NM_OPT_TEXT:
     case NM_OPT_PATH:
         return set_text(row, text, slot, err);

@@ -1,6 +1,7 @@
 #include "repair_args.h"
 
 #include <math.h>
+#include <string.h>
 
 #define AT(field) .offset = offsetof(nm_repair_args, field)
 
@@ -17,7 +18,7 @@ static const nm_opt model_rows[] = {
      .required = true,
      AT(output),
      .arg = "OUT.onnx",
-     .help = "repaired network; written only if the repair succeeds"},
+     .help = "repaired network; written only if the repair succeeds (at least in part, with --elastic)"},
     {0}};
 
 static const nm_opt set_rows[] = {
@@ -54,9 +55,11 @@ static const nm_opt edit_rows[] = {
      .kind = NM_OPT_TEXT,
      AT(layer),
      .arg = "L",
-     .shown = "last",
-     .help = "layer to change: index (negative: from the end), name, last, all, K.. (weights of "
-             "layer K, biases of K and later), or several with commas between (jointly)"},
+     .shown = "auto",
+     .help =
+         "layer to change: auto (the one where the repair changes least), index (negative: from "
+         "the end), name, last, all, K.. (weights of "
+         "layer K, biases of K and later), or several with commas between (jointly)"},
     {.name = "joint",
      .kind = NM_OPT_FLAG,
      AT(joint),
@@ -89,6 +92,7 @@ static const char *const method_names[] = {"pointwise", "aprnn", NULL};
 static const char *const later_methods[] = {"prdnn", "layerwise", "minimal",  "multilayer", "vere",
                                             "inner", "head",      "finetune", "cegis",      NULL};
 static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
+static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
 static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
 static const char *const pins_names[] = {"lazy", "all", "none", NULL};
@@ -122,6 +126,14 @@ static const nm_opt problem_rows[] = {
      .word_value = NAN,
      .help = "function norm: how much directions count in which the reference data say little, as "
              "a share of the mean"},
+    {.name = "refine",
+     .kind = NM_OPT_CHOICE,
+     AT(refine),
+     .choices = refine_names,
+     .arg = "WHEN",
+     .initial = "auto",
+     .help = "function norm: then minimise what changes on the reference data itself, not its "
+             "model: auto (where cheap, or the repair set large), on, off"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),
@@ -157,11 +169,21 @@ static const nm_opt problem_rows[] = {
      .choices = pins_names,
      .initial = "lazy",
      .help = "later activations held on their side: where needed, all, none"},
+    {.name = "curve",
+     .kind = NM_OPT_TEXT,
+     AT(curve),
+     .arg = "table|FILE.svg",
+     .help =
+         "also repairs with half to four times the margin and a tenth to ten times the damping, "
+         "in memory, and shows what that costs: as a table, and as a picture"},
     {.name = "strategy", .kind = NM_OPT_LATER},
     {.name = "batch", .kind = NM_OPT_LATER},
     {.name = "passes", .kind = NM_OPT_LATER},
     {.name = "max-drawdown", .kind = NM_OPT_LATER},
-    {.name = "elastic", .kind = NM_OPT_LATER},
+    {.name = "elastic",
+     .kind = NM_OPT_FLAG,
+     AT(elastic),
+     .help = "repair as many points as possible where not all can be, and name the others"},
     {0}};
 
 static const nm_opt solver_rows[] = {
@@ -188,7 +210,11 @@ static const nm_opt solver_rows[] = {
      .max = 1e6,
      .initial = "20",
      .help = "how often margins may be raised after checking the written file"},
-    {.name = "claim", .kind = NM_OPT_LATER},
+    {.name = "claim",
+     .kind = NM_OPT_PATH,
+     AT(claim),
+     .arg = "FILE.json",
+     .help = "write what holds, with proofs, for `netmend check`; also when no repair exists"},
     {.name = "report", .kind = NM_OPT_LATER},
     {0}};
 
@@ -223,7 +249,10 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.solver = (nm_solver)args->solver;
     opts.gap = args->gap;
     opts.max_rounds = (int)args->max_rounds;
+    opts.certify = args->claim != NULL;
+    opts.refine = (nm_refining)args->refine;
     opts.seed = (uint64_t)args->common.seed;
+    opts.elastic = args->elastic;
     if (!isnan(args->damping))
         opts.damping_in = opts.damping_out = args->damping;
     return opts;
@@ -234,12 +263,22 @@ const char *nm_repair_method_name(const nm_repair_args *args)
     return method_names[args->method];
 }
 
+bool nm_repair_args_can_choose(const nm_repair_args *args)
+{
+    return args->method == NM_METHOD_POINTWISE && args->pins != NM_PINS_ALL && !args->joint;
+}
+
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
     if (!args->inputs.path)
         return nm_cli_fail(err, NM_E_ARG, "--inputs is missing (the points to repair)");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
+    if (args->layer && strcmp(args->layer, "auto") == 0 && !nm_repair_args_can_choose(args))
+        return nm_cli_fail(
+            err, NM_E_ARG,
+            "--layer auto goes with method pointwise, without --pins all and --joint; "
+            "name a layer");
     if (args->mask && args->free_kind >= 0)
         return nm_cli_fail(err, NM_E_ARG, "--mask says what is free, --free goes with --layer");
     return NM_OK;

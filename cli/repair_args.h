@@ -11,13 +11,14 @@ typedef struct nm_repair_args {
     nm_data_prep prep;
     const char *select, *target;
     int64_t size; /* INT64_MAX = all */
-    const char *layer, *mask;
+    const char *layer, *mask, *curve;
     int free_kind;
     nm_opt_bounds bound;
-    int method, norm, norm_counts, safe, pins, solver;
-    bool norm_includes_outputs, joint;
+    int method, norm, norm_counts, refine, safe, pins, solver;
+    bool norm_includes_outputs, joint, elastic;
     double margin, gap, damping;
     int64_t max_rounds;
+    const char *claim;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */
@@ -28,6 +29,9 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
 
 /** "pointwise" or "aprnn". Static storage. */
 const char *nm_repair_method_name(const nm_repair_args *args);
+
+/** Whether --layer auto goes with the method and the pins. */
+bool nm_repair_args_can_choose(const nm_repair_args *args);
 
 /** NM_E_ARG for combinations that make no sense. */
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err);

@@ -7,10 +7,9 @@
 
 /* -- wanted classes ---------------------------------------------------------------------------- */
 
-/* "--target 3": one class for all points. */
-static bool is_class_number(const char *text)
+bool nm_repair_target_is_class(const char *target)
 {
-    return *text && strspn(text, "0123456789") == strlen(text);
+    return *target && strspn(target, "0123456789") == strlen(target);
 }
 
 /* Gives every point the same label; points without labels get an array for them. */
@@ -50,7 +49,7 @@ static nm_status load_candidates(nm_cli *cli, const nm_repair_args *args, const 
 
     if (!target)
         return nm_data_load(cli, &set, &args->prep, &use, out, err);
-    if (!is_class_number(target)) {
+    if (!nm_repair_target_is_class(target)) {
         set.labels = target;
         return nm_data_load(cli, &set, &args->prep, &use, out, err);
     }

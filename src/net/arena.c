@@ -88,3 +88,12 @@ void nm_arena_clear(nm_arena *arena)
     }
     *arena = (nm_arena){0};
 }
+
+size_t nm_arena_bytes(const nm_arena *arena)
+{
+    size_t sum = 0;
+
+    for (const struct nm_arena_block *block = arena->blocks; block; block = block->next)
+        sum += block->n_bytes;
+    return sum;
+}

@@ -19,4 +19,7 @@ nm_status nm_arena_reset(nm_arena *arena, nm_err *err);
 
 void nm_arena_clear(nm_arena *arena);
 
+/** Bytes that the arena holds, handed out or not. */
+size_t nm_arena_bytes(const nm_arena *arena);
+
 #endif

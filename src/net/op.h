@@ -21,12 +21,25 @@ typedef struct nm_exec {
     int64_t n;     /* points */
     bool plain;    /* evaluate with plain loops only (independent checks), not through BLAS */
     bool probable; /* local_error: probabilistic instead of any-order bound on sums (nm_gamma) */
+    /* local_error of kinds with a magnitude facet, which several bounds share: */
+    const double *magnitude; /* [n x size_out] that facet's, of |in| and the biases */
+    const double *spread;    /* [n x size_out] the spread at r; NULL = 0 */
     struct nm_arena *arena;
 } nm_exec;
 
 /** Scratch room of n elements of `size` bytes, 64-byte aligned, not zeroed, valid until the facet
  *  returns; NULL when memory ran out (the facet then returns at once, the caller reports). */
 void *nm_scratch(const nm_exec *ex, size_t n, size_t size);
+
+/** Outputs first_out + c * out_step, c < n_out, of one point that read the same inputs: the
+ *  derivative of output c with respect to input at[i] is scale * weights[weight[i] + c * step]. */
+typedef struct nm_fan {
+    int64_t n_out, first_out, out_step;
+    int64_t n_in, step;
+    int32_t *at;     /* [n_in] */
+    int32_t *weight; /* [n_in] */
+    double scale;
+} nm_fan;
 
 /** One pin: a linear row on the operator's data input (input 0) of one point that keeps the piece:
  *      sign * (z[plus] - z[minus]) >= rhs        (z[minus] left out when minus < 0) */
@@ -172,6 +185,11 @@ struct nm_op_kind {
     void (*local_error)(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e);
 
+    /** Sums of products only: m[n x size_out] = sum |w| x (+ |bias|) for x >= 0 [n x size_in], or
+     *  above it by a relative 2^-23 for each product and by a few times 2^-126 of the factors. The
+     *  local error needs it at |in| (nm_exec), the spread is that of r. Never through BLAS. */
+    void (*magnitude)(const nm_exec *ex, const double *x, bool bias, double *m);
+
     /** s[n x size_out]: bound on |f(in + d) - f(in)| over all |d[i]| <= r[i]. */
     void (*spread)(const nm_exec *ex, const double *const *in, const double *out,
                    const double *const *r, double *s);
@@ -181,6 +199,31 @@ struct nm_op_kind {
     void (*residual)(const nm_exec *ex, const double *const *in, const double *out,
                      const double *const *r, double *q);
 
+    /* -- the derivative of one point, entry by entry (verify/linear.c); kinds without any of these
+     * are differentiated by vjp ------------------------------------------------------------- */
+
+    /** Layers only: the derivative as dense blocks. fan() fills its arrays in scratch; they depend
+     *  on the net only. */
+    int64_t (*n_fans)(const nm_net *net, const nm_op *op);
+    void (*fan)(const nm_exec *ex, int64_t k, nm_fan *fan);
+
+    /** Output o has the derivative share[o] with respect to inputs at[o * n_links ...] (of input 0,
+     *  -1 = none) and 0 otherwise: pools and moves. For ONE point. */
+    int64_t (*n_links)(const nm_net *net, const nm_op *op);
+    void (*links)(const nm_exec *ex, const double *const *in, int64_t *at, double *share);
+
+    /** Each output is convex in input 0: f(in + d) >= f(in) + J(in) d. */
+    bool convex;
+
+    /** Output k depends only on element k of each input that is computed and has its size. */
+    bool elementwise;
+
+    /** Piecewise linear kinds: which elements of input 0 can matter for the outputs that do, when
+     *  input 0 is off by at most r: matters_in[n x size_in] from matters_out[n x size_out].
+     *  NULL: all. */
+    void (*reach)(const nm_exec *ex, const double *z, const double *r, const bool *matters_out,
+                  bool *matters_in);
+
     /** What the machinery shared by a family of operators works from (net/op/pieces.h, smooth.h,
      *  move.h, binary.h); NULL if the kind has all facets of its own. */
     const void *family;
@@ -188,6 +231,12 @@ struct nm_op_kind {
     /** The operator only renames or reshapes: out may share the memory of input 0. */
     bool is_view;
 };
+
+/** The local_error facet with the magnitudes that it needs; kinds without one give 0.
+ *  @param spread  [n x size_out] that facet's result at r
+ *  @return false when memory ran out */
+bool nm_op_local_error(const nm_exec *ex, const double *const *in, const double *out,
+                       const double *const *r, const double *spread, double *e);
 
 /** gamma_n = n u / (1 - n u), u = 2^-24: relative error of n float32 operations in any order
  *  (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3); INFINITY when n u >= 1. */

@@ -15,11 +15,8 @@ static nm_status fill_frontier(const nm_ctx *ctx, nm_crowd *crowd, nm_err *err)
     for (int i = 0; i < net->n_ops; i++)
         prefix[i] = !crowd->marks.op_mask[i];
     given[net->input] = crowd->x;
-    nm_partial partial = {.net = net,
-                          .op_mask = prefix,
-                          .n = crowd->n,
-                          .given = given,
-                          .wanted = crowd->frontier};
+    nm_partial partial = {
+        .net = net, .op_mask = prefix, .n = crowd->n, .given = given, .wanted = crowd->frontier};
     NM_TRY(nm_partial_run(ctx, &partial, err));
 done:
     nm_free(given);

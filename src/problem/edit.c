@@ -9,8 +9,8 @@ static nm_edit *edit_of_layer(nm_edits *edits, int layer)
     for (int b = 0; b < edits->n; b++)
         if (edits->at[b].layer == layer)
             return &edits->at[b];
-    edits->at[edits->n] = (nm_edit){
-        .layer = layer, .op = edits->net->layers[layer].op, .weight = -1, .bias = -1};
+    edits->at[edits->n] =
+        (nm_edit){.layer = layer, .op = edits->net->layers[layer].op, .weight = -1, .bias = -1};
     return &edits->at[edits->n++];
 }
 
@@ -116,10 +116,8 @@ nm_status nm_edit_see(const nm_ctx *ctx, const nm_edits *edits, int b, const nm_
                       int64_t first, int64_t n, double *u, nm_err *err)
 {
     int v = edits->net->ops[edits->at[b].op].in[0];
-    struct job job = {.edits = edits,
-                      .b = b,
-                      .from = at->val[v] + first * edits->net->values[v].size,
-                      .to = u};
+    struct job job = {
+        .edits = edits, .b = b, .from = at->val[v] + first * edits->net->values[v].size, .to = u};
 
     return nm_blocks_run(ctx, n, nm_pass_block(edits->net), see_block, &job, err);
 }

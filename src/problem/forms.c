@@ -24,7 +24,7 @@ struct nm_forms {
     const nm_metric *metric;
     layer_forms *layer; /* [edits->n] */
     int64_t m, room;
-    int64_t *slot;               /* [m] where the row's inputs stand */
+    int64_t *slot; /* [m] where the row's inputs stand */
     int64_t n_slots, slot_room;
     int64_t *slot_of, n_slot_of; /* by point of the tail; -1 = none */
     bool fixed;                  /* no layer's input depends on the edit */
@@ -231,33 +231,6 @@ done:
     return rc;
 }
 
-/* G^-1 A S^-1 for `n` gradients, each [n_out x width]. */
-static nm_status solve_whole(const nm_forms *f, int b, const double *a, int64_t n, double *out,
-                             nm_err *err)
-{
-    const nm_edit *e = &f->edits->at[b];
-    int64_t n_out = e->form.n_out, width = e->width, size = n_out * width;
-    double *turned = NULL, *half = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&turned, (size_t)(n * size), sizeof *turned, err));
-    NM_TRY(nm_alloc(&half, (size_t)(n * size), sizeof *half, err));
-    NM_TRY(nm_moment_solve(f->ctx, f->metric->seen[b], a, n * n_out, half, err));
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < n_out; i++)
-            for (int64_t k = 0; k < width; k++)
-                turned[r * size + k * n_out + i] = half[r * size + i * width + k];
-    NM_TRY(nm_moment_solve(f->ctx, f->metric->emitted[b], turned, n * width, half, err));
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < n_out; i++)
-            for (int64_t k = 0; k < width; k++)
-                out[r * size + i * width + k] = half[r * size + k * n_out + i];
-done:
-    nm_free(turned);
-    nm_free(half);
-    return rc;
-}
-
 /* Gradients of the batch's rows as matrices. */
 static nm_status whole_gradients(nm_forms *f, int b, const batch *t, double *to, nm_err *err)
 {
@@ -293,7 +266,8 @@ static nm_status store_batch(nm_forms *f, const batch *t, nm_err *err)
         if (l->whole) {
             NM_TRY(whole_gradients(f, b, t, to, err));
             if (f->metric)
-                NM_TRY(solve_whole(f, b, to, t->n, l->sg + f->m * each, err));
+                NM_TRY(nm_metric_solve(f->ctx, f->edits, f->metric, b, to, t->n,
+                                       l->sg + f->m * each, err));
             continue;
         }
         NM_TRY(nm_edit_emit(f->ctx, f->edits, b, t->adjoint, t->n, to, err));
@@ -403,13 +377,13 @@ static nm_status add_unit(nm_forms *f, int64_t unknown, double sign, nm_err *err
         if (!f->metric)
             continue;
         if (l->whole) {
-            NM_TRY(solve_whole(f, b, g, 1, l->sg + f->m * each, err));
+            NM_TRY(nm_metric_solve(f->ctx, f->edits, f->metric, b, g, 1, l->sg + f->m * each, err));
             continue;
         }
-        NM_TRY(nm_moment_solve(f->ctx, f->metric->emitted[b], g, l->places, l->sg + f->m * each,
+        NM_TRY(
+            nm_moment_solve(f->ctx, f->metric->emitted[b], g, l->places, l->sg + f->m * each, err));
+        NM_TRY(nm_moment_solve(f->ctx, f->metric->seen[b], u, l->places, l->su + f->n_slots * seen,
                                err));
-        NM_TRY(nm_moment_solve(f->ctx, f->metric->seen[b], u, l->places,
-                               l->su + f->n_slots * seen, err));
     }
     f->slot[f->m++] = f->n_slots++;
 done:
@@ -437,7 +411,8 @@ static void fold_places(const nm_forms *f, const layer_forms *l, int64_t rows, c
 {
     int64_t t = l->places, columns = f->m * t, slots = f->n_slots * t;
 
-#pragma omp parallel for schedule(static) num_threads(nm_ctx_threads(f->ctx)) if (rows * f->m > 4096)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(nm_ctx_threads(f->ctx)) if (rows * f->m > 4096)
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < f->m; j++) {
             double sum = 0;
@@ -485,32 +460,40 @@ done:
 }
 
 /* Rows at a time, so that what is in between stays small. */
-static int64_t rows_at_once(const nm_forms *f)
+static int64_t rows_at_once(const nm_forms *f, const layer_forms *l)
 {
     const int64_t elements = 1 << 23;
-    int64_t most = 1;
+    int64_t columns = f->m > f->n_slots ? f->m : f->n_slots;
 
-    for (int b = 0; b < f->edits->n; b++) {
-        int64_t t = f->layer[b].places, columns = f->m > f->n_slots ? f->m : f->n_slots;
+    return elements / (l->places * l->places * columns + 1) + 1;
+}
 
-        most = t * t * columns > most ? t * t * columns : most;
-    }
-    return elements / most + 1;
+/* Inner products in one layer of rows first .. m-1, added to those rows of k. */
+static nm_status add_in_steps(const nm_forms *f, const layer_forms *l, int64_t first, double *k,
+                              int64_t ld, nm_err *err)
+{
+    int64_t step = rows_at_once(f, l);
+    nm_status rc = NM_OK;
+
+    for (int64_t i = first; rc == NM_OK && i < f->m; i += step)
+        rc = add_layer_products(f, l, i, f->m - i < step ? f->m - i : step, k + i * ld, ld, err);
+    return rc;
+}
+
+nm_status nm_forms_layer_products(const nm_forms *f, int layer, double *k, nm_err *err)
+{
+    memset(k, 0, (size_t)(f->m * f->m) * sizeof *k);
+    return add_in_steps(f, &f->layer[layer], 0, k, f->m, err);
 }
 
 nm_status nm_forms_products(const nm_forms *f, int64_t first, double *k, int64_t ld, nm_err *err)
 {
-    int64_t step = rows_at_once(f);
     nm_status rc = NM_OK;
 
-    for (int64_t i = first; i < f->m; i += step) {
-        int64_t rows = f->m - i < step ? f->m - i : step;
-
-        for (int64_t r = i; r < i + rows; r++)
-            memset(k + r * ld, 0, (size_t)f->m * sizeof *k);
-        for (int b = 0; b < f->edits->n; b++)
-            NM_TRY(add_layer_products(f, &f->layer[b], i, rows, k + i * ld, ld, err));
-    }
+    for (int64_t r = first; r < f->m; r++)
+        memset(k + r * ld, 0, (size_t)f->m * sizeof *k);
+    for (int b = 0; b < f->edits->n; b++)
+        NM_TRY(add_in_steps(f, &f->layer[b], first, k, ld, err));
     /* Both halves from one set of numbers. */
     for (int64_t i = first; i < f->m; i++)
         for (int64_t j = 0; j < i; j++)
@@ -559,6 +542,19 @@ done:
     return rc;
 }
 
+nm_status nm_forms_layer_combine(const nm_forms *f, int b, const double *y, double *matrix,
+                                 nm_err *err)
+{
+    const nm_edit *e = &f->edits->at[b];
+    const layer_forms *l = &f->layer[b];
+
+    memset(matrix, 0, (size_t)(e->form.n_out * e->width) * sizeof *matrix);
+    if (!l->whole)
+        return combine_layer(f, l, y, matrix, err);
+    nm_dense_transposed_times(nm_ctx_threads(f->ctx), f->m, l->width, l->sg, y, matrix);
+    return NM_OK;
+}
+
 nm_status nm_forms_combine(const nm_forms *f, const double *y, double *d, nm_err *err)
 {
     double *matrix = NULL;
@@ -566,14 +562,9 @@ nm_status nm_forms_combine(const nm_forms *f, const double *y, double *d, nm_err
 
     for (int b = 0; b < f->edits->n; b++) {
         const nm_edit *e = &f->edits->at[b];
-        const layer_forms *l = &f->layer[b];
 
         NM_TRY(nm_realloc(&matrix, (size_t)(e->form.n_out * e->width), sizeof *matrix, err));
-        memset(matrix, 0, (size_t)(e->form.n_out * e->width) * sizeof *matrix);
-        if (l->whole)
-            nm_dense_transposed_times(nm_ctx_threads(f->ctx), f->m, l->width, l->sg, y, matrix);
-        else
-            NM_TRY(combine_layer(f, l, y, matrix, err));
+        NM_TRY(nm_forms_layer_combine(f, b, y, matrix, err));
         nm_edit_to_params(f->edits, b, matrix, d);
     }
 done:

@@ -40,6 +40,13 @@ nm_status nm_forms_add_units(nm_forms *forms, const int64_t *unknown, const doub
 nm_status nm_forms_products(const nm_forms *forms, int64_t first, double *k, int64_t ld,
                             nm_err *err);
 
+/** The part of them that one layer contributes, all rows with all, into k [m x m]. */
+nm_status nm_forms_layer_products(const nm_forms *forms, int layer, double *k, nm_err *err);
+
+/** Of d below, the matrix of one layer [n_out x width]. */
+nm_status nm_forms_layer_combine(const nm_forms *forms, int layer, const double *y, double *matrix,
+                                 nm_err *err);
+
 /** d = M^-1 sum_r y_r a_r.  @param y [m]  @param d out, [params->n] */
 nm_status nm_forms_combine(const nm_forms *forms, const double *y, double *d, nm_err *err);
 

@@ -1,6 +1,7 @@
 #include "problem/metric.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -19,7 +20,8 @@ struct build {
     nm_tape *at, *adjoint;
     double *vectors; /* scratch: u or g of a chunk */
     int64_t n_scores, chunk;
-    int64_t draws;         /* seeds a point: all classes, or so many drawn */
+    int64_t draws;   /* seeds a point: all classes, or so many drawn */
+    int64_t *stride; /* [edits->n] every so manieth vector makes S */
 };
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -31,6 +33,24 @@ static int64_t smaller(int64_t a, int64_t b)
 static double worthwhile(int64_t n)
 {
     return fmax(4 * (double)n, MOMENT_WORK / ((double)n * (double)n));
+}
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    return b == 0 ? a : common_divisor(b, a % b);
+}
+
+/* Vectors of a layer to leave out, so that all places keep their share. */
+static int64_t stride_of(const struct build *b, const nm_edit *e)
+{
+    double all = (double)b->reference->n * (double)e->form.places;
+    double enough = b->opts->vectors * (double)e->width;
+    int64_t stride =
+        b->opts->vectors > 0 && e->form.places > 1 && all > enough ? (int64_t)(all / enough) : 1;
+
+    while (common_divisor(e->form.places, stride) > 1)
+        stride++;
+    return stride;
 }
 
 static nm_status open_moments(struct build *b, nm_err *err)
@@ -45,10 +65,12 @@ static nm_status open_moments(struct build *b, nm_err *err)
     NM_TRY(nm_alloc(&m->emitted, (size_t)m->n, sizeof *m->emitted, err));
     NM_TRY(nm_alloc(&m->damping_in, (size_t)m->n, sizeof *m->damping_in, err));
     NM_TRY(nm_alloc(&m->damping_out, (size_t)m->n, sizeof *m->damping_out, err));
+    NM_TRY(nm_alloc(&b->stride, (size_t)m->n, sizeof *b->stride, err));
     for (int i = 0; i < m->n; i++) {
         const nm_edit *e = &edits->at[i];
 
-        NM_TRY(nm_moment_new(e->width, n * e->form.places, &m->seen[i], err));
+        b->stride[i] = stride_of(b, e);
+        NM_TRY(nm_moment_new(e->width, n * e->form.places / b->stride[i] + 1, &m->seen[i], err));
         NM_TRY(nm_moment_new(e->form.n_out, n * e->form.places * b->draws, &m->emitted[i], err));
     }
 done:
@@ -82,16 +104,28 @@ done:
     return rc;
 }
 
+/* Of the vectors of a chunk, those that make S move to the front. @return how many */
+static int64_t thin_out(struct build *b, int i)
+{
+    const nm_edit *e = &b->edits->at[i];
+    int64_t first = b->metric->n_points * e->form.places, n = b->at->n * e->form.places, kept = 0;
+
+    if (b->stride[i] == 1)
+        return n;
+    for (int64_t v = 0; v < n; v++)
+        if ((first + v) % b->stride[i] == 0)
+            memmove(b->vectors + kept++ * e->width, b->vectors + v * e->width,
+                    (size_t)e->width * sizeof *b->vectors);
+    return kept;
+}
+
 static nm_status add_seen(struct build *b, nm_err *err)
 {
     nm_status rc = NM_OK;
 
     for (int i = 0; i < b->edits->n; i++) {
-        const nm_edit *e = &b->edits->at[i];
-
         NM_TRY(nm_edit_see(b->ctx, b->edits, i, b->at, 0, b->at->n, b->vectors, err));
-        NM_TRY(nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, b->at->n * e->form.places,
-                             err));
+        NM_TRY(nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, thin_out(b, i), err));
     }
 done:
     return rc;
@@ -110,33 +144,33 @@ static void softmax(const double *score, int64_t n, double *p)
         p[j] /= sum;
 }
 
-/* A class drawn from p. */
-static int64_t draw(const double *p, int64_t n, nm_rng *rng)
+/* p becomes the sum over classes of +- sqrt(p_c) (e_c - p), over sqrt(draws). */
+static void combine_classes(double *p, int64_t n, int64_t draws, nm_rng rng)
 {
-    double u = nm_rng_uniform(rng);
-    int64_t j = 0;
+    nm_rng again = rng; /* the same signs twice: none is stored */
+    double factor = sqrt(1 / (double)draws), sum = 0;
 
-    while (j < n - 1 && (u -= p[j]) > 0)
-        j++;
-    return j;
+    for (int64_t c = 0; c < n; c++)
+        sum += (nm_rng_uniform(&rng) < 0.5 ? -1 : 1) * sqrt(p[c]);
+    for (int64_t c = 0; c < n; c++)
+        p[c] = factor * ((nm_rng_uniform(&again) < 0.5 ? -1 : 1) * sqrt(p[c]) - sum * p[c]);
 }
 
 /* H = diag(p) - p p' = sum over classes of p_c (e_c - p)(e_c - p)': the c-th of these columns, or
- * one drawn with probability p_c (the same in the mean), in the adjoint of the scores. */
+ * a combination of all with random signs (the same in the mean), in the adjoint of the scores. */
 static void seed_column(const struct build *b, int64_t point, int64_t c)
 {
     int64_t n = b->n_scores, local = point - b->metric->n_points;
     double *seed = b->adjoint->val[b->edits->net->scores] + local * n;
-    nm_rng rng = {.seed = b->opts->seed, .stream = (uint64_t)point, .index = (uint64_t)c};
+    nm_rng rng = {.seed = b->opts->seed, .stream = (uint64_t)point, .index = (uint64_t)(c * n)};
     double factor;
 
     softmax(b->at->val[b->edits->net->scores] + local * n, n, seed);
     if (b->draws < n) {
-        c = draw(seed, n, &rng);
-        factor = sqrt(1 / (double)b->draws);
-    } else {
-        factor = sqrt(seed[c]);
+        combine_classes(seed, n, b->draws, rng);
+        return;
     }
+    factor = sqrt(seed[c]);
     for (int64_t j = 0; j < n; j++)
         seed[j] = factor * ((j == c) - seed[j]);
 }
@@ -211,11 +245,12 @@ static nm_status finish_moments(struct build *b, nm_err *err)
     for (int i = 0; i < m->n; i++) {
         double points = (double)m->n_points, places = (double)b->edits->at[i].form.places;
 
-        m->damping_in[i] =
-            absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], points));
+        double weight = points / (double)b->stride[i];
+
+        m->damping_in[i] = absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], weight));
         m->damping_out[i] =
             absolute(b->opts->damping_out, nm_moment_scale(m->emitted[i], points * places));
-        NM_TRY(nm_moment_finish(b->ctx, m->seen[i], points, m->damping_in[i], err));
+        NM_TRY(nm_moment_finish(b->ctx, m->seen[i], weight, m->damping_in[i], err));
         NM_TRY(nm_moment_finish(b->ctx, m->emitted[i], points * places, m->damping_out[i], err));
     }
 done:
@@ -232,7 +267,9 @@ nm_status nm_metric_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd
                       .reference = reference,
                       .opts = opts,
                       .n_scores = n_scores,
-                      .draws = n_scores <= ALL_CLASSES ? n_scores : DRAWS};
+                      .draws = opts->draws > 0           ? smaller(opts->draws, n_scores)
+                               : n_scores <= ALL_CLASSES ? n_scores
+                                                         : DRAWS};
     nm_status rc = NM_OK;
 
     *out = NULL;
@@ -248,6 +285,33 @@ done:
     nm_tape_free(b.at);
     nm_tape_free(b.adjoint);
     nm_free(b.vectors);
+    nm_free(b.stride);
+    return rc;
+}
+
+nm_status nm_metric_solve(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric, int b,
+                          const double *a, int64_t n, double *out, nm_err *err)
+{
+    const nm_edit *e = &edits->at[b];
+    int64_t n_out = e->form.n_out, width = e->width, size = n_out * width;
+    double *turned = NULL, *half = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&turned, (size_t)(n * size), sizeof *turned, err));
+    NM_TRY(nm_alloc(&half, (size_t)(n * size), sizeof *half, err));
+    NM_TRY(nm_moment_solve(ctx, metric->seen[b], a, n * n_out, half, err));
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < n_out; i++)
+            for (int64_t k = 0; k < width; k++)
+                turned[r * size + k * n_out + i] = half[r * size + i * width + k];
+    NM_TRY(nm_moment_solve(ctx, metric->emitted[b], turned, n * width, half, err));
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < n_out; i++)
+            for (int64_t k = 0; k < width; k++)
+                out[r * size + i * width + k] = half[r * size + k * n_out + i];
+done:
+    nm_free(turned);
+    nm_free(half);
     return rc;
 }
 

@@ -22,12 +22,15 @@ typedef struct nm_metric {
     nm_moment **emitted; /* [edits->n] G */
     int n;
     double *damping_in, *damping_out; /* [n] absolute */
-    int64_t n_points, n_curvatures; /* points used for S, vectors used for G */
+    int64_t n_points, n_curvatures;   /* points used for S, vectors used for G */
 } nm_metric;
 
 typedef struct nm_metric_opts {
     double damping_in, damping_out; /* share of the mean diagonal entry of S, of G; > 0 */
-    uint64_t seed;                  /* of the classes drawn where there are too many for all */
+    uint64_t seed;                  /* of the combinations of classes, where not all are taken */
+    double vectors; /* so many vectors per entry of one are enough for S, where a layer has many
+                       places; 0 = all */
+    int64_t draws;  /* so many random combinations of the classes a point; 0 = all classes if few */
 } nm_metric_opts;
 
 /** @param reference  points with the same parameters as the edits
@@ -35,5 +38,9 @@ typedef struct nm_metric_opts {
 nm_status nm_metric_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd *reference,
                         const nm_metric_opts *opts, nm_metric **out, nm_err *err);
 void nm_metric_free(nm_metric *metric);
+
+/** out = G^-1 A S^-1 for `n` matrices A [n_out x width] of layer b. */
+nm_status nm_metric_solve(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric, int b,
+                          const double *a, int64_t n, double *out, nm_err *err);
 
 #endif

@@ -10,10 +10,10 @@
 struct nm_moment {
     int64_t n;
     bool sampled;
-    double *matrix;    /* dense: [n x n] lower half; sampled: [sample x sample] of V V' + e I */
-    double *sample;    /* sampled: V [n_sample x n] */
+    double *matrix; /* dense: [n x n] lower half; sampled: [sample x sample] of V V' + e I */
+    double *sample; /* sampled: V [n_sample x n] */
     int64_t n_sample, stride, seen;
-    double squares;    /* sum of |v|^2 */
+    double squares; /* sum of |v|^2 */
     double damping;
 };
 
@@ -25,7 +25,7 @@ nm_status nm_moment_new(int64_t n, int64_t n_expected, nm_moment **out, nm_err *
 
     *out = NULL;
     NM_TRY(nm_alloc(&m, 1, sizeof *m, err));
-    *m = (nm_moment){.n = n, .sampled = n > NM_MOMENT_DENSE};
+    *m = (nm_moment){.n = n, .sampled = n > NM_MOMENT_DENSE || (room == n_expected && 2 * room < n)};
     m->stride = (n_expected + NM_MOMENT_SAMPLE - 1) / NM_MOMENT_SAMPLE;
     if (m->sampled)
         NM_TRY(nm_alloc(&m->sample, (size_t)room, (size_t)n * sizeof *m->sample, err));

@@ -4,7 +4,8 @@
  *
  * Up to NM_MOMENT_DENSE entries per vector the matrix is summed up and factored: no memory per
  * vector. Longer vectors would need too large a matrix; then a sample of at most NM_MOMENT_SAMPLE
- * vectors V stands for all, and (V'V + e I)^-1 = (I - V'(V V' + e I)^-1 V) / e (Woodbury). */
+ * vectors V stands for all, and (V'V + e I)^-1 = (I - V'(V V' + e I)^-1 V) / e (Woodbury). Where
+ * fewer vectors come than half of their length, all are kept: the same for less work. */
 #ifndef NM_PROBLEM_MOMENT_H
 #define NM_PROBLEM_MOMENT_H
 

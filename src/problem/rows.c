@@ -11,12 +11,12 @@ struct batch {
     const nm_tail *tail;
     const nm_row_id *rows;
     int64_t n_rows;
-    double *a;
-    const nm_row_space *space; /* NULL: no factors wanted */
-    double *g;
-    int64_t *points; /* [n_rows] scratch */
-    nm_tape *at;     /* the values of each row's point */
-    nm_tape *adj;    /* adjoints */
+    double *a;                 /* coefficients ... */
+    const nm_row_space *space; /* ... or, if there is a space, */
+    double *g;                 /* factors */
+    int64_t *points;           /* [n_rows] scratch */
+    nm_tape *at;               /* the values of each row's point */
+    nm_tape *adj;              /* adjoints */
 };
 
 double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
@@ -85,6 +85,46 @@ static nm_status gradient_of_block(const struct batch *b, const nm_param_block *
     return NM_OK;
 }
 
+/* The extras' factors: gradients of the biases, block after block. */
+static nm_status factor_biases(const struct batch *b, int64_t r, nm_exec *ex)
+{
+    const nm_net *net = b->tail->net;
+    const nm_params *params = b->tail->params;
+    double *to = b->g + r * nm_factor_width(&b->space->space) + b->space->space.n_out;
+
+    for (int i = 0; i < params->n_blocks; i++) {
+        const nm_param_block *block = &params->blocks[i];
+        const nm_op *op = &net->ops[net->layers[block->layer].op];
+        int64_t size = nm_block_tensor_size(net, block);
+        double *g;
+
+        if (!block->bias)
+            continue;
+        g = nm_arena_take(ex->arena, (size_t)size, sizeof *g);
+        if (!g)
+            return NM_E_NOMEM;
+        memset(g, 0, (size_t)size * sizeof *g);
+        ex->op = op;
+        op->kind->param_vjp(ex, b->at->val[op->in[0]] + r * net->values[op->in[0]].size,
+                            b->adj->val[op->out] + r * net->values[op->out].size, NULL, g);
+        for (int64_t k = 0; k < block->n; k++)
+            *to++ = g[block->entry ? block->entry[k] : k];
+    }
+    return NM_OK;
+}
+
+static nm_status factors_of_row(const struct batch *b, int64_t r, nm_exec *ex)
+{
+    const nm_factor_space *space = &b->space->space;
+    int out = b->tail->net->ops[b->space->op].out;
+    const double *dout = b->adj->val[out] + r * space->n_out;
+    double *g = b->g + r * nm_factor_width(space);
+
+    for (int64_t i = 0; i < space->n_out; i++)
+        g[i] = b->space->alpha * dout[i];
+    return factor_biases(b, r, ex);
+}
+
 static nm_status gradients(void *user, int64_t first, int64_t n, nm_arena *arena)
 {
     const struct batch *b = user;
@@ -92,36 +132,26 @@ static nm_status gradients(void *user, int64_t first, int64_t n, nm_arena *arena
     nm_exec ex = {.net = b->tail->net, .n = 1, .arena = arena};
     nm_status rc = NM_OK;
 
-    for (int64_t r = first; rc == NM_OK && r < first + n; r++)
-        for (int i = 0; rc == NM_OK && i < params->n_blocks; i++) {
+    for (int64_t r = first; rc == NM_OK && r < first + n; r++) {
+        if (b->space)
+            rc = factors_of_row(b, r, &ex);
+        for (int i = 0; rc == NM_OK && !b->space && i < params->n_blocks; i++) {
             rc = gradient_of_block(b, &params->blocks[i], r, &ex);
             if (rc == NM_OK)
                 rc = nm_arena_reset(arena, NULL);
         }
+        if (rc == NM_OK)
+            rc = nm_arena_reset(arena, NULL);
+    }
     return rc;
 }
 
 /* Enough rows for a thread to be worth waking. */
-static int64_t rows_a_block(const nm_params *params)
+static int64_t rows_a_block(const struct batch *b)
 {
     const int64_t coefficients = 1 << 18;
 
-    return coefficients / params->n + 1;
-}
-
-/* Factors of row r from the adjoint at the dense layer's output and the row's biases. */
-static void factor_row(const struct batch *b, int64_t r)
-{
-    const nm_factor_space *space = &b->space->space;
-    int out = b->tail->net->ops[b->space->op].out;
-    const double *dout = b->adj->val[out] + r * space->n_out;
-    const double *row = b->a + r * b->tail->params->n;
-    double *g = b->g + r * nm_factor_width(space);
-
-    for (int64_t i = 0; i < space->n_out; i++)
-        g[i] = b->space->alpha * dout[i];
-    for (int64_t e = 0; e < space->n_extra; e++)
-        g[space->n_out + e] = row[space->extra_column[e]];
+    return coefficients / (b->space ? nm_factor_width(&b->space->space) : b->tail->params->n) + 1;
 }
 
 static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand *demand,
@@ -138,21 +168,14 @@ static nm_status make_batch(const nm_ctx *ctx, struct batch *b, const nm_demand 
         value[r] = nm_row_seed(b->tail->net, demand, &b->rows[r], b->at, b->adj, r);
     rc = nm_tape_vjp(ctx, b->at, b->adj, b->tail->op_mask, false, err);
     if (rc == NM_OK)
-        rc = nm_blocks_run(ctx, b->n_rows, rows_a_block(b->tail->params), gradients, b, err);
-    for (int64_t r = 0; rc == NM_OK && b->space && r < b->n_rows; r++)
-        factor_row(b, r);
+        rc = nm_blocks_run(ctx, b->n_rows, rows_a_block(b), gradients, b, err);
     return rc;
 }
 
-nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
-                       const nm_row_id *rows, int64_t n_rows, double *a, double *value, nm_err *err)
-{
-    return nm_rows_make_factored(ctx, tail, demand, rows, n_rows, NULL, a, value, NULL, err);
-}
-
-nm_status nm_rows_make_factored(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
-                                const nm_row_id *rows, int64_t n_rows, const nm_row_space *space,
-                                double *a, double *value, double *g, nm_err *err)
+/* With a space, g; else a. */
+static nm_status make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                      const nm_row_id *rows, int64_t n_rows, const nm_row_space *space, double *a,
+                      double *value, double *g, nm_err *err)
 {
     nm_status rc = NM_OK;
     int64_t chunk = nm_pass_block(tail->net) * nm_ctx_threads(ctx);
@@ -169,7 +192,7 @@ nm_status nm_rows_make_factored(const nm_ctx *ctx, const nm_tail *tail, const nm
     for (int64_t first = 0; first < n_rows; first += chunk) {
         b.rows = rows + first;
         b.n_rows = n_rows - first < chunk ? n_rows - first : chunk;
-        b.a = a + first * tail->params->n;
+        b.a = space ? NULL : a + first * tail->params->n;
         b.g = space ? g + first * nm_factor_width(&space->space) : NULL;
         NM_TRY(make_batch(ctx, &b, demand, value + first, err));
     }
@@ -179,4 +202,17 @@ done:
     nm_free(b.points);
     nm_free(keep);
     return rc;
+}
+
+nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                       const nm_row_id *rows, int64_t n_rows, double *a, double *value, nm_err *err)
+{
+    return make(ctx, tail, demand, rows, n_rows, NULL, a, value, NULL, err);
+}
+
+nm_status nm_rows_make_factored(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
+                                const nm_row_id *rows, int64_t n_rows, const nm_row_space *space,
+                                double *value, double *g, nm_err *err)
+{
+    return make(ctx, tail, demand, rows, n_rows, space, NULL, value, g, err);
 }

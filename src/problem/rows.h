@@ -6,10 +6,10 @@
 #include "problem/factors.h"
 
 typedef enum nm_row_kind {
-    NM_ROW_LABEL, /* score[target] - score[k] >= margin */
-    NM_ROW_PIN,   /* the k-th pin of operator `op` holds */
+    NM_ROW_LABEL,  /* score[target] - score[k] >= margin */
+    NM_ROW_PIN,    /* the k-th pin of operator `op` holds */
     NM_ROW_OUTPUT, /* the k-th score itself (a term of the norm, not a constraint) */
-    NM_ROW_LOWER, /* the change of unknown k is at least its lower bound (point is not used) */
+    NM_ROW_LOWER,  /* the change of unknown k is at least its lower bound (point is not used) */
     NM_ROW_UPPER
 } nm_row_kind;
 
@@ -23,7 +23,8 @@ typedef struct nm_row_id {
 /** What each point must fulfil. Arrays [n points of the tail]. */
 typedef struct nm_demand {
     int64_t *target; /* wanted class */
-    double *margin;  /* required score[target] - score[other] */
+    double *margin;  /* required score[target] - score[other]; -INFINITY: nothing is asked of the
+                        point, it has no rows and no pins */
     int64_t
         n_pinned; /* the first n_pinned points may be pinned (repair points), later not (keep) */
 } nm_demand;
@@ -46,12 +47,12 @@ nm_status nm_rows_make(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *
                        const nm_row_id *rows, int64_t n_rows, double *a, double *value,
                        nm_err *err);
 
-/** The same, and the factors of the rows; the point of row r is rows[r].point.
- *  @param space  of this tail; NULL: as nm_rows_make(), g is left alone
+/** The factors of the rows in place of their coefficients; the point of row r is rows[r].point.
+ *  @param space  of this tail
  *  @param g      out, [n_rows x nm_factor_width(&space->space)] */
 nm_status nm_rows_make_factored(const nm_ctx *ctx, const nm_tail *tail, const nm_demand *demand,
                                 const nm_row_id *rows, int64_t n_rows, const nm_row_space *space,
-                                double *a, double *value, double *g, nm_err *err);
+                                double *value, double *g, nm_err *err);
 
 /** A row that the linearised values break, and by how much (> 0). */
 typedef struct nm_violation {

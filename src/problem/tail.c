@@ -39,8 +39,8 @@ static void mark_tail(const nm_net *net, const nm_params *params, nm_tail_marks 
 
         marks->op_mask[i] = downstream || op_is_edited(net, params, i);
         marks->behind[op->out] = marks->op_mask[i];
-        if (downstream && (op->kind->n_pins || nm_op_is_smooth(net, op) ||
-                           has_edited_weights(net, params, i)))
+        if (downstream &&
+            (op->kind->n_pins || nm_op_is_smooth(net, op) || has_edited_weights(net, params, i)))
             marks->affine = false;
     }
     for (int i = 0; i < net->n_ops; i++)

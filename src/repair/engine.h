@@ -27,6 +27,12 @@ typedef struct nm_engine {
     nm_program_figures (*report)(const void *state);
     const nm_row_id *(*rows)(const void *state, int64_t *n);
     nm_status (*conflict)(void *state, bool *member, nm_err *err);
+
+    /** Rows and multipliers of the last solve: its dual solution, or the proof that the rows have
+     * no common solution. Rows of bounds are left out: bounds stand in the plan. Arrays are new;
+     * free with nm_free(). */
+    nm_status (*multipliers)(void *state, bool infeasible, nm_row_id **rows, double **y, int64_t *n,
+                             nm_err *err);
 } nm_engine;
 
 extern const nm_engine nm_engine_explicit, nm_engine_least;

@@ -48,6 +48,13 @@ static nm_status conflict(void *state, bool *member, nm_err *err)
     return nm_program_conflict(state, member, err);
 }
 
+static nm_status multipliers(void *state, bool infeasible, nm_row_id **out, double **y, int64_t *n,
+                             nm_err *err)
+{
+    (void)infeasible;
+    return nm_program_copy_multipliers(state, out, y, n, err);
+}
+
 const nm_engine nm_engine_explicit = {.open = open_explicit,
                                       .close = close_explicit,
                                       .add = add,
@@ -55,4 +62,5 @@ const nm_engine nm_engine_explicit = {.open = open_explicit,
                                       .delta = delta,
                                       .report = report,
                                       .rows = rows,
-                                      .conflict = conflict};
+                                      .conflict = conflict,
+                                      .multipliers = multipliers};

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "repair/compare.h"
+#include "repair/misses.h"
 
 static bool is_within(float value, double old, double lo, double hi)
 {
@@ -92,21 +94,44 @@ bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p)
     return deploy->margin[p] > nm_deploy_bound(deploy, safe, p);
 }
 
-/* The file holds the network that was to be written: margins differ by no more than rounding its
-   parameters to float32 explains. */
-static nm_status check_same(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
-                            const int64_t *target, int64_t n, const nm_deploy *deploy, nm_err *err)
+/* Smallest score[target] - score[other] of each point, in float64. */
+static nm_status find_margins(nm_ctx *ctx, const nm_net *net, const float *x, const int64_t *target,
+                              int64_t n, double *margin, nm_err *err)
 {
-    nm_deploy meant = {0};
-    nm_status rc = nm_deploy_check(ctx, net, x, target, n, true, &meant, err);
+    int64_t size = net->values[net->scores].size;
+    double *scores = NULL;
+    nm_status rc = nm_alloc(&scores, (size_t)n, (size_t)size * sizeof *scores, err);
 
+    if (rc == NM_OK)
+        rc = nm_compare_scores_f64(ctx, net, NULL, x, n, scores, NULL, err);
     for (int64_t p = 0; rc == NM_OK && p < n; p++)
-        if (fabs(meant.margin[p] - deploy->margin[p]) > deploy->first_order[p])
+        margin[p] = nm_smallest_gap(scores + p * size, size, target[p]);
+    nm_free(scores);
+    return rc;
+}
+
+/* The file holds the network that was to be written: the same one to the last bit, or (formats that
+   write another structure) margins differ by no more than rounding its parameters to float32
+   explains. */
+static nm_status check_same(nm_ctx *ctx, const nm_net *net, const nm_net *read_back,
+                            const char *path, const float *x, const int64_t *target, int64_t n,
+                            const nm_deploy *deploy, nm_err *err)
+{
+    double *meant = NULL;
+    nm_status rc;
+
+    if (nm_first_difference(net, read_back) == net->n_ops && net->n_ops > 0)
+        return NM_OK;
+    rc = nm_alloc(&meant, (size_t)n, sizeof *meant, err);
+    if (rc == NM_OK)
+        rc = find_margins(ctx, net, x, target, n, meant, err);
+    for (int64_t p = 0; rc == NM_OK && p < n; p++)
+        if (!(fabs(meant[p] - deploy->margin[p]) <= deploy->first_order[p]))
             rc = nm_fail(err, NM_E_INTERNAL,
                          "%s: point %lld has the margin %.9g in memory but %.9g in the file as "
                          "written: the file was not kept",
-                         path, (long long)p, meant.margin[p], deploy->margin[p]);
-    nm_deploy_clear(&meant);
+                         path, (long long)p, meant[p], deploy->margin[p]);
+    nm_free(meant);
     return rc;
 }
 
@@ -135,17 +160,20 @@ static nm_status check_path(const char *path, char **out, nm_err *err)
 
 /* Judges the file `temp`, which messages call by the name it is to get. */
 static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, const char *path,
-                            const float *x, const int64_t *target, int64_t n, nm_safe safe,
+                            const float *x, const int64_t *target, int64_t n, const bool *must,
+                            nm_safe safe, nm_deploy_session *session, int first_op,
                             nm_deploy *deploy, nm_net **read_back, nm_err *err)
 {
     nm_status rc = nm_net_load(ctx, temp, read_back, err);
 
-    if (rc == NM_OK)
+    if (rc == NM_OK && session && nm_first_difference(net, *read_back) >= first_op)
+        rc = nm_deploy_run(session, *read_back, deploy, err);
+    else if (rc == NM_OK)
         rc = nm_deploy_check(ctx, *read_back, x, target, n, true, deploy, err);
     if (rc == NM_OK)
-        rc = check_same(ctx, net, path, x, target, n, deploy, err);
+        rc = check_same(ctx, net, *read_back, path, x, target, n, deploy, err);
     for (int64_t p = 0; rc == NM_OK && p < n; p++)
-        if (!nm_deploy_passes(deploy, safe, p))
+        if ((!must || must[p]) && !nm_deploy_passes(deploy, safe, p))
             rc = nm_fail(err, NM_E_INTERNAL,
                          "%s: point %lld passed in memory but not in the file as written "
                          "(margin %.9g): the file was not kept",
@@ -154,7 +182,8 @@ static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, co
 }
 
 nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
-                          const int64_t *target, int64_t n, nm_safe safe, nm_deploy *deploy,
+                          const int64_t *target, int64_t n, const bool *must, nm_safe safe,
+                          nm_deploy_session *session, int first_op, nm_deploy *deploy,
                           nm_net **read_back, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -165,7 +194,8 @@ nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, cons
     NM_TRY(nm_check_regular(path, err));
     NM_TRY(check_path(path, &temp, err));
     NM_TRY(nm_net_save(ctx, net, temp, err));
-    rc = judge_file(ctx, net, temp, path, x, target, n, safe, deploy, read_back, err);
+    rc = judge_file(ctx, net, temp, path, x, target, n, must, safe, session, first_op, deploy,
+                    read_back, err);
     if (rc == NM_OK && rename(temp, path) != 0)
         rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", path, strerror(errno));
     if (rc != NM_OK)

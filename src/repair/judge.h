@@ -27,14 +27,18 @@ double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p);
 /** Reading back needs a real file: NM_E_IO if path names a device, a pipe or a folder. */
 nm_status nm_check_regular(const char *path, nm_err *err);
 
-/** Writes the net beside `path`, reads it back, and judges what was read: every repair point must
+/** Writes the net beside `path`, reads it back, and judges what was read: the repair points must
  *  pass, every margin must equal the one in memory but for the rounding of parameters. Only then it
  *  is renamed to path.
  *  @param x, target  [n x n_in], [n] the repair set
+ *  @param must       [n] points that have to pass; NULL = all
+ *  @param session    plain, over the same points and a net that agrees with `net` in front of
+ *                    operator first_op; used if the file agrees with it, too. NULL = none
  *  @param deploy     receives the judgement of the file (free with nm_deploy_clear())
  *  @param read_back  receives the net as read from the file */
 nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
-                          const int64_t *target, int64_t n, nm_safe safe, nm_deploy *deploy,
+                          const int64_t *target, int64_t n, const bool *must, nm_safe safe,
+                          nm_deploy_session *session, int first_op, nm_deploy *deploy,
                           nm_net **read_back, nm_err *err);
 
 #endif

@@ -65,8 +65,7 @@ static nm_status open_least(const nm_ctx *ctx, const nm_tail *tail, const nm_dem
 
     *state = NULL;
     NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
-    *s = (least){
-        .ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
+    *s = (least){.ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
     NM_TRY(nm_alloc(&s->base, n, sizeof *s->base, err));
     if (opts->base)
         memcpy(s->base, opts->base, n * sizeof *s->base);
@@ -142,8 +141,7 @@ static nm_status add_fresh(least *s, const nm_row_id *rows, int64_t n, nm_err *e
     if (s->moved_base && (!s->shift || s->shift->n != s->tail->at->n))
         NM_TRY(tangents(s, s->base, &s->shift, err));
     for (int64_t r = 0; r < n; r++) {
-        s->wanted[first + r] =
-            rows[r].kind == NM_ROW_LABEL ? s->demand->margin[rows[r].point] : 0;
+        s->wanted[first + r] = rows[r].kind == NM_ROW_LABEL ? s->demand->margin[rows[r].point] : 0;
         h[r] = s->wanted[first + r] - s->value[first + r];
         if (s->moved_base)
             h[r] -= nm_row_tangent(s->tail, s->demand, &rows[r], s->shift);
@@ -245,8 +243,7 @@ static nm_status add_bounds(least *s, int64_t *added, nm_err *err)
     NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
     NM_TRY(make_room(s, first + n, err));
     for (int64_t i = 0; i < n; i++) {
-        nm_row_id row = {.kind = list[i].upper ? NM_ROW_UPPER : NM_ROW_LOWER,
-                         .k = list[i].unknown};
+        nm_row_id row = {.kind = list[i].upper ? NM_ROW_UPPER : NM_ROW_LOWER, .k = list[i].unknown};
         int64_t r = first + *added;
 
         if (nm_row_set_has(&s->rows, &row))
@@ -444,18 +441,18 @@ static const nm_row_id *rows(const void *state, int64_t *n)
 }
 
 /* Whether rows contradict each other does not depend on the norm: the explicit program over the
- * rows of the ray proves it again, in arithmetic that is checked, and finds the smallest set. */
-static nm_status conflict(void *state, bool *member, nm_err *err)
+ * rows of the ray proves it again, in arithmetic that is checked.
+ * @param out  NULL where it does not */
+static nm_status prove_again(const least *s, nm_program **out, nm_err *err)
 {
-    least *s = state;
     nm_repair_opts repair = *s->opts.repair;
     nm_program_opts opts = s->opts;
-    nm_program *program = NULL;
     nm_row_id *used = NULL;
-    nm_master_outcome outcome;
+    nm_master_outcome outcome = NM_MASTER_FAILED;
     int64_t n = 0, added;
     nm_status rc = NM_OK;
 
+    *out = NULL;
     repair.norm = NM_NORM_L2;
     opts.repair = &repair;
     NM_TRY(nm_alloc(&used, (size_t)s->rows.n, sizeof *used, err));
@@ -463,16 +460,68 @@ static nm_status conflict(void *state, bool *member, nm_err *err)
         if (s->gram.ldp.ray[r] > 0 &&
             (s->rows.at[r].kind == NM_ROW_LABEL || s->rows.at[r].kind == NM_ROW_PIN))
             used[n++] = s->rows.at[r];
-    NM_TRY(nm_program_open(s->ctx, s->tail, s->demand, &opts, &program, err));
-    NM_TRY(nm_program_add(program, used, n, &added, err));
-    NM_TRY(nm_program_solve(program, &outcome, err));
-    if (outcome == NM_MASTER_INFEASIBLE)
-        NM_TRY(nm_program_conflict(program, member, err));
-    else
-        memset(member, 0, (size_t)s->tail->at->n * sizeof *member);
+    NM_TRY(nm_program_open(s->ctx, s->tail, s->demand, &opts, out, err));
+    NM_TRY(nm_program_add(*out, used, n, &added, err));
+    NM_TRY(nm_program_solve(*out, &outcome, err));
+done:
+    if (rc != NM_OK || outcome != NM_MASTER_INFEASIBLE) {
+        nm_program_close(*out);
+        *out = NULL;
+    }
+    nm_free(used);
+    return rc;
+}
+
+static nm_status conflict(void *state, bool *member, nm_err *err)
+{
+    const least *s = state;
+    nm_program *program;
+    nm_status rc = prove_again(s, &program, err);
+
+    memset(member, 0, (size_t)s->tail->at->n * sizeof *member);
+    if (rc == NM_OK && program)
+        rc = nm_program_conflict(program, member, err);
+    nm_program_close(program);
+    return rc;
+}
+
+/* Multipliers of |d|^2 / 2, without those of bounds. */
+static nm_status copy_solution(const least *s, nm_row_id *rows, double *y, int64_t *n, nm_err *err)
+{
+    double *all;
+    nm_status rc = nm_alloc(&all, (size_t)s->gram.m, sizeof *all, err);
+
+    if (rc != NM_OK)
+        return rc;
+    nm_gram_multipliers(&s->gram, all);
+    for (int64_t r = 0; r < s->rows.n; r++)
+        if (s->rows.at[r].kind == NM_ROW_LABEL || s->rows.at[r].kind == NM_ROW_PIN) {
+            rows[*n] = s->rows.at[r];
+            y[(*n)++] = all[r];
+        }
+    nm_free(all);
+    return NM_OK;
+}
+
+static nm_status multipliers(void *state, bool infeasible, nm_row_id **out, double **y, int64_t *n,
+                             nm_err *err)
+{
+    const least *s = state;
+    nm_program *program = NULL;
+    nm_status rc = NM_OK;
+
+    *n = 0;
+    if (infeasible) {
+        NM_TRY(prove_again(s, &program, err));
+        if (program)
+            NM_TRY(nm_program_copy_multipliers(program, out, y, n, err));
+    } else {
+        NM_TRY(nm_alloc(out, (size_t)s->rows.n, sizeof **out, err));
+        NM_TRY(nm_alloc(y, (size_t)s->rows.n, sizeof **y, err));
+        NM_TRY(copy_solution(s, *out, *y, n, err));
+    }
 done:
     nm_program_close(program);
-    nm_free(used);
     return rc;
 }
 
@@ -484,4 +533,5 @@ const nm_engine nm_engine_least = {.open = open_least,
                                    .delta = delta,
                                    .report = report,
                                    .rows = rows,
-                                   .conflict = conflict};
+                                   .conflict = conflict,
+                                   .multipliers = multipliers};

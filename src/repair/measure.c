@@ -3,7 +3,10 @@
 #include <math.h>
 
 #include "base/err.h"
-#include "netmend/eval.h"
+#include "base/mem.h"
+#include "net/op.h"
+#include "repair/compare.h"
+#include "repair/misses.h"
 
 nm_set_report nm_measure_judged(const nm_deploy *before, const nm_deploy *after)
 {
@@ -30,49 +33,120 @@ nm_set_report nm_measure_judged(const nm_deploy *before, const nm_deploy *after)
     return r;
 }
 
+/* Products of one evaluation: of each weight as often as it is used. */
+static double work_of(const nm_net *net)
+{
+    double sum = 0;
+
+    for (int i = 0; i < net->n_layers; i++) {
+        const nm_op *op = &net->ops[net->layers[i].op];
+        const nm_value *out = &net->values[op->out];
+        const nm_shape *w = nm_op_shape(net, op, op->kind->weight_in);
+        bool dense = op->kind == &nm_op_dense || w->rank < 2;
+        int64_t n_out = dense ? out->shape.dim[out->shape.rank - 1] : out->shape.dim[1];
+
+        sum += (double)net->layers[i].n_weights * (double)(out->size / n_out);
+    }
+    return sum;
+}
+
+/* Bounds take some hundred times as long as an evaluation: larger sets go without. */
+static const double most_work = 4e9;
+
+/* Right before and after; what is safe is not known. */
+static nm_status measure_right(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
+                               const nm_points *points, nm_set_report *out, nm_err *err)
+{
+    int64_t size = net->values[net->scores].size, n = points->n;
+    double *before = NULL, *after = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&before, (size_t)n, (size_t)size * sizeof *before, err));
+    NM_TRY(nm_alloc(&after, (size_t)n, (size_t)size * sizeof *after, err));
+    NM_TRY(nm_compare_scores_f64(ctx, net, fixed, points->x, n, before, after, err));
+    *out = (nm_set_report){.n = n,
+                           .safe_after = -1,
+                           .first_order_after = -1,
+                           .probable_after = -1,
+                           .min_margin_after = NAN,
+                           .min_slack_after = NAN,
+                           .max_bound_after = NAN,
+                           .max_first_order_after = NAN};
+    for (int64_t p = 0; p < n; p++)
+        out->right_before += nm_smallest_gap(before + p * size, size, points->labels[p]) > 0;
+    for (int64_t p = 0; fixed && p < n; p++) {
+        double margin = nm_smallest_gap(after + p * size, size, points->labels[p]);
+
+        out->right_after += margin > 0;
+        out->min_margin_after = fmin(out->min_margin_after, margin);
+    }
+done:
+    nm_free(before);
+    nm_free(after);
+    return rc;
+}
+
 nm_status nm_measure_points(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
                             const nm_points *points, nm_set_report *out, nm_err *err)
 {
-    nm_deploy before = {0}, after = {0};
-    nm_status rc = NM_OK;
+    nm_deploy after = {0};
+    nm_set_report judged;
+    nm_status rc = measure_right(ctx, net, fixed, points, out, err);
 
-    NM_TRY(nm_deploy_check(ctx, net, points->x, points->labels, points->n, false, &before, err));
-    if (fixed)
-        NM_TRY(
-            nm_deploy_check(ctx, fixed, points->x, points->labels, points->n, false, &after, err));
-    *out = nm_measure_judged(&before, &after);
-done:
-    nm_deploy_clear(&before);
+    if (rc != NM_OK || !fixed || (double)points->n * work_of(net) > most_work)
+        return rc;
+    rc = nm_deploy_check(ctx, fixed, points->x, points->labels, points->n, true, &after, err);
+    if (rc == NM_OK) {
+        judged = nm_measure_judged(&after, &after);
+        judged.right_before = out->right_before;
+        *out = judged;
+    }
     nm_deploy_clear(&after);
     return rc;
 }
 
-static nm_status accuracy(nm_ctx *ctx, const nm_net *net, const nm_points *points, double *out,
-                          nm_err *err)
+/* The first of equals; -1 where a score is not a number. */
+static int64_t predict(const float *score, int64_t n)
 {
-    nm_eval_report eval;
-    nm_status rc = nm_evaluate(ctx, net, points, false, NULL, &eval, err);
+    int64_t best = 0;
 
-    if (rc != NM_OK)
-        return rc;
-    *out = eval.accuracy;
-    nm_eval_report_free(&eval);
-    return NM_OK;
+    for (int64_t j = 0; j < n; j++) {
+        if (isnan(score[j]))
+            return -1;
+        best = score[j] > score[best] ? j : best;
+    }
+    return best;
+}
+
+static double share_right(const float *scores, int64_t size, const nm_points *points)
+{
+    int64_t n_right = 0;
+
+    for (int64_t p = 0; p < points->n; p++)
+        n_right += predict(scores + p * size, size) == points->labels[p];
+    return (double)n_right / (double)points->n;
 }
 
 nm_status nm_measure_accuracy(nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
                               const nm_points *points, nm_accuracy_report *out, nm_err *err)
 {
+    int64_t size = net->values[net->scores].size;
+    float *before = NULL, *after = NULL;
     nm_status rc = NM_OK;
 
     *out = (nm_accuracy_report){.before = NAN, .after = NAN};
     if (!points)
         return NM_OK;
     out->n = points->n;
-    NM_TRY(accuracy(ctx, net, points, &out->before, err));
+    NM_TRY(nm_alloc(&before, (size_t)points->n, (size_t)size * sizeof *before, err));
+    NM_TRY(nm_alloc(&after, (size_t)points->n, (size_t)size * sizeof *after, err));
+    NM_TRY(nm_compare_scores_f32(ctx, net, fixed, points->x, points->n, before, after, err));
+    out->before = share_right(before, size, points);
     if (fixed)
-        NM_TRY(accuracy(ctx, fixed, points, &out->after, err));
+        out->after = share_right(after, size, points);
 done:
+    nm_free(before);
+    nm_free(after);
     return rc;
 }
 

@@ -60,6 +60,8 @@ static double shortfall(const double *score, int64_t n, int64_t target, double m
     double allowed = margin_tolerance * (1 + fabs(score[target]));
     double gap = nm_smallest_gap(score, n, target);
 
+    if (margin == -INFINITY) /* nothing is asked */
+        return 0;
     return gap > fmax(margin - allowed, 0) ? 0 : fmax(margin - gap, allowed);
 }
 
@@ -90,8 +92,9 @@ static void check_keep_points(const nm_search *s, const float *scores, int64_t n
         if (!(s->keep_margin[p] > 0) || gap > fmin(noise, 0.5 * s->keep_margin[p]))
             continue;
         m->keep[m->n_keep++] = p;
-        m->total += isnan(gap) ? INFINITY : s->keep_margin[p] - gap;
+        m->keep_total += isnan(gap) ? INFINITY : s->keep_margin[p] - gap;
     }
+    m->total += m->keep_total;
 }
 
 static nm_status find_keep(const nm_search *s, const double *delta, int64_t n, nm_misses *m,
@@ -115,7 +118,7 @@ nm_status nm_misses_find(const nm_search *s, const double *delta, nm_misses *m, 
     double *scores = NULL;
 
     m->n_repair = m->n_keep = 0;
-    m->worst = m->total = 0;
+    m->worst = m->total = m->keep_total = 0;
     NM_TRY(nm_alloc(&scores, (size_t)s->active->at->n, (size_t)n * sizeof *scores, err));
     NM_TRY(nm_tail_scores(s->ctx, s->active, delta, scores, err));
     check_repair_points(s, scores, n, m);

@@ -8,8 +8,9 @@
 typedef struct nm_misses {
     int64_t *repair, *keep; /* indices into the repair set, into the keep set */
     int64_t n_repair, n_keep;
-    double worst; /* largest shortfall of a repair point, output units */
-    double total; /* sum of the shortfalls of all points: what a step is to reduce */
+    double worst;      /* largest shortfall of a repair point, output units */
+    double total;      /* sum of the shortfalls of all points: what a step is to reduce */
+    double keep_total; /* the keep points\' part of it */
     double *shortfall; /* [repair points] 0 where the margin is met */
 } nm_misses;
 

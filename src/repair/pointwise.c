@@ -6,11 +6,19 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repair/certificate.h"
 #include "repair/misses.h"
+#include "repair/refine.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
 enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
 enum { PATIENT_TRIES = 10 }; /* before neurons are pinned whose flips cost little, too */
+
+static void forget_closest(nm_search *s)
+{
+    nm_free(s->closest);
+    s->closest = NULL;
+}
 
 /* -- opening ----------------------------------------------------------------------------- */
 
@@ -55,8 +63,8 @@ static nm_status open_keep(nm_search *s, nm_err *err)
         double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
 
         s->keep_slot[p] = -1;
-        s->keep_margin[p] = gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]])
-                                    : -INFINITY;
+        s->keep_margin[p] =
+            gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]]) : -INFINITY;
     }
 done:
     nm_free(scores);
@@ -72,15 +80,15 @@ static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *e
                            .damping_out = s->opts->damping_out,
                            .seed = s->opts->seed};
     bool shared = data->reference_x == data->keep_x && data->n_reference == data->n_keep && s->keep;
-    nm_crowd *crowd = NULL;
     nm_status rc = NM_OK;
 
-    if (!shared)
+    if (shared)
+        s->crowd = s->keep;
+    else
         NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
-                            &crowd, err));
-    NM_TRY(nm_metric_new(s->ctx, s->edits, shared ? s->keep : crowd, &opts, &s->metric, err));
+                            &s->crowd, err));
+    NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
 done:
-    nm_crowd_free(crowd);
     return rc;
 }
 
@@ -91,8 +99,9 @@ static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err 
 
     NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
     if (function && !s->edits)
-        NM_THROW(err, NM_E_ARG, "the function norm measures whole dense and convolution layers "
-                                "without groups; expected such a layer and no mask");
+        NM_THROW(err, NM_E_ARG,
+                 "the function norm measures whole dense and convolution layers "
+                 "without groups; expected such a layer and no mask");
     if (function)
         NM_TRY(open_metric(s, data, err));
     s->engine = &nm_engine_explicit;
@@ -145,6 +154,8 @@ void nm_search_close(nm_search *s)
     if (!s)
         return;
     nm_tail_free(s->active);
+    if (s->crowd != s->keep)
+        nm_crowd_free(s->crowd);
     nm_crowd_free(s->keep);
     nm_forms_free(s->forms);
     nm_metric_free(s->metric);
@@ -158,7 +169,9 @@ void nm_search_close(nm_search *s)
     nm_free(s->reference);
     nm_free(s->reference_rows);
     nm_free(s->delta);
+    forget_closest(s);
     nm_free(s->conflict);
+    nm_certificate_clear(&s->certificate);
     nm_free(s);
 }
 
@@ -306,12 +319,14 @@ static void judge_by(nm_misses *m, const nm_search *s, const double *margins)
     int64_t n = 0;
 
     m->worst = 0;
+    m->total = m->keep_total;
     for (int64_t i = 0; i < m->n_repair; i++) {
         int64_t p = m->repair[i];
         double missing = m->shortfall[p] - (s->demand.margin[p] - margins[p]);
 
         m->shortfall[p] = fmax(missing, 0);
         m->worst = fmax(m->worst, missing);
+        m->total += m->shortfall[p];
         if (missing > 0)
             m->repair[n++] = p;
     }
@@ -339,7 +354,7 @@ static bool ask_more(nm_search *s, void *program, nm_misses *m)
         int64_t p = m->repair[i];
 
         if (m->shortfall[p] < little * s->demand.margin[p])
-            s->demand.margin[p] += 1.2 * m->shortfall[p];
+            s->demand.margin[p] += 1.5 * m->shortfall[p] + 1e-6 * s->demand.margin[p];
         else
             m->repair[n++] = p;
     }
@@ -363,6 +378,7 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
     int patience = PATIENCE;
 
     *verdict = STUCK;
+    nm_certificate_clear(&s->certificate);
     NM_TRY(nm_misses_new(s, &m, err));
     NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     for (int i = 0; i < max_tries; i++) {
@@ -378,16 +394,17 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         take_solution(s, program);
         NM_TRY(nm_misses_find(s, s->delta, &m, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep);
+        nm_log(s->ctx, NM_LOG_DEBUG, "check %d: %lld repair and %lld keep points missed, by %g", i + 1,
+               (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (m.n_repair + m.n_keep == 0) {
             *verdict = ACCEPTED;
             break;
         }
-        patience = m.total < 0.8 * least_total ? PATIENCE : patience - 1;
-        least_total = fmin(least_total, m.total);
-        if (pin && patience < 0)
+        patience = m.total < 0.5 * least_total ? PATIENCE : patience - 1;
+        /* Where the first tries bring little, pins would have to hold thousands of neurons. */
+        if (pin && (patience < 0 || (i == 2 && patience < PATIENCE - 1)))
             break;
+        least_total = fmin(least_total, m.total);
         if (pin && s->engine->retarget && i < PATIENT_TRIES)
             raised = ask_more(s, program, &m);
         if (pin)
@@ -396,6 +413,8 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
         if (promoted + pinned == 0 && !raised)
             break;
     }
+    if (*verdict != STUCK)
+        NM_TRY(nm_certify_program(s, program, *verdict == INFEASIBLE, &s->certificate, err));
 done:
     restore_margins(s, margins, n_margins);
     nm_misses_clear(&m);
@@ -411,7 +430,7 @@ static void finish_program(nm_search *s, void *program)
 
 /* -- at the original network ------------------------------------------------------------- */
 
-static bool is_exact(const nm_search *s)
+bool nm_search_is_exact(const nm_search *s)
 {
     return s->active->affine || s->opts->pins == NM_PINS_ALL;
 }
@@ -432,22 +451,39 @@ static nm_status describe_conflict(nm_search *s, void *program, nm_err *err)
     return rc;
 }
 
+/* Rows of an earlier program, but those of points of which nothing is asked any more. */
+static nm_status add_known(const nm_search *s, void *program, const nm_row_id *rows, int64_t n,
+                           nm_err *err)
+{
+    nm_row_id *asked = NULL;
+    int64_t count = 0, added;
+    nm_status rc = nm_alloc(&asked, (size_t)n, sizeof *asked, err);
+
+    for (int64_t i = 0; rc == NM_OK && i < n; i++)
+        if ((rows[i].kind != NM_ROW_LABEL && rows[i].kind != NM_ROW_PIN) ||
+            s->demand.margin[rows[i].point] > -INFINITY)
+            asked[count++] = rows[i];
+    if (rc == NM_OK)
+        rc = s->engine->add(program, asked, count, &added, err);
+    nm_free(asked);
+    return rc;
+}
+
 /* @param pin  pin neurons whose flips spoil a point (where the program is not exact anyway) */
 static nm_status at_original(nm_search *s, bool pin, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
     void *program = NULL;
-    int64_t added;
 
     memset(s->delta, 0, (size_t)s->params->n * sizeof *s->delta);
     NM_TRY(nm_tail_move(s->ctx, s->active, s->delta, err));
     NM_TRY(open_program(s, NULL, s->opts->pins == NM_PINS_ALL, &program, err));
-    NM_TRY(s->engine->add(program, s->seed_rows, s->n_seed_rows, &added, err));
+    NM_TRY(add_known(s, program, s->seed_rows, s->n_seed_rows, err));
     s->linearisations++;
     NM_TRY(solve_and_check(s, program, pin, MAX_FIRST_TRIES, verdict, err));
     if (!pin)
         NM_TRY(keep_seed_rows(s, program, err));
-    if (*verdict == INFEASIBLE && is_exact(s))
+    if (*verdict == INFEASIBLE && nm_search_is_exact(s))
         NM_TRY(describe_conflict(s, program, err));
 done:
     if (program)
@@ -468,6 +504,21 @@ static void raise_working_margins(nm_search *s, const nm_misses *m)
 
         s->demand.margin[p] += 0.5 * m->shortfall[p];
     }
+}
+
+/* Where the steps do not arrive, their nearest approach says which points are in the way. */
+static nm_status note_closest(nm_search *s, double total, double *least, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (!(total < *least))
+        return NM_OK;
+    *least = total;
+    if (!s->closest)
+        rc = nm_alloc(&s->closest, (size_t)s->params->n, sizeof *s->closest, err);
+    if (rc == NM_OK)
+        memcpy(s->closest, s->delta, (size_t)s->params->n * sizeof *s->closest);
+    return rc;
 }
 
 /* One accumulated step from s->delta; false through *moved when the linearised program has no
@@ -510,9 +561,11 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
     nm_misses m = {0};
     double *margins = NULL; /* what was asked; the steps work with a little more */
     int64_t n_margins = s->active->at->n, promoted;
+    double least = INFINITY;
     bool moved;
 
     *verdict = STUCK;
+    forget_closest(s);
     NM_TRY(nm_misses_new(s, &m, err));
     NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     NM_TRY(nm_misses_find(s, s->delta, &m, err));
@@ -522,10 +575,11 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
             s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, &m, &moved, err));
         judge_by(&m, s, margins);
-        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g", i + 1,
-               (long long)m.n_repair, (long long)m.n_keep, m.total);
+        nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g",
+               i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)
             break;
+        NM_TRY(note_closest(s, m.total, &least, err));
         if (i >= PATIENT_STEPS)
             raise_working_margins(s, &m);
     }
@@ -564,11 +618,10 @@ static nm_status at_reference(nm_search *s, const double *reference, enum verdic
 {
     nm_status rc = NM_OK;
     void *program = NULL;
-    int64_t added;
 
     NM_TRY(nm_tail_move(s->ctx, s->active, reference, err));
     NM_TRY(open_program(s, NULL, false, &program, err));
-    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(add_known(s, program, s->reference_rows, s->n_reference_rows, err));
     s->linearisations++;
     NM_TRY(
         solve_and_check(s, program, s->opts->pins == NM_PINS_LAZY, MAX_FINAL_TRIES, verdict, err));
@@ -638,6 +691,60 @@ static nm_status from_reference(nm_search *s, enum verdict *verdict, nm_err *err
     return rc;
 }
 
+/* Less drift for the same margins; an answer that does not keep them, or drifts more after all, is
+   taken back. */
+static nm_status refine(nm_search *s, nm_err *err)
+{
+    nm_refine_report report;
+    double *answer = NULL;
+    nm_program_figures figures = s->figures;
+    enum verdict verdict;
+    size_t n = (size_t)s->params->n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_memdup(&answer, s->delta, n, sizeof *answer, err));
+    NM_TRY(nm_refine(s, &report, err));
+    if (report.evaluations == 0)
+        goto done;
+    NM_TRY(accumulate(s, &verdict, err));
+    if (verdict == ACCEPTED && report.drift_after < report.drift_before) {
+        s->refined = report;
+        s->figures.objective = s->figures.lower_bound = NAN; /* no program's optimum any more */
+    } else {
+        memcpy(s->delta, answer, n * sizeof *answer);
+        s->figures = figures;
+    }
+done:
+    nm_free(answer);
+    return rc;
+}
+
+/* Margins have grown a little since the last answer: a small step from there, where there is no
+   program whose optimum could be kept. */
+static nm_status from_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = accumulate(s, verdict, err);
+
+    s->figures.objective = s->figures.lower_bound = NAN;
+    return rc;
+}
+
+static nm_status find_answer(nm_search *s, enum verdict *verdict, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    if (s->reference && !s->answered)
+        NM_TRY(from_reference(s, verdict, err));
+    if (*verdict != ACCEPTED)
+        NM_TRY(at_original(s, false, verdict, err));
+    if (*verdict != ACCEPTED && !nm_search_is_exact(s))
+        NM_TRY(beyond_original(s, verdict, err));
+    if (*verdict == ACCEPTED && s->metric && s->opts->refine != NM_REFINE_OFF)
+        NM_TRY(refine(s, err));
+done:
+    return rc;
+}
+
 nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -645,21 +752,60 @@ nm_status nm_search_run(nm_search *s, nm_search_outcome *outcome, nm_err *err)
 
     s->rounds = s->linearisations = 0;
     s->reason[0] = '\0';
-    if (s->reference)
-        NM_TRY(from_reference(s, &verdict, err));
+    forget_closest(s);
+    if (s->answered)
+        NM_TRY(from_answer(s, &verdict, err));
     if (verdict != ACCEPTED)
-        NM_TRY(at_original(s, false, &verdict, err));
-    if (verdict != ACCEPTED && !is_exact(s))
-        NM_TRY(beyond_original(s, &verdict, err));
+        NM_TRY(find_answer(s, &verdict, err));
+    /* Answers that are the optimum of a program are found again as such. */
+    s->answered =
+        verdict == ACCEPTED && s->engine == &nm_engine_least && isnan(s->figures.objective);
     if (verdict == ACCEPTED)
         *outcome = NM_SEARCH_FOUND;
-    else if (verdict == INFEASIBLE && is_exact(s))
+    else if (verdict == INFEASIBLE && nm_search_is_exact(s))
         *outcome = NM_SEARCH_INFEASIBLE;
-    else if (is_exact(s))
+    else if (nm_search_is_exact(s))
         *outcome = gave_up(s, "the solver failed numerically, or keep points cannot be held with "
                               "the present activations");
     else
         *outcome = gave_up(s, "accumulated steps did not reach all points");
 done:
+    return rc;
+}
+
+nm_status nm_search_continue(nm_search *s, nm_search_outcome *outcome, nm_err *err)
+{
+    enum verdict verdict = STUCK;
+    nm_status rc;
+
+    s->rounds = s->linearisations = 0;
+    rc = accumulate(s, &verdict, err);
+    s->figures.objective = s->figures.lower_bound = NAN;
+    *outcome = verdict == ACCEPTED ? NM_SEARCH_FOUND : NM_SEARCH_GAVE_UP;
+    return rc;
+}
+
+nm_status nm_search_certify_at(nm_search *s, const double *delta, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    void *program = NULL;
+    nm_master_outcome outcome;
+    nm_certificate found = {0};
+    int64_t added;
+
+    if (!s->opts->certify || s->active->affine || s->plan->joint ||
+        s->opts->norm == NM_NORM_FUNCTION || s->opts->norm_includes_outputs)
+        return NM_OK;
+    NM_TRY(nm_tail_move(s->ctx, s->active, delta, err));
+    NM_TRY(open_program(s, NULL, true, &program, err));
+    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(s->engine->solve(program, &outcome, err));
+    if (outcome != NM_MASTER_SOLVED)
+        goto done;
+    NM_TRY(nm_certify_program(s, program, false, &found, err));
+    nm_certificate_clear(&s->certificate);
+    s->certificate = found;
+done:
+    s->engine->close(program);
     return rc;
 }

@@ -33,7 +33,7 @@ typedef struct nm_search {
     nm_tail *active;  /* repair points, then the keep points that were ever broken */
     nm_demand demand; /* of the active points */
     int64_t demand_room;
-    nm_crowd *keep; /* NULL without keep set */
+    nm_crowd *keep;      /* NULL without keep set */
     const float *keep_x; /* [n_keep x n_in] */
     int64_t n_keep;
     const int64_t *keep_target; /* [n_keep] */
@@ -41,20 +41,26 @@ typedef struct nm_search {
     int64_t *keep_slot;         /* [n_keep] index among the active points, -1 if not there */
     nm_edits *edits;            /* NULL: the edit is not of matrix form */
     nm_metric *metric;          /* function norm only */
+    nm_crowd *crowd;            /* reference data of the metric; may be `keep` */
+    nm_refine_report refined;   /* what became of the last answer */
+    bool answered;              /* delta is an answer, for margins that were lower perhaps */
     nm_forms *forms;            /* engine `least` only */
     const nm_engine *engine;
-    double *original_scores;    /* [n_repair x n_scores] */
-    nm_row_id *seed_rows;       /* rows of the last program at the original network */
+    double *original_scores; /* [n_repair x n_scores] */
+    nm_row_id *seed_rows;    /* rows of the last program at the original network */
     int64_t n_seed_rows;
     double *reference; /* [params->n] in whose pieces the last answer was found; NULL: original */
     nm_row_id *reference_rows; /* rows of the program there */
     int64_t n_reference_rows;
     /* result */
-    double *delta; /* [params->n] */
+    double *delta;   /* [params->n] */
+    double *closest; /* [params->n] the accumulated change that came closest, where none of the
+                        last search arrived; NULL otherwise */
     nm_program_figures figures;
     int linearisations, rounds;
     char reason[256];
-    bool *conflict; /* [active points] after INFEASIBLE; NULL otherwise */
+    bool *conflict;             /* [active points] after INFEASIBLE; NULL otherwise */
+    nm_certificate certificate; /* of the last program that was accepted or infeasible, if asked */
 } nm_search;
 
 /** The data of a search; all lent. */
@@ -78,5 +84,17 @@ void nm_search_close(nm_search *search);
 
 /** Searches with the present margins. */
 nm_status nm_search_run(nm_search *search, nm_search_outcome *outcome, nm_err *err);
+
+/** Goes on from search->delta by accumulated steps only, without coming back to smaller changes.
+ *  Whatever the outcome, delta is where the steps ended. */
+nm_status nm_search_continue(nm_search *search, nm_search_outcome *outcome, nm_err *err);
+
+/** Whether one program says all: a search that finds nothing is a proof. */
+bool nm_search_is_exact(const nm_search *search);
+
+/** Where rows depend on pieces: makes the search's certificate anew, for the changes that keep all
+ *  repair points on the pieces of the network at `delta`, the one that others can look at. Leaves
+ * it as it is where the tail is affine, no certificate is asked for, or the solver fails. */
+nm_status nm_search_certify_at(nm_search *search, const double *delta, nm_err *err);
 
 #endif

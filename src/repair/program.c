@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tensor/gemm.h"
 
 enum {
     ROWS_A_ROUND = 1000, /* more rows make the master slower than the rounds they save */
-    ROWS_AT_ONCE = 64,   /* made and copied: each is as long as the list of unknowns */
+    ROWS_AT_ONCE = 64, /* made and copied without factors: each is as long as the unknowns' list */
     LABELS_A_POINT = 2,
     PINS_A_POINT = 8,
     MAX_ROUNDS = 1000
@@ -28,14 +27,14 @@ struct nm_program {
     nm_program_opts opts;
     nm_master_spec spec;
     nm_master *master;
-    double *lo, *hi, *terms, *offset; /* arrays of the spec */
-    double *base;                     /* [n] */
-    double *delta;                    /* [n] base + solution */
-    double *step;                     /* [n] delta - tail->delta, scratch */
-    nm_row_space *space;              /* of rows and terms; NULL: they are no outer products */
-    nm_factors term_factors;
-    nm_tape *tangent; /* made anew when points were appended */
-    nm_row_id *rows;  /* those the master has, in its order */
+    double *lo, *hi;     /* arrays of the spec */
+    nm_rows terms;       /* and these: C, and c0 in place of right-hand sides */
+    double *base;        /* [n] */
+    double *delta;       /* [n] base + solution */
+    double *step;        /* [n] delta - tail->delta, scratch */
+    nm_row_space *space; /* of rows and terms; NULL: they are no outer products */
+    nm_tape *tangent;    /* made anew when points were appended */
+    nm_row_id *rows;     /* those the master has, in its order */
     int64_t n_rows, room;
     bool has_pins;
     nm_row_id *sorted; /* the same, sorted, to look names up */
@@ -83,6 +82,7 @@ static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_er
     for (int64_t i = 0; i < n; i++)
         p->has_pins = p->has_pins || rows[i].kind == NM_ROW_PIN;
     memcpy(p->rows + p->n_rows, rows, (size_t)n * sizeof *rows);
+    memset(p->y + p->n_rows, 0, (size_t)n * sizeof *p->y);
     p->n_rows += n;
     memcpy(p->sorted, p->rows, (size_t)p->n_rows * sizeof *rows);
     qsort(p->sorted, (size_t)p->n_rows, sizeof *p->sorted, compare_rows);
@@ -111,43 +111,44 @@ done:
     return rc;
 }
 
-/* to[r] += sign * a_r . (base - tail->delta): how far the base lies from where rows are linearised.
- */
-static void add_shift_to_base(nm_program *p, const double *a, int64_t n_rows, double sign,
-                              double *to)
+/* rows->h = values of the rows at the base. Rows are linearised elsewhere, at tail->delta, and
+ * `value` [m] is theirs there. */
+static void move_to_base(nm_program *p, const double *value, nm_rows *rows)
 {
-    int64_t n = p->spec.n;
-    nm_gemm g = {.plain = true, /* one column: nothing for BLAS to gain */
-                 .trans_b = true,
-                 .m = n_rows,
-                 .n = 1,
-                 .k = n,
-                 .lda = n,
-                 .ldb = n,
-                 .ldc = 1,
-                 .alpha = sign,
-                 .beta = 1};
-
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < p->spec.n; i++)
         p->step[i] = p->base[i] - p->tail->delta[i];
-    nm_gemm_f64(&g, a, p->step, to);
+    nm_rows_times(nm_ctx_threads(p->ctx), rows, p->step, rows->h);
+    for (int64_t r = 0; r < rows->m; r++)
+        rows->h[r] += value[r];
 }
 
-/* Coefficients and present values of named rows, and their factors (nothing without a space). */
-static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, double *a,
-                           double *value, nm_factors *factors, nm_err *err)
+/* Named rows, and their values at the base as h. *out is empty at first. */
+static nm_status make_rows(nm_program *p, const nm_row_id *rows, int64_t n, nm_rows *out,
+                           nm_err *err)
 {
+    nm_factors factors = {0};
+    double *a = NULL, *value = NULL;
     nm_status rc = NM_OK;
 
+    *out = (nm_rows){.n = p->spec.n, .factors = {.space = p->spec.space}};
+    NM_TRY(nm_alloc(&value, (size_t)n, sizeof *value, err));
     if (p->space) {
         nm_row_space_update(p->space, p->tail);
-        NM_TRY(nm_factors_room(&p->space->space, n, factors, err));
+        NM_TRY(nm_factors_room(&p->space->space, n, &factors, err));
         for (int64_t r = 0; r < n; r++)
-            factors->point[r] = rows[r].point;
+            factors.point[r] = rows[r].point;
+        NM_TRY(nm_rows_make_factored(p->ctx, p->tail, p->demand, rows, n, p->space, value,
+                                     factors.g, err));
+    } else {
+        NM_TRY(nm_alloc(&a, (size_t)n, (size_t)p->spec.n * sizeof *a, err));
+        NM_TRY(nm_rows_make(p->ctx, p->tail, p->demand, rows, n, a, value, err));
     }
-    NM_TRY(nm_rows_make_factored(p->ctx, p->tail, p->demand, rows, n, p->space, a, value,
-                                 factors->g, err));
+    NM_TRY(nm_rows_append(out, n, a, value, &factors, err));
+    move_to_base(p, value, out);
 done:
+    nm_factors_free(&factors);
+    nm_free(a);
+    nm_free(value);
     return rc;
 }
 
@@ -163,18 +164,15 @@ static nm_status set_terms(nm_program *p, nm_err *err)
     if (!p->opts.repair->norm_includes_outputs)
         return NM_OK;
     NM_TRY(nm_alloc(&rows, (size_t)n, sizeof *rows, err));
-    NM_TRY(nm_alloc(&p->terms, (size_t)n, (size_t)p->spec.n * sizeof *p->terms, err));
-    NM_TRY(nm_alloc(&p->offset, (size_t)n, sizeof *p->offset, err));
     for (int64_t i = 0; i < n; i++)
         rows[i] = (nm_row_id){.kind = NM_ROW_OUTPUT, .point = i / n_scores, .k = i % n_scores};
-    NM_TRY(make_rows(p, rows, n, p->terms, p->offset, &p->term_factors, err));
-    add_shift_to_base(p, p->terms, n, 1, p->offset);
+    NM_TRY(make_rows(p, rows, n, &p->terms, err));
     for (int64_t i = 0; i < n; i++)
-        p->offset[i] -= p->opts.original_scores[i];
+        p->terms.h[i] -= p->opts.original_scores[i];
     p->spec.n_terms = n;
-    p->spec.terms = p->terms;
-    p->spec.offset = p->offset;
-    p->spec.term_factors = &p->term_factors;
+    p->spec.terms = p->terms.a;
+    p->spec.offset = p->terms.h;
+    p->spec.term_factors = &p->terms.factors;
 done:
     nm_free(rows);
     return rc;
@@ -229,12 +227,10 @@ void nm_program_close(nm_program *p)
         return;
     nm_master_close(p->master);
     nm_row_space_free(p->space);
-    nm_factors_free(&p->term_factors);
+    nm_rows_free(&p->terms);
     nm_tape_free(p->tangent);
     nm_free(p->lo);
     nm_free(p->hi);
-    nm_free(p->terms);
-    nm_free(p->offset);
     nm_free(p->base);
     nm_free(p->delta);
     nm_free(p->step);
@@ -246,51 +242,40 @@ void nm_program_close(nm_program *p)
 
 /* -- rows -------------------------------------------------------------------------------- */
 
-/* Coefficients and right sides of named constraints, in terms of the step from the base. */
-static nm_status make_constraints(nm_program *p, const nm_row_id *rows, int64_t n, double *a,
-                                  double *h, nm_factors *factors, nm_err *err)
+/* Named constraints, in terms of the step from the base. */
+static nm_status make_constraints(nm_program *p, const nm_row_id *rows, int64_t n, nm_rows *out,
+                                  nm_err *err)
 {
-    nm_status rc = make_rows(p, rows, n, a, h, factors, err);
+    nm_status rc = make_rows(p, rows, n, out, err);
 
     for (int64_t r = 0; rc == NM_OK && r < n; r++) {
         double wanted = rows[r].kind == NM_ROW_LABEL ? p->demand->margin[rows[r].point] : 0;
 
-        h[r] = wanted - h[r];
+        out->h[r] = wanted - out->h[r];
     }
-    if (rc == NM_OK)
-        add_shift_to_base(p, a, n, -1, h);
     return rc;
 }
 
-static nm_status add_batch(nm_program *p, const nm_row_id *rows, int64_t n, double *a, double *h,
-                           nm_err *err)
+static nm_status add_batch(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
 {
-    nm_factors factors = {0};
+    nm_rows batch = {0};
     nm_status rc = NM_OK;
 
-    NM_TRY(make_constraints(p, rows, n, a, h, &factors, err));
-    NM_TRY(nm_master_add_factored(p->master, n, a, h, &factors, err));
+    NM_TRY(make_constraints(p, rows, n, &batch, err));
+    NM_TRY(nm_master_add(p->master, &batch, err));
     NM_TRY(remember(p, rows, n, err));
 done:
-    nm_factors_free(&factors);
+    nm_rows_free(&batch);
     return rc;
 }
 
 static nm_status add_new(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
 {
     nm_status rc = NM_OK;
-    int64_t count = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
-    double *a = NULL, *h = NULL;
+    int64_t most = p->space ? ROWS_A_ROUND : ROWS_AT_ONCE;
 
-    NM_TRY(nm_alloc(&a, (size_t)count, (size_t)p->spec.n * sizeof *a, err));
-    NM_TRY(nm_alloc(&h, (size_t)count, sizeof *h, err));
-    for (int64_t first = 0; first < n; first += count) {
-        count = n - first < count ? n - first : count;
-        NM_TRY(add_batch(p, rows + first, count, a, h, err));
-    }
-done:
-    nm_free(a);
-    nm_free(h);
+    for (int64_t first = 0; first < n && rc == NM_OK; first += most)
+        rc = add_batch(p, rows + first, n - first < most ? n - first : most, err);
     return rc;
 }
 
@@ -446,13 +431,22 @@ const nm_row_id *nm_program_rows(const nm_program *p, int64_t *n)
     return p->rows;
 }
 
+nm_status nm_program_copy_multipliers(const nm_program *p, nm_row_id **rows, double **y, int64_t *n,
+                                      nm_err *err)
+{
+    nm_status rc = nm_memdup(rows, p->rows, (size_t)p->n_rows, sizeof **rows, err);
+
+    *n = p->n_rows;
+    return rc == NM_OK ? nm_memdup(y, p->y, (size_t)p->n_rows, sizeof **y, err) : rc;
+}
+
 nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
 {
     nm_status rc = NM_OK;
-    double *a = NULL, *h = NULL, *y = NULL;
+    double *y = NULL;
+    nm_rows involved = {0};
     int64_t *group = NULL;
     nm_row_id *rows = NULL;
-    nm_factors factors = {0};
     int64_t n = 0;
 
     /* Only rows with a positive multiplier take part in the proof. */
@@ -463,19 +457,15 @@ nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
             rows[n] = p->rows[r];
             y[n++] = p->y[r];
         }
-    NM_TRY(nm_alloc(&a, (size_t)n, (size_t)p->spec.n * sizeof *a, err));
-    NM_TRY(nm_alloc(&h, (size_t)n, sizeof *h, err));
     NM_TRY(nm_alloc(&group, (size_t)n, sizeof *group, err));
     for (int64_t r = 0; r < n; r++)
         group[r] = rows[r].point;
-    NM_TRY(make_constraints(p, rows, n, a, h, &factors, err));
-    NM_TRY(nm_conflict_groups(p->ctx, &p->spec, n, a, h, group, p->tail->at->n, y, member, err));
+    NM_TRY(make_constraints(p, rows, n, &involved, err));
+    NM_TRY(nm_conflict_groups(p->ctx, &p->spec, &involved, group, p->tail->at->n, y, member, err));
 done:
-    nm_free(a);
-    nm_free(h);
+    nm_rows_free(&involved);
     nm_free(y);
     nm_free(group);
     nm_free(rows);
-    nm_factors_free(&factors);
     return rc;
 }

@@ -47,6 +47,11 @@ nm_program_figures nm_program_report(const nm_program *program);
 /** Names of the rows so far, lent; a later program may start from them. */
 const nm_row_id *nm_program_rows(const nm_program *program, int64_t *n);
 
+/** Copies of them, and of their multipliers in the last solve: the dual solution, or after
+ *  INFEASIBLE the proof. Free with nm_free(). */
+nm_status nm_program_copy_multipliers(const nm_program *program, nm_row_id **rows, double **y,
+                                      int64_t *n, nm_err *err);
+
 /** After INFEASIBLE: points (of the tail) that cannot be satisfied together.
  *  @param member  out, [n points of the tail], caller's buffer */
 nm_status nm_program_conflict(nm_program *program, bool *member, nm_err *err);

@@ -34,6 +34,12 @@ static json_t *layers(const nm_repair_report *r)
     return list;
 }
 
+/* -1: not computed. */
+static json_t *count(int64_t n)
+{
+    return n < 0 ? json_null() : integer(n);
+}
+
 static json_t *point_set(const nm_set_report *s)
 {
     json_t *o = json_object();
@@ -41,9 +47,9 @@ static json_t *point_set(const nm_set_report *s)
     json_object_set_new(o, "n", integer(s->n));
     json_object_set_new(o, "right_before", integer(s->right_before));
     json_object_set_new(o, "right_after", integer(s->right_after));
-    json_object_set_new(o, "safe_after", integer(s->safe_after));
-    json_object_set_new(o, "probable_after", integer(s->probable_after));
-    json_object_set_new(o, "first_order_after", integer(s->first_order_after));
+    json_object_set_new(o, "safe_after", count(s->safe_after));
+    json_object_set_new(o, "probable_after", count(s->probable_after));
+    json_object_set_new(o, "first_order_after", count(s->first_order_after));
     json_object_set_new(o, "min_margin_after", number(s->min_margin_after));
     json_object_set_new(o, "min_slack_after", number(s->min_slack_after));
     json_object_set_new(o, "max_bound_after", number(s->max_bound_after));
@@ -89,6 +95,78 @@ static json_t *lp(const nm_repair_report *r)
     return o;
 }
 
+static json_t *refined(const nm_refine_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "evaluations", json_integer(r->evaluations));
+    json_object_set_new(o, "drift_before", number(r->drift_before));
+    json_object_set_new(o, "drift_after", number(r->drift_after));
+    return o;
+}
+
+static json_t *conflicts(const nm_repair_report *r)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < r->n_conflicts; i++) {
+        const nm_conflict_report *c = &r->conflicts[i];
+        json_t *o = json_object();
+
+        json_object_set_new(
+            o, "kind", json_string(c->kind == NM_CONFLICT_TWINS ? "twins" : "multipliers"));
+        json_object_set_new(o, "points", indices(c->points, c->n_points));
+        json_object_set_new(o, "keep", indices(c->keep, c->n_keep));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* The points of a conflict but `but`. */
+static json_t *others(const nm_conflict_report *c, int64_t but)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < c->n_points; i++)
+        if (c->points[i] != but)
+            json_array_append_new(list, integer(c->points[i]));
+    return list;
+}
+
+static json_t *reasons(const nm_repair_report *r)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < r->n_unrepaired; i++) {
+        const nm_unrepaired *u = &r->unrepaired[i];
+        const nm_conflict_report *c = u->conflict >= 0 ? &r->conflicts[u->conflict] : NULL;
+        json_t *o = json_object();
+
+        json_object_set_new(o, "index", integer(u->point));
+        json_object_set_new(o, "reason", json_string(nm_unrepaired_text(r, i)));
+        json_object_set_new(o, "proven", json_boolean(c != NULL));
+        json_object_set_new(o, "conflict", c ? others(c, u->point) : json_array());
+        json_object_set_new(o, "conflict_keep", c ? indices(c->keep, c->n_keep) : json_array());
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* What elastic repairs have to say, and of others the conflict that ended them. */
+static void set_left_out(json_t *o, const nm_repair_report *r)
+{
+    json_t *unrepaired = json_array();
+
+    for (int64_t i = 0; i < r->n_unrepaired; i++)
+        json_array_append_new(unrepaired, integer(r->unrepaired[i].point));
+    json_object_set_new(o, "unrepaired", unrepaired);
+    json_object_set_new(o, "unrepaired_reasons", reasons(r));
+    if (r->n_conflicts > 0) {
+        json_object_set_new(o, "repairable_at_most", integer(r->repairable_at_most));
+        json_object_set_new(o, "conflicts", conflicts(r));
+    }
+}
+
 static json_t *times(const nm_repair_report *r)
 {
     json_t *o = json_object();
@@ -98,6 +176,7 @@ static json_t *times(const nm_repair_report *r)
     json_object_set_new(o, "judge", number(r->s_judge));
     json_object_set_new(o, "write", number(r->s_write));
     json_object_set_new(o, "measure", number(r->s_measure));
+    json_object_set_new(o, "certify", number(r->s_certify));
     return o;
 }
 
@@ -122,10 +201,16 @@ char *nm_repair_report_json(const nm_repair_report *r)
         json_object_set_new(o, "similar", held_out(&r->similar, "generalization_points", 1));
     json_object_set_new(o, "change", change(r));
     json_object_set_new(o, "lp", lp(r));
+    if (r->refined.evaluations > 0)
+        json_object_set_new(o, "refined", refined(&r->refined));
     if (r->outcome == NM_INFEASIBLE) {
         json_object_set_new(o, "conflict", indices(r->conflict, r->n_conflict));
         json_object_set_new(o, "conflict_keep", indices(r->conflict_keep, r->n_conflict_keep));
     }
+    if (r->n_unrepaired > 0 || r->n_conflicts > 0)
+        set_left_out(o, r);
+    if (r->stopped)
+        json_object_set_new(o, "stopped", json_true());
     json_object_set_new(o, "time_s", times(r));
     dumped = json_dumps(o, JSON_REAL_PRECISION(17));
     json_decref(o);

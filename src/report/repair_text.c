@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "netmend/repair.h"
 
-enum { MAX_TEXT = 8192, MAX_LISTED = 20 };
+enum { MAX_TEXT = 8192, MAX_LISTED = 20, MAX_OTHERS = 8 };
 
 struct text {
     char *at;
@@ -36,8 +36,13 @@ static void say_headline(struct text *t, const nm_repair_report *r)
         say(t, ": %lld of %lld points right (%lld before), %lld safe in any float32 order",
             (long long)r->repair.right_after, (long long)r->repair.n,
             (long long)r->repair.right_before, (long long)r->repair.safe_after);
+    else if (r->outcome == NM_PARTLY)
+        say(t, ": %lld of %lld points repaired; %s", (long long)(r->repair.n - r->n_unrepaired),
+            (long long)r->repair.n, r->reason);
     else if (r->reason[0])
         say(t, ": %s", r->reason);
+    if (r->outcome == NM_REPAIRED && r->stopped)
+        say(t, " (%s)", r->reason);
     say(t, "\n");
 }
 
@@ -49,6 +54,32 @@ static void say_indices(struct text *t, const char *what, const int64_t *at, int
     for (int64_t i = 0; i < n && i < MAX_LISTED; i++)
         say(t, "%s%lld", i ? ", " : " ", (long long)at[i]);
     say(t, n > MAX_LISTED ? ", ... (%lld in all)\n" : "\n", (long long)n);
+}
+
+static void say_unrepaired(struct text *t, const nm_repair_report *r)
+{
+    if (r->n_unrepaired == 0)
+        return;
+    if (r->n_conflicts > 0)
+        say(t, "  proven: at most %lld of the %lld points can have the margins asked for\n",
+            (long long)r->repairable_at_most, (long long)r->repair.n);
+    say(t, "  left out, by index in the repair set:\n");
+    for (int64_t i = 0; i < r->n_unrepaired && i < MAX_LISTED; i++) {
+        const nm_unrepaired *u = &r->unrepaired[i];
+        const nm_conflict_report *c = u->conflict >= 0 ? &r->conflicts[u->conflict] : NULL;
+
+        say(t, "  %8lld  %s", (long long)u->point, nm_unrepaired_text(r, i));
+        for (int64_t k = 0, n = 0; c && k < c->n_points && n < MAX_OTHERS; k++)
+            if (c->points[k] != u->point)
+                say(t, "%s%lld", n++ ? ", " : ": ", (long long)c->points[k]);
+        if (c && c->n_points > MAX_OTHERS + 1)
+            say(t, ", ...");
+        for (int64_t k = 0; c && k < c->n_keep && k < MAX_OTHERS; k++)
+            say(t, "%s%lld", k ? ", " : "; keep points ", (long long)c->keep[k]);
+        say(t, "\n");
+    }
+    if (r->n_unrepaired > MAX_LISTED)
+        say(t, "            ... (%lld in all)\n", (long long)r->n_unrepaired);
 }
 
 static void say_set(struct text *t, const char *name, const nm_set_report *s, bool after)
@@ -137,8 +168,9 @@ char *nm_repair_report_text(const nm_repair_report *r)
         say_indices(&t, "conflicting points of the repair set:", r->conflict, r->n_conflict);
         say_indices(&t, "and of the keep set:", r->conflict_keep, r->n_conflict_keep);
     }
+    say_unrepaired(&t, r);
     say_table(&t, r);
-    if (r->outcome == NM_REPAIRED && r->n_changed > 0)
+    if ((r->outcome == NM_REPAIRED || r->outcome == NM_PARTLY) && r->n_changed > 0)
         say_change(&t, r);
     say_times(&t, r);
     return t.at;
@@ -154,6 +186,30 @@ const char *nm_outcome_name(nm_outcome outcome)
     static const char *const names[] = {"repaired", "partly", "infeasible", "limit"};
 
     return names[outcome];
+}
+
+const char *nm_unrepaired_text(const nm_repair_report *r, int64_t i)
+{
+    const nm_unrepaired *u = &r->unrepaired[i];
+    const nm_conflict_report *c = u->conflict >= 0 ? &r->conflicts[u->conflict] : NULL;
+
+    switch (u->why) {
+    case NM_LEFT_NOT_SAFE:
+        return "right, but its margin is not what was asked for";
+    case NM_LEFT_NOT_REACHED:
+        return "not reached: no change was found that repairs it, too; nothing is proven";
+    case NM_LEFT_OVERFLOW:
+        return "its values may overflow in float32: no margin is as safe as asked";
+    case NM_LEFT_STOPPED:
+        return "not reached before the end";
+    case NM_LEFT_CONFLICT:
+        break;
+    }
+    if (c && c->kind == NM_CONFLICT_TWINS)
+        return "the same numbers at the edited layer, but another label";
+    if (c && c->n_points == 1 && c->n_keep == 0)
+        return "no change within the plan repairs it";
+    return "no change within the plan satisfies it together with the points in its conflict";
 }
 
 const char *nm_norm_name(nm_norm norm)

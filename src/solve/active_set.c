@@ -9,8 +9,8 @@
 
 #include "base/mem.h"
 #include "solve/bound.h"
-#include "tensor/dense.h"
 #include "solve/ldp.h"
+#include "tensor/dense.h"
 
 typedef enum source { FROM_TERM, FROM_ROW, FROM_LOWER, FROM_UPPER } source;
 
@@ -26,16 +26,16 @@ typedef struct active_set {
     const nm_master_spec *spec;
     const nm_rows *rows;
     nm_ldp ldp;
-    origin *origins;          /* [ldp.m] */
-    int64_t n_seen;           /* rows taken over */
-    int64_t n_bounds;         /* bounds taken over */
-    double *d;                /* [n] */
-    double *v;                /* [n_terms] the free unknowns that equal C d + c0 */
-    double *residual;         /* [ldp capacity] */
-    double *y;                /* [rows.m] */
-    bool *boxed;              /* [n][2] the lower, upper bound is a row already */
-    nm_groups terms, grouped; /* terms and rows so far, if they have factors ... */
-    double *stored;           /* ... then [n_terms + rows.m]: a number for each of them */
+    origin *origins;  /* [ldp.m] */
+    int64_t n_seen;   /* rows taken over */
+    int64_t n_bounds; /* bounds taken over */
+    double *d;        /* [n] */
+    double *v;        /* [n_terms] the free unknowns that equal C d + c0 */
+    double *residual; /* [ldp capacity] */
+    double *y;        /* [rows.m] */
+    bool *boxed;      /* [n][2] the lower, upper bound is a row already */
+    double *stored;   /* [n_terms + rows.m] a number for each of them, with factors ... */
+    int64_t *place;   /* ... then [n] where each unknown stands in the space */
 } active_set;
 
 static bool can(const nm_master_spec *spec)
@@ -55,19 +55,22 @@ static void close_active_set(void *state)
     nm_free(s->y);
     nm_free(s->boxed);
     nm_free(s->stored);
-    nm_groups_free(&s->terms);
-    nm_groups_free(&s->grouped);
+    nm_free(s->place);
     nm_free(s);
 }
 
 /* -- the rows of the least-distance problem ---------------------------------------------- */
 
-/* The part of row o over d, unscaled, if it is stored: of a term (-C) or a row (A). */
-static const double *stored(const active_set *s, const origin *o, double *sign)
+/* The part of row o over d is sign times a row of C or A. */
+static double sign_of(const origin *o)
 {
-    *sign = o->from == FROM_TERM ? -1 : 1;
-    return o->from == FROM_TERM ? s->spec->terms + o->index * s->spec->n
-                                : nm_row(s->rows, o->index);
+    return o->from == FROM_TERM ? -1 : 1;
+}
+
+/* That row, without factors. */
+static const double *stored(const active_set *s, const origin *o)
+{
+    return (o->from == FROM_TERM ? s->spec->terms : s->rows->a) + o->index * s->spec->n;
 }
 
 static bool has_factors(const active_set *s)
@@ -91,15 +94,20 @@ static double bound_sign(const origin *o)
     return o->from == FROM_LOWER ? 1 : -1;
 }
 
+/* Coefficient j of the row of A or C behind o. */
+static double stored_entry(const active_set *s, const origin *o, int64_t j)
+{
+    const nm_factors *f = o->from == FROM_TERM ? s->spec->term_factors : &s->rows->factors;
+
+    return has_factors(s) ? nm_factors_entry(f, o->index, s->place[j]) : stored(s, o)[j];
+}
+
 /* Product of two rows of which one is a bound. */
 static double bound_product(const active_set *s, const origin *bound, const origin *other)
 {
-    double sign;
-
     if (is_bound(other))
         return bound->index == other->index ? bound_sign(bound) * bound_sign(other) : 0;
-    const double *a = stored(s, other, &sign);
-    return bound_sign(bound) * sign * other->scale * a[bound->index];
+    return bound_sign(bound) * sign_of(other) * other->scale * stored_entry(s, other, bound->index);
 }
 
 /* Products of a batch of new stored rows, unscaled, with all terms and all rows. */
@@ -122,10 +130,10 @@ static nm_status multiply_factored_batch(const active_set *s, products *p, nm_er
 
     NM_TRY(nm_groups_make(&list, NULL, NULL, &batch, err));
     if (s->spec->n_terms > 0)
-        NM_TRY(nm_groups_products(threads, false, &batch, &s->terms, NULL, p->with_terms,
+        NM_TRY(nm_groups_products(threads, false, &batch, s->spec->term_groups, NULL, p->with_terms,
                                   s->spec->n_terms, err));
     if (s->rows->m > 0)
-        NM_TRY(nm_groups_products(threads, false, &batch, &s->grouped, NULL, p->with_rows,
+        NM_TRY(nm_groups_products(threads, false, &batch, &s->rows->groups, NULL, p->with_rows,
                                   s->rows->m, err));
 done:
     nm_groups_free(&batch);
@@ -136,7 +144,6 @@ static nm_status multiply_batch(const active_set *s, products *p, nm_err *err)
 {
     int threads = nm_ctx_threads(s->ctx);
     int64_t n = s->spec->n, n_terms = s->spec->n_terms, m = s->rows->m;
-    double sign;
     nm_status rc = NM_OK;
 
     if (p->count == 0)
@@ -147,7 +154,7 @@ static nm_status multiply_batch(const active_set *s, products *p, nm_err *err)
         NM_TRY(multiply_factored_batch(s, p, err));
         goto done;
     }
-    const double *batch = stored(s, &s->origins[p->first], &sign);
+    const double *batch = stored(s, &s->origins[p->first]);
     if (n_terms > 0)
         nm_dense_products(threads, false, p->count, batch, n, n_terms, s->spec->terms, n, n,
                           p->with_terms, n_terms);
@@ -205,12 +212,13 @@ static double target(const active_set *s, const origin *o)
 /* @param square  of the length of the stored part, from the factors; 0 = not known */
 static double inverse_length(const active_set *s, const origin *o, double square)
 {
-    double sign;
+    nm_rows terms = nm_master_terms(s->spec);
 
     if (is_bound(o))
         return 1;
-    double length =
-        square > 0 ? sqrt(square) : cblas_dnrm2((int)s->spec->n, stored(s, o, &sign), 1);
+    double length = square > 0
+                        ? sqrt(square)
+                        : nm_row_measure(o->from == FROM_TERM ? &terms : s->rows, o->index).length;
     if (o->from == FROM_TERM)
         length = hypot(length, 1);
     return length > 0 ? 1 / length : 1;
@@ -255,18 +263,6 @@ static nm_status room_for_origins(active_set *s, int64_t count, nm_err *err)
     return nm_realloc(&s->origins, (size_t)(s->ldp.m + count), sizeof *s->origins, err);
 }
 
-static nm_status group_rows(active_set *s, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    if (!has_factors(s))
-        return NM_OK;
-    NM_TRY(nm_groups_make(&s->rows->factors, NULL, NULL, &s->grouped, err));
-    NM_TRY(nm_realloc(&s->stored, (size_t)(s->spec->n_terms + s->rows->m), sizeof *s->stored, err));
-done:
-    return rc;
-}
-
 static nm_status take_over_new_rows(active_set *s, nm_err *err)
 {
     int64_t count = s->rows->m - s->n_seen;
@@ -275,7 +271,7 @@ static nm_status take_over_new_rows(active_set *s, nm_err *err)
     if (count == 0)
         return NM_OK;
     NM_TRY(room_for_origins(s, count, err));
-    NM_TRY(group_rows(s, err));
+    NM_TRY(nm_realloc(&s->stored, (size_t)(s->spec->n_terms + s->rows->m), sizeof *s->stored, err));
     for (int64_t i = 0; i < count; i++)
         s->origins[s->ldp.m + i] = (origin){.from = FROM_ROW, .index = s->n_seen + i};
     NM_TRY(take_over(s, count, err));
@@ -304,6 +300,8 @@ static nm_status take_over_broken_bounds(active_set *s, int64_t *added, nm_err *
         count += breaks_bound(s, j, false) || breaks_bound(s, j, true);
     *added = count;
     NM_TRY(room_for_origins(s, count, err));
+    if (count > 0 && has_factors(s) && !s->place)
+        NM_TRY(nm_factor_places(s->rows->factors.space, s->spec->n, &s->place, err));
     origin *next = s->origins + s->ldp.m;
     for (int64_t j = 0; j < s->spec->n; j++) {
         bool upper = breaks_bound(s, j, true);
@@ -332,8 +330,6 @@ static nm_status open_active_set(const nm_ctx *ctx, const nm_master_spec *spec, 
     NM_TRY(nm_alloc(&s->v, (size_t)spec->n_terms, sizeof *s->v, err));
     NM_TRY(nm_alloc(&s->boxed, 2 * (size_t)spec->n, sizeof *s->boxed, err));
     NM_TRY(room_for_origins(s, spec->n_terms, err));
-    if (has_factors(s) && spec->n_terms > 0)
-        NM_TRY(nm_groups_make(spec->term_factors, NULL, NULL, &s->terms, err));
     if (has_factors(s))
         NM_TRY(nm_alloc(&s->stored, (size_t)spec->n_terms, sizeof *s->stored, err));
     for (int64_t k = 0; k < spec->n_terms; k++)
@@ -354,11 +350,10 @@ done:
 static void combine_stored(active_set *s)
 {
     int threads = nm_ctx_threads(s->ctx);
+    nm_rows terms = nm_master_terms(s->spec);
 
-    if (s->spec->n_terms > 0)
-        nm_groups_transposed_times(threads, &s->terms, s->stored, s->d);
-    if (s->grouped.m > 0)
-        nm_groups_transposed_times(threads, &s->grouped, s->stored + s->spec->n_terms, s->d);
+    nm_rows_transposed_times(threads, &terms, s->stored, s->d);
+    nm_rows_transposed_times(threads, s->rows, s->stored + s->spec->n_terms, s->d);
 }
 
 /* (d, v) = R' weights. */
@@ -368,11 +363,11 @@ static void combine(active_set *s, const double *weights)
 
     memset(s->d, 0, (size_t)n * sizeof *s->d);
     if (has_factors(s))
-        memset(s->stored, 0, (size_t)(s->spec->n_terms + s->grouped.m) * sizeof *s->stored);
+        memset(s->stored, 0, (size_t)(s->spec->n_terms + s->rows->m) * sizeof *s->stored);
     memset(s->v, 0, (size_t)s->spec->n_terms * sizeof *s->v);
     for (int64_t i = 0; i < s->ldp.m; i++) {
         const origin *o = &s->origins[i];
-        double sign, weight = weights[i] * o->scale;
+        double sign = sign_of(o), weight = weights[i] * o->scale;
 
         if (weight == 0)
             continue;
@@ -380,11 +375,10 @@ static void combine(active_set *s, const double *weights)
             s->d[o->index] += bound_sign(o) * weight;
             continue;
         }
-        const double *a = stored(s, o, &sign);
         if (has_factors(s))
             *slot(s, o) = sign * weight;
         else
-            cblas_daxpy(n, sign * weight, a, 1, s->d, 1);
+            cblas_daxpy(n, sign * weight, stored(s, o), 1, s->d, 1);
         if (o->from == FROM_TERM)
             s->v[o->index] += weight;
     }
@@ -396,11 +390,10 @@ static void combine(active_set *s, const double *weights)
 static void evaluate_stored(active_set *s)
 {
     int threads = nm_ctx_threads(s->ctx);
+    nm_rows terms = nm_master_terms(s->spec);
 
-    if (s->spec->n_terms > 0)
-        nm_groups_times(threads, false, &s->terms, s->d, s->stored);
-    if (s->grouped.m > 0)
-        nm_groups_times(threads, false, &s->grouped, s->d, s->stored + s->spec->n_terms);
+    nm_rows_times(threads, &terms, s->d, s->stored);
+    nm_rows_times(threads, s->rows, s->d, s->stored + s->spec->n_terms);
 }
 
 /* Value of row i of the least-distance problem at (d, v), after evaluate_stored() if there are
@@ -408,13 +401,11 @@ static void evaluate_stored(active_set *s)
 static double value_of(const active_set *s, int64_t i)
 {
     const origin *o = &s->origins[i];
-    double sign;
-
     if (is_bound(o))
         return bound_sign(o) * s->d[o->index];
-    const double *a = stored(s, o, &sign);
     double value =
-        sign * (has_factors(s) ? *slot(s, o) : cblas_ddot((int)s->spec->n, a, 1, s->d, 1));
+        sign_of(o) *
+        (has_factors(s) ? *slot(s, o) : cblas_ddot((int)s->spec->n, stored(s, o), 1, s->d, 1));
     return o->scale * (o->from == FROM_TERM ? value + s->v[o->index] : value);
 }
 
@@ -463,7 +454,7 @@ static void report_infeasible(active_set *s, nm_master_result *out)
 
     combine_refined(s, s->ldp.ray, NULL);
     export_multipliers(s, s->ldp.ray, 1);
-    if (nm_farkas_excess(s->spec, rows->m, rows->a, rows->h, s->y) > 0) {
+    if (nm_farkas_excess(s->spec, rows, s->y) > 0) {
         out->outcome = NM_MASTER_INFEASIBLE;
         out->y = s->y;
     }
@@ -471,7 +462,8 @@ static void report_infeasible(active_set *s, nm_master_result *out)
 
 static nm_status report_solution(active_set *s, nm_master_result *out, nm_err *err)
 {
-    double length = length_of_v(s), *x;
+    int threads = nm_ctx_threads(s->ctx);
+    double length = length_of_v(s), violation, *x;
     nm_status rc = nm_alloc(&x, (size_t)s->spec->n_terms, sizeof *x, err);
 
     if (rc != NM_OK)
@@ -481,14 +473,16 @@ static nm_status report_solution(active_set *s, nm_master_result *out, nm_err *e
     export_multipliers(s, s->ldp.y, per_length);
     for (int64_t k = 0; k < s->spec->n_terms; k++)
         x[k] = s->v[k] * per_length;
-    out->objective = nm_master_norm(s->spec, s->d);
-    rc = nm_dual_bound(s->spec, s->rows, s->y, x, length, &out->lower_bound, err);
-    nm_free(x);
-    if (rc == NM_OK && nm_rows_violation(s->rows, s->d) <= 1e-9 && isfinite(out->objective)) {
+    NM_TRY(nm_master_norm(threads, s->spec, s->d, &out->objective, err));
+    NM_TRY(nm_dual_bound(threads, s->spec, s->rows, s->y, x, length, &out->lower_bound, err));
+    NM_TRY(nm_rows_violation(threads, s->rows, s->d, &violation, err));
+    if (violation <= 1e-9 && isfinite(out->objective)) {
         out->outcome = NM_MASTER_SOLVED;
         out->d = s->d;
         out->y = s->y;
     }
+done:
+    nm_free(x);
     return rc;
 }
 

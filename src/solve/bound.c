@@ -49,7 +49,7 @@ double nm_solution_size(const nm_master_spec *spec, const nm_rows *rows)
     double size = 0;
 
     for (int64_t r = 0; r < rows->m; r++) {
-        double sum = cblas_dasum((int)rows->n, nm_row(rows, r), 1);
+        double sum = nm_row_measure(rows, r).sum;
 
         if (sum > 0)
             size = fmax(size, rows->h[r] / sum);
@@ -90,18 +90,18 @@ static double dual_value(const nm_master_spec *spec, const nm_rows *rows, const 
     return sum;
 }
 
-/* q = A'y - C'x. */
-static void pull(const nm_master_spec *spec, const nm_rows *rows, const double *y, const double *x,
-                 double *q)
+/* q = A'y - C'x. @param signs  [max(rows->m, n_terms)] scratch */
+static void pull(int threads, const nm_master_spec *spec, const nm_rows *rows, const double *y,
+                 const double *x, double *signs, double *q)
 {
-    int n = (int)spec->n;
+    nm_rows terms = nm_master_terms(spec);
 
-    for (int64_t r = 0; r < rows->m; r++) {
-        if (y[r] > 0)
-            cblas_daxpy(n, y[r], nm_row(rows, r), 1, q, 1);
-    }
+    for (int64_t r = 0; r < rows->m; r++)
+        signs[r] = fmax(y[r], 0);
+    nm_rows_transposed_times(threads, rows, signs, q);
     for (int64_t k = 0; k < spec->n_terms; k++)
-        cblas_daxpy(n, -x[k], spec->terms + k * spec->n, 1, q, 1);
+        signs[k] = -x[k];
+    nm_rows_transposed_times(threads, &terms, signs, q);
 }
 
 /* sum of max(s |z| - slope, 0) over unknowns without bounds and terms; also its slope in s. */
@@ -154,6 +154,14 @@ static double largest_scale(const nm_master_spec *spec, nm_dual_ball ball, const
         s *= 1 - 0x1p-52;
     }
     return s;
+}
+
+double nm_dual_scale(const nm_master_spec *spec, const double *q, const double *x)
+{
+    nm_master_spec open = *spec;
+
+    open.lo = open.hi = NULL;
+    return largest_scale(&open, nm_norm_dual_ball(spec), q, x);
 }
 
 typedef struct knapsack_item {
@@ -231,52 +239,74 @@ static double euclidean_bound(const nm_master_spec *spec, double value, const do
     return squares > 0 ? (s * value - price) / sqrt(squares) : 0;
 }
 
-nm_status nm_dual_bound(const nm_master_spec *spec, const nm_rows *rows, const double *y,
-                        const double *x, double scale, double *bound, nm_err *err)
+nm_status nm_dual_bound(int threads, const nm_master_spec *spec, const nm_rows *rows,
+                        const double *y, const double *x, double scale, double *bound, nm_err *err)
 {
-    double value = dual_value(spec, rows, y, x), *q;
-    nm_status rc = nm_alloc(&q, (size_t)spec->n, sizeof *q, err);
+    double value = dual_value(spec, rows, y, x), *q = NULL, *signs = NULL;
+    nm_status rc = NM_OK;
 
     *bound = 0; /* a norm is never negative */
-    if (rc != NM_OK)
-        return rc;
-    pull(spec, rows, y, x, q);
+    NM_TRY(nm_alloc(&q, (size_t)spec->n, sizeof *q, err));
+    NM_TRY(nm_alloc(&signs, (size_t)(rows->m + spec->n_terms), sizeof *signs, err));
+    pull(threads, spec, rows, y, x, signs, q);
     if (spec->norm == NM_NORM_L2)
         *bound = fmax(0, euclidean_bound(spec, value, q, x, scale > 0 ? scale : 1));
     else
         rc = polyhedral_bound(spec, value, q, x, bound, err);
+done:
     nm_free(q);
+    nm_free(signs);
     return rc;
 }
 
-double nm_master_norm(const nm_master_spec *spec, const double *d)
+nm_rows nm_master_terms(const nm_master_spec *spec)
 {
-    double largest = 0, sum = 0, squares = 0;
+    nm_rows terms = {.n = spec->n, .m = spec->n_terms};
 
-    for (int64_t k = 0; k < spec->n + spec->n_terms; k++) {
-        double v = 0;
-
-        if (k < spec->n) {
-            v = fabs(d[k]);
-        } else {
-            const double *c = spec->terms + (k - spec->n) * spec->n;
-
-            for (int64_t j = 0; j < spec->n; j++)
-                v += c[j] * d[j];
-            v = fabs(v + spec->offset[k - spec->n]);
-        }
-        largest = fmax(largest, v);
-        sum += v;
-        squares += v * v;
+    if (terms.m == 0)
+        return terms;
+    if (spec->space) {
+        terms.factors = *spec->term_factors;
+        terms.groups = *spec->term_groups;
+    } else { /* only read: nm_rows is the form in which functions take rows */
+        terms.a = (double *)(uintptr_t)spec->terms;
     }
-    switch (spec->norm) {
-    case NM_NORM_L1:
-        return sum;
-    case NM_NORM_L2:
-        return sqrt(squares);
-    case NM_NORM_LINF:
-        return largest;
-    default:
-        return largest + spec->l1_weight * sum;
+    return terms;
+}
+
+/* Largest entry, sum of sizes and of squares of a vector that comes in parts. */
+typedef struct vector_size {
+    double largest, sum, squares;
+} vector_size;
+
+static void count_entries(vector_size *size, int64_t n, const double *v, const double *shift)
+{
+    for (int64_t k = 0; k < n; k++) {
+        double entry = fabs(v[k] + (shift ? shift[k] : 0));
+
+        size->largest = fmax(size->largest, entry);
+        size->sum += entry;
+        size->squares += entry * entry;
     }
+}
+
+nm_status nm_master_norm(int threads, const nm_master_spec *spec, const double *d, double *norm,
+                         nm_err *err)
+{
+    nm_rows terms = nm_master_terms(spec);
+    vector_size size = {0};
+    double *value;
+    nm_status rc = nm_alloc(&value, (size_t)spec->n_terms, sizeof *value, err);
+
+    if (rc != NM_OK)
+        return rc;
+    nm_rows_times(threads, &terms, d, value);
+    count_entries(&size, spec->n, d, NULL);
+    count_entries(&size, spec->n_terms, value, spec->offset);
+    nm_free(value);
+    *norm = spec->norm == NM_NORM_L1     ? size.sum
+            : spec->norm == NM_NORM_L2   ? sqrt(size.squares)
+            : spec->norm == NM_NORM_LINF ? size.largest
+                                         : size.largest + spec->l1_weight * size.sum;
+    return NM_OK;
 }

@@ -20,8 +20,12 @@ nm_dual_ball nm_norm_dual_ball(const nm_master_spec *spec);
  *  @param x      [n_terms] multipliers of the terms, i.e. the subgradient of norm there
  *  @param scale  l2 with bounds or terms: a guess of the optimum (the better, the tighter)
  *  @return NM_OK, NM_E_NOMEM */
-nm_status nm_dual_bound(const nm_master_spec *spec, const nm_rows *rows, const double *y,
-                        const double *x, double scale, double *bound, nm_err *err);
+nm_status nm_dual_bound(int threads, const nm_master_spec *spec, const nm_rows *rows,
+                        const double *y, const double *x, double scale, double *bound, nm_err *err);
+
+/** The largest s with s (q, x) in the dual ball; no regard to bounds. INFINITY for q = x = 0.
+ *  @param q  [n] = A'y - C'x */
+double nm_dual_scale(const nm_master_spec *spec, const double *q, const double *x);
 
 /** A guess of max |d_j| or so at the optimum, > 0: the largest max-norm that a single row asks for,
  *  else the largest offset, else 1. */

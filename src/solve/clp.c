@@ -18,7 +18,7 @@ typedef struct clp_solver {
 
 static bool can(const nm_master_spec *spec)
 {
-    return spec->norm != NM_NORM_L2;
+    return spec->norm == NM_NORM_LINF || spec->norm == NM_NORM_LINF_L1N || spec->norm == NM_NORM_L1;
 }
 
 static void close_clp(void *state)
@@ -64,17 +64,20 @@ static nm_status fitting_model(clp_solver *s, nm_err *err)
 
 static nm_status report_solution(clp_solver *s, nm_master_result *out, nm_err *err)
 {
+    int threads = nm_ctx_threads(s->ctx);
     bool ok = false;
     nm_status rc = NM_OK;
 
     nm_clp_model_solution(&s->model, s->rows, s->d, s->y, s->x);
     NM_TRY(nm_polish(s->ctx, s->spec, s->rows, s->d, &ok, err));
-    out->objective = nm_master_norm(s->spec, s->d);
-    NM_TRY(nm_dual_bound(s->spec, s->rows, s->y, s->x, out->objective, &out->lower_bound, err));
+    NM_TRY(nm_master_norm(threads, s->spec, s->d, &out->objective, err));
+    NM_TRY(nm_dual_bound(threads, s->spec, s->rows, s->y, s->x, out->objective, &out->lower_bound,
+                         err));
     if (ok && isfinite(out->objective)) {
         out->outcome = NM_MASTER_SOLVED;
         out->d = s->d;
         out->y = s->y;
+        out->x = s->x;
     }
 done:
     return rc;
@@ -91,7 +94,7 @@ static nm_status report_infeasible(clp_solver *s, nm_master_result *out, nm_err 
 
     for (int i = 0; i < 2 && !proven; i++)
         proven = nm_clp_model_ray(&s->model, rows, i == 0 ? 1 : -1, s->y) &&
-                 nm_farkas_excess(s->spec, rows->m, rows->a, rows->h, s->y) > 0;
+                 nm_farkas_excess(s->spec, rows, s->y) > 0;
     if (!proven)
         NM_TRY(nm_find_proof(s->ctx, s->spec, rows, s->y, &verdict, err));
     if (proven || verdict == NM_MASTER_INFEASIBLE) {

@@ -91,7 +91,7 @@ static double batch_combination(const nm_clp_model *model, row_batch *batch, int
 
 static double term_scale(const nm_master_spec *spec, int64_t k)
 {
-    nm_rows terms = {.n = spec->n, .a = (double *)(uintptr_t)spec->terms};
+    nm_rows terms = nm_master_terms(spec);
 
     return fmin(1, nm_row_unit(&terms, k));
 }
@@ -130,12 +130,13 @@ done:
     return rc;
 }
 
-static void batch_term(const nm_clp_model *model, row_batch *batch, int64_t k)
+/* @param c  the coefficients of term k */
+static void batch_term(const nm_clp_model *model, row_batch *batch, int64_t k, const double *c)
 {
     const nm_master_spec *spec = model->spec;
     double scale = term_scale(spec, k), minus_one = -1;
     double rhs = -scale * spec->offset[k] / model->unit;
-    double on_t = batch_combination(model, batch, 0, spec->n, spec->terms + k * spec->n, scale);
+    double on_t = batch_combination(model, batch, 0, spec->n, c, scale);
 
     on_t += batch_combination(model, batch, spec->n + k, 1, &minus_one, scale);
     batch_element(batch, column_t(model), on_t);
@@ -155,19 +156,25 @@ static void batch_cap(const nm_clp_model *model, row_batch *batch, int64_t k)
 static nm_status add_fixed_rows(nm_clp_model *model, nm_err *err)
 {
     int64_t n_terms = model->spec->n_terms, n_caps = model->has_t ? model->n_coords : 0;
-    row_batch batch;
+    nm_rows terms = nm_master_terms(model->spec);
+    row_batch batch = {0};
+    double *c = NULL;
     nm_status rc;
 
+    NM_TRY(nm_alloc(&c, (size_t)model->spec->n, sizeof *c, err));
     NM_TRY(
         batch_open(&batch, n_terms + n_caps, n_terms * (2 * model->spec->n + 3) + 3 * n_caps, err));
-    for (int64_t k = 0; k < n_terms; k++)
-        batch_term(model, &batch, k);
+    for (int64_t k = 0; k < n_terms; k++) {
+        nm_row_write(&terms, k, c);
+        batch_term(model, &batch, k, c);
+    }
     for (int64_t k = 0; k < n_caps; k++)
         batch_cap(model, &batch, k);
     batch_submit(&batch, model->clp);
     model->n_fixed = n_terms + n_caps;
 done:
     batch_close(&batch);
+    nm_free(c);
     return rc;
 }
 
@@ -208,14 +215,17 @@ void nm_clp_model_close(nm_clp_model *model)
 nm_status nm_clp_model_add_rows(nm_clp_model *model, const nm_rows *rows, nm_err *err)
 {
     int64_t count = rows->m - model->n_rows;
-    row_batch batch;
+    row_batch batch = {0};
+    double *a = NULL;
     nm_status rc;
 
+    NM_TRY(nm_alloc(&a, (size_t)rows->n, sizeof *a, err));
     NM_TRY(batch_open(&batch, count, count * (2 * rows->n + 1), err));
     for (int64_t r = model->n_rows; r < rows->m; r++) {
         double scale = nm_row_unit(rows, r);
-        double on_t = batch_combination(model, &batch, 0, rows->n, nm_row(rows, r), scale);
 
+        nm_row_write(rows, r, a);
+        double on_t = batch_combination(model, &batch, 0, rows->n, a, scale);
         batch_element(&batch, column_t(model), on_t);
         batch_end_row(&batch, scale * rows->h[r] / model->unit, INFINITY);
     }
@@ -223,6 +233,7 @@ nm_status nm_clp_model_add_rows(nm_clp_model *model, const nm_rows *rows, nm_err
     model->n_rows = rows->m;
 done:
     batch_close(&batch);
+    nm_free(a);
     return rc;
 }
 

@@ -14,14 +14,14 @@
 typedef struct conflict {
     const nm_ctx *ctx;
     const nm_master_spec *spec;
-    nm_rows all; /* lent from the caller */
+    const nm_rows *all; /* lent from the caller */
     const int64_t *group;
     int64_t n_groups;
     bool *candidate; /* [n_groups] together infeasible: proven */
     bool *left_out;  /* [n_groups] of the present test */
     bool *needed;    /* [n_groups] */
-    double *y;       /* [all.m] proof of the present test */
-    int64_t *source; /* [all.m] row of `all` behind each row of the test */
+    double *y;       /* [all->m] proof of the present test */
+    int64_t *source; /* [all->m] row of `all` behind each row of the test */
 } conflict;
 
 /* Candidates = the groups with a row in the support of y, y over the rows given by source. */
@@ -36,18 +36,15 @@ static void keep_support(conflict *c, const double *y, int64_t m)
 
 static nm_status rows_of_test(conflict *c, nm_rows *rows, nm_err *err)
 {
-    nm_status rc = NM_OK;
+    int64_t count = 0;
 
-    for (int64_t r = 0; r < c->all.m; r++) {
+    for (int64_t r = 0; r < c->all->m; r++) {
         int64_t g = c->group[r];
 
-        if (!c->candidate[g] || c->left_out[g])
-            continue;
-        c->source[rows->m] = r;
-        NM_TRY(nm_rows_append(rows, 1, nm_row(&c->all, r), &c->all.h[r], NULL, err));
+        if (c->candidate[g] && !c->left_out[g])
+            c->source[count++] = r;
     }
-done:
-    return rc;
+    return nm_rows_pick(rows, c->all, count, c->source, NULL, err);
 }
 
 /* The same question to CLP, where the least-distance method had no answer. */
@@ -57,7 +54,8 @@ static nm_status ask_clp(conflict *c, const nm_rows *rows, bool *infeasible, nm_
                            .n = c->spec->n,
                            .lo = c->spec->lo,
                            .hi = c->spec->hi,
-                           .gap = c->spec->gap};
+                           .gap = c->spec->gap,
+                           .space = c->spec->space};
     nm_master_result result;
     void *solver = NULL;
     nm_status rc = NM_OK;
@@ -78,7 +76,7 @@ done:
 static nm_status test(conflict *c, bool *infeasible, nm_err *err)
 {
     nm_master_outcome verdict;
-    nm_rows rows = {.n = c->all.n};
+    nm_rows rows = {.n = c->all->n, .factors = {.space = c->all->factors.space}};
     nm_status rc;
 
     *infeasible = false;
@@ -158,7 +156,7 @@ done:
 
 static nm_status open_conflict(conflict *c, nm_err *err)
 {
-    size_t groups = (size_t)c->n_groups, m = (size_t)c->all.m;
+    size_t groups = (size_t)c->n_groups, m = (size_t)c->all->m;
     nm_status rc = NM_OK;
 
     NM_TRY(nm_alloc(&c->left_out, groups, sizeof *c->left_out, err));
@@ -177,10 +175,10 @@ static nm_status begin(conflict *c, const double *y, nm_err *err)
 
     for (int64_t g = 0; g < c->n_groups; g++)
         c->candidate[g] = true;
-    if (nm_farkas_excess(c->spec, c->all.m, c->all.a, c->all.h, y) > 0) {
-        for (int64_t r = 0; r < c->all.m; r++)
+    if (nm_farkas_excess(c->spec, c->all, y) > 0) {
+        for (int64_t r = 0; r < c->all->m; r++)
             c->source[r] = r;
-        keep_support(c, y, c->all.m);
+        keep_support(c, y, c->all->m);
         return NM_OK;
     }
     NM_TRY(test(c, &infeasible, err));
@@ -190,15 +188,13 @@ done:
     return rc;
 }
 
-nm_status nm_conflict_groups(const nm_ctx *ctx, const nm_master_spec *spec, int64_t m,
-                             const double *a, const double *h, const int64_t *group,
-                             int64_t n_groups, const double *y, bool *member, nm_err *err)
+nm_status nm_conflict_groups(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
+                             const int64_t *group, int64_t n_groups, const double *y, bool *member,
+                             nm_err *err)
 {
-    /* The rows are only read; nm_rows is the form in which all functions take them. */
-    nm_rows all = {.n = spec->n, .m = m, .a = (double *)(uintptr_t)a, .h = (double *)(uintptr_t)h};
     conflict c = {.ctx = ctx,
                   .spec = spec,
-                  .all = all,
+                  .all = rows,
                   .group = group,
                   .n_groups = n_groups,
                   .candidate = member};

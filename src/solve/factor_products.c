@@ -3,7 +3,7 @@
  *     entry(r, s) = sum_i g_ri g_si T_i + sum_e g_re g_se theta_e,
  *     T_i = sum_k theta_ik x_pk x_qk   (theta_ik = 0 where the weight is not free),
  *
- * so T is needed once for each pair of points. For one p at a time: T of all q (a product of the
+ * so T is needed once for each pair of points. For a few p at a time: T of all q (a product of the
  * inputs with theta o x_p), then all rows s times T (`bent`), then the rows r of p times these.
  * If theta = 1 and all weights are free, T_i = x_p . x_q for all i. */
 #include <cblas.h>
@@ -11,12 +11,16 @@
 
 #include "base/mem.h"
 #include "solve/factors.h"
+#include "tensor/dense.h"
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-enum { STRIP = 64 }; /* outputs whose theta o x_p are at hand at a time */
+enum {
+    POINTS = 8, /* points p whose T are at hand at a time, */
+    OUTPUTS = 8 /* and outputs, while these are made */
+};
 
 typedef struct job {
     const nm_groups *a, *b;
@@ -29,10 +33,11 @@ typedef struct job {
 
 /* What one thread works with. */
 typedef struct bench {
-    double *strip; /* [STRIP x n_in] theta o x_p */
-    double *t;     /* [b->n_points x n_out], uniform: [b->n_points] */
-    double *bent;  /* [b->m x width] */
-    double *block; /* [most rows of a point of a x b->m] */
+    double *strip;  /* [NM_STRIP x n_in] theta o x_p of a strip of outputs */
+    double *t;      /* of each of some points: [b->n_points x n_out], uniform: [b->n_points] */
+    double *bent;   /* [b->m x width] */
+    double *block;  /* [most rows of a point of a x b->m] */
+    double *corner; /* [OUTPUTS x b->n_points x POINTS] */
 } bench;
 
 static int64_t most_rows(const nm_groups *groups)
@@ -59,8 +64,8 @@ static void multiply_inputs(const job *j, const bench *w, const double *x, int64
                     0, w->t, 1);
         return;
     }
-    for (int64_t first = 0; first < space->n_out; first += STRIP) {
-        int64_t rows = space->n_out - first < STRIP ? space->n_out - first : STRIP;
+    for (int64_t first = 0; first < space->n_out; first += NM_STRIP) {
+        int64_t rows = space->n_out - first < NM_STRIP ? space->n_out - first : NM_STRIP;
 
         for (int64_t i = 0; i < rows; i++)
             for (int64_t k = 0; k < n_in; k++)
@@ -70,15 +75,56 @@ static void multiply_inputs(const job *j, const bench *w, const double *x, int64
     }
 }
 
+/* T of output i for points p .. p + count - 1 of a with those of b from `start` on, [those x
+ * count], from the free weights alone. Both lists have packed inputs of the same weights. */
+static void multiply_free_input(const job *j, const bench *w, int64_t p, int64_t count,
+                                int64_t start, int64_t i, double *out)
+{
+    int64_t n_a = j->a->n_points, n_b = j->b->n_points - start;
+    int64_t first = j->b->free_first[i], free = j->b->free_first[i + 1] - first;
+
+    if (free == 0) {
+        memset(out, 0, (size_t)(n_b * count) * sizeof *out);
+        return;
+    }
+    for (int64_t k = 0; k < free; k++)
+        for (int64_t c = 0; c < count; c++)
+            w->strip[k * count + c] =
+                j->weight[first + k] * j->a->packed[(first + k) * n_a + p + c];
+    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n_b, (int)count, (int)free, 1,
+                j->b->packed + first * j->b->n_points + start, (int)j->b->n_points, w->strip,
+                (int)count, 0, out, (int)count);
+}
+
+/* T of all outputs, one point after the other, into t. Some outputs at a time, so that t is written
+ * in stretches. */
+static void multiply_free_inputs(const job *j, const bench *w, int64_t p, int64_t count)
+{
+    int64_t start = j->lower ? p : 0;
+    int64_t n_out = j->b->space->n_out, n_b = j->b->n_points - start;
+
+    for (int64_t first = 0; first < n_out; first += OUTPUTS) {
+        int64_t outputs = n_out - first < OUTPUTS ? n_out - first : OUTPUTS;
+
+        for (int64_t i = 0; i < outputs; i++)
+            multiply_free_input(j, w, p, count, start, first + i, w->corner + i * n_b * count);
+        for (int64_t c = 0; c < count; c++)
+            for (int64_t q = 0; q < n_b; q++)
+                for (int64_t i = 0; i < outputs; i++)
+                    w->t[(c * n_b + q) * n_out + first + i] = w->corner[(i * n_b + q) * count + c];
+    }
+}
+
 /* bent = the rows of b from point number `start` on, g times t, extras times theta. */
-static void bend_rows(const job *j, const bench *w, int64_t start)
+/* @param t  T of the points from `start` on */
+static void bend_rows(const job *j, const bench *w, int64_t start, const double *all_t)
 {
     const nm_factor_space *space = j->b->space;
     int64_t width = nm_factor_width(space);
     double *to = w->bent;
 
     for (int64_t q = start; q < j->b->n_points; q++) {
-        const double *t = w->t + (q - start) * (j->uniform ? 1 : space->n_out);
+        const double *t = all_t + (q - start) * (j->uniform ? 1 : space->n_out);
 
         for (int64_t s = j->b->first[q]; s < j->b->first[q + 1]; s++, to += width) {
             const double *g = j->b->g + s * width;
@@ -98,8 +144,14 @@ static void multiply_point(const job *j, const bench *w, int64_t p)
     int64_t row = j->a->first[p], rows = j->a->first[p + 1] - row;
     int64_t place = j->b->first[start], count = j->b->m - place;
 
-    multiply_inputs(j, w, j->a->x + p * j->a->space->n_in, start);
-    bend_rows(j, w, start);
+    if (j->b->sparse) {
+        int64_t first = j->lower ? p - p % POINTS : 0, each = j->b->n_points - first;
+
+        bend_rows(j, w, start, w->t + (p % POINTS * each + start - first) * j->b->space->n_out);
+    } else {
+        multiply_inputs(j, w, j->a->x + p * j->a->space->n_in, start);
+        bend_rows(j, w, start, w->t);
+    }
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)count, (int)width, 1,
                 j->a->g + row * width, (int)width, w->bent, (int)width, 0, w->block, (int)count);
     for (int64_t r = 0; r < rows; r++)
@@ -111,15 +163,27 @@ static void multiply_point(const job *j, const bench *w, int64_t p)
         }
 }
 
+/* Points p .. p + POINTS - 1 of a, as far as there are. */
+static void multiply_points(const job *j, const bench *w, int64_t p)
+{
+    int64_t count = j->a->n_points - p < POINTS ? j->a->n_points - p : POINTS;
+
+    if (j->b->sparse)
+        multiply_free_inputs(j, w, p, count);
+    for (int64_t c = 0; c < count; c++)
+        multiply_point(j, w, p + c);
+}
+
 /* One thread's memory is `each` doubles, in the order of struct bench. */
 static bench bench_of(const job *j, double *memory, int64_t each, int thread)
 {
     const nm_factor_space *space = j->a->space;
     bench w = {.strip = memory + thread * each};
 
-    w.t = w.strip + STRIP * space->n_in;
-    w.bent = w.t + j->b->n_points * space->n_out;
+    w.t = w.strip + NM_STRIP * space->n_in;
+    w.bent = w.t + (j->b->sparse ? POINTS : 1) * j->b->n_points * space->n_out;
     w.block = w.bent + j->b->m * nm_factor_width(space);
+    w.corner = w.block + j->b->m * most_rows(j->a);
     return w;
 }
 
@@ -132,21 +196,33 @@ static int thread_number(void)
 #endif
 }
 
+/* Multiplications of the job. */
+static int64_t work_of(const job *j)
+{
+    const nm_factor_space *space = j->a->space;
+    int64_t each = j->uniform ? space->n_in : j->b->n_free;
+    int64_t all =
+        j->a->n_points * j->b->n_points * each + j->a->m * j->b->m * nm_factor_width(space);
+
+    return j->lower ? all / 2 : all;
+}
+
 static nm_status run(int threads, const job *j, nm_err *err)
 {
     const nm_factor_space *space = j->a->space;
-    int64_t each = STRIP * space->n_in + j->b->n_points * space->n_out +
+    int64_t each = NM_STRIP * space->n_in + OUTPUTS * POINTS * j->b->n_points +
+                   (j->b->sparse ? POINTS : 1) * j->b->n_points * space->n_out +
                    j->b->m * (nm_factor_width(space) + most_rows(j->a));
     double *memory;
     nm_status rc = nm_alloc(&memory, (size_t)threads, (size_t)each * sizeof *memory, err);
 
     if (rc != NM_OK)
         return rc;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (j->a->m * j->b->m > 4096)
-    for (int64_t p = 0; p < j->a->n_points; p++) {
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (nm_worth_threads(work_of(j)))
+    for (int64_t p = 0; p < j->a->n_points; p += POINTS) {
         bench w = bench_of(j, memory, each, thread_number());
 
-        multiply_point(j, &w, p);
+        multiply_points(j, &w, p);
     }
     nm_free(memory);
     return NM_OK;
@@ -157,7 +233,7 @@ nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const 
 {
     const nm_factor_space *space = a->space;
     int64_t weights = space->n_out * space->n_in;
-    job j = {.a = a, .b = b, .lower = lower, .out = out, .ldo = ldo, .weight = a->matrix};
+    job j = {.a = a, .b = b, .lower = lower, .out = out, .ldo = ldo};
     double *extra;
     nm_status rc = nm_alloc(&extra, (size_t)space->n_extra, sizeof *extra, err);
 
@@ -165,7 +241,11 @@ nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const 
         return rc;
     j.extra = extra;
     j.uniform = !theta && a->full;
-    for (int64_t w = 0; w < weights && !j.uniform; w++) {
+    bool as_it_is = theta && a->direct >= 0;
+    j.weight = as_it_is ? theta + a->direct : a->matrix;
+    for (int64_t f = 0; f < a->n_free && a->sparse; f++)
+        a->matrix[f] = theta ? theta[a->free_column[f]] : 1;
+    for (int64_t w = 0; w < weights && !j.uniform && !as_it_is && !a->sparse; w++) {
         int64_t column = space->column[w];
 
         a->matrix[w] = column < 0 ? 0 : theta ? theta[column] : 1;

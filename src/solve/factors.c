@@ -61,6 +61,34 @@ nm_factors nm_factors_slice(const nm_factors *list, int64_t first, int64_t m)
                         .g = list->g + first * nm_factor_width(list->space)};
 }
 
+nm_status nm_factor_places(const nm_factor_space *space, int64_t n, int64_t **place, nm_err *err)
+{
+    int64_t weights = space->n_out * space->n_in;
+    nm_status rc = nm_alloc(place, (size_t)n, sizeof **place, err);
+
+    if (rc != NM_OK)
+        return rc;
+    for (int64_t j = 0; j < n; j++)
+        (*place)[j] = -1;
+    for (int64_t w = 0; w < weights; w++)
+        if (space->column[w] >= 0)
+            (*place)[space->column[w]] = w;
+    for (int64_t e = 0; e < space->n_extra; e++)
+        (*place)[space->extra_column[e]] = weights + e;
+    return NM_OK;
+}
+
+double nm_factors_entry(const nm_factors *list, int64_t r, int64_t place)
+{
+    const nm_factor_space *space = list->space;
+    const double *g = list->g + r * nm_factor_width(space);
+    int64_t weights = space->n_out * space->n_in;
+
+    if (place < 0 || place >= weights)
+        return place < 0 ? 0 : g[space->n_out + place - weights];
+    return g[place / space->n_in] * space->x[list->point[r] * space->n_in + place % space->n_in];
+}
+
 /* -- grouping --------------------------------------------------------------------------------- */
 
 void nm_groups_free(nm_groups *groups)
@@ -72,6 +100,9 @@ void nm_groups_free(nm_groups *groups)
     nm_free(groups->g);
     nm_free(groups->matrix);
     nm_free(groups->layer);
+    nm_free(groups->free_first);
+    nm_free(groups->free_column);
+    nm_free(groups->packed);
     *groups = (nm_groups){0};
 }
 
@@ -139,22 +170,85 @@ static void place_rows(const nm_factors *list, const double *scale, int64_t numb
     }
 }
 
+/* Where the first weight stands if all follow it in their order, else -1. */
+static int64_t find_direct(const nm_factor_space *space)
+{
+    int64_t weights = space->n_out * space->n_in, first = weights > 0 ? space->column[0] : -1;
+
+    for (int64_t w = 0; w < weights && first >= 0; w++)
+        if (space->column[w] != first + w)
+            first = -1;
+    return first;
+}
+
+static int64_t count_free(const nm_factor_space *space)
+{
+    int64_t count = 0;
+
+    for (int64_t w = 0; w < space->n_out * space->n_in; w++)
+        count += space->column[w] >= 0;
+    return count;
+}
+
+/* The free weights and their inputs. */
+static nm_status pack_free(nm_groups *groups, nm_err *err)
+{
+    const nm_factor_space *space = groups->space;
+    int64_t place = 0, n_points = groups->n_points;
+    nm_status rc = NM_OK;
+
+    NM_TRY(
+        nm_alloc(&groups->free_first, (size_t)space->n_out + 1, sizeof *groups->free_first, err));
+    NM_TRY(
+        nm_alloc(&groups->free_column, (size_t)groups->n_free, sizeof *groups->free_column, err));
+    NM_TRY(
+        nm_alloc(&groups->packed, (size_t)groups->n_free, (size_t)n_points * sizeof(double), err));
+    for (int64_t i = 0; i < space->n_out; i++) {
+        groups->free_first[i] = place;
+        for (int64_t k = 0; k < space->n_in; k++) {
+            if (space->column[i * space->n_in + k] < 0)
+                continue;
+            for (int64_t p = 0; p < n_points; p++)
+                groups->packed[place * n_points + p] = groups->x[p * space->n_in + k];
+            groups->free_column[place++] = space->column[i * space->n_in + k];
+        }
+    }
+    groups->free_first[space->n_out] = place;
+done:
+    return rc;
+}
+
+/* Elements of the scratch matrix. */
+static int64_t matrix_size(const nm_groups *groups)
+{
+    const nm_factor_space *space = groups->space;
+
+    if (groups->sparse)
+        return groups->n_free > groups->n_points ? groups->n_free : groups->n_points;
+    return (groups->direct >= 0 ? (int64_t)NM_STRIP : space->n_out) * space->n_in;
+}
+
 nm_status nm_groups_make(const nm_factors *rows, const double *scale, const nm_factors *terms,
                          nm_groups *groups, nm_err *err)
 {
     const nm_factor_space *space = rows->space;
-    int64_t weights = space->n_out * space->n_in, *next = NULL;
+    int64_t *next = NULL;
     nm_status rc = NM_OK;
 
     nm_groups_free(groups);
-    *groups = (nm_groups){.space = space, .m = rows->m + (terms ? terms->m : 0), .full = true};
-    for (int64_t w = 0; w < weights; w++)
-        groups->full = groups->full && space->column[w] >= 0;
+    *groups = (nm_groups){.space = space,
+                          .m = rows->m + (terms ? terms->m : 0),
+                          .n_free = count_free(space),
+                          .direct = find_direct(space)};
+    groups->full = groups->n_free == space->n_out * space->n_in;
+    groups->sparse = groups->n_free < space->n_out * space->n_in / 4;
     NM_TRY(place_points(rows, terms, groups, &next, err));
     NM_TRY(nm_alloc(&groups->row, (size_t)groups->m, sizeof *groups->row, err));
     NM_TRY(nm_alloc(&groups->g, (size_t)groups->m, (size_t)nm_factor_width(space) * sizeof(double),
                     err));
-    NM_TRY(nm_alloc(&groups->matrix, (size_t)weights, sizeof(double), err));
+    NM_TRY(nm_alloc(&groups->matrix, (size_t)matrix_size(groups), sizeof(double), err));
+    if (groups->sparse)
+        NM_TRY(pack_free(groups, err));
     place_rows(rows, scale, 0, groups, next);
     place_rows(terms, NULL, rows->m, groups, next);
 done:
@@ -164,25 +258,78 @@ done:
     return rc;
 }
 
-/* -- products with vectors ----------------------------------------------------------------------
- */
+/* -- products with vectors --------------------------------------------------------------------- */
+
+/* Columns first .. first + count - 1 of layer = X D', D [count x n_in]. */
+static void multiply_strip(int threads, const nm_groups *groups, const double *x, int64_t first,
+                           int64_t count, const double *d)
+{
+    const nm_factor_space *space = groups->space;
+
+    nm_dense_products(threads, false, groups->n_points, x, space->n_in, count, d, space->n_in,
+                      space->n_in, groups->layer + first, space->n_out);
+}
+
+/* The same with |D| in place of D, strip by strip. */
+static void multiply_sizes(int threads, const nm_groups *groups, const double *d)
+{
+    const nm_factor_space *space = groups->space;
+
+    for (int64_t first = 0; first < space->n_out; first += NM_STRIP) {
+        int64_t count = space->n_out - first < NM_STRIP ? space->n_out - first : NM_STRIP;
+
+        for (int64_t w = 0; w < count * space->n_in; w++) {
+            int64_t column = space->column[first * space->n_in + w];
+
+            groups->matrix[w] = column >= 0 ? fabs(d[column]) : 0;
+        }
+        multiply_strip(threads, groups, groups->x_sizes, first, count, groups->matrix);
+    }
+}
+
+/* layer from the free weights only. */
+static void multiply_free(bool sizes, const nm_groups *groups, const double *d)
+{
+    int64_t n_points = groups->n_points;
+    double *sum = groups->matrix;
+
+    for (int64_t i = 0; i < groups->space->n_out; i++) {
+        if (groups->free_first[i] == groups->free_first[i + 1])
+            continue;
+        memset(sum, 0, (size_t)n_points * sizeof *sum);
+        for (int64_t j = groups->free_first[i]; j < groups->free_first[i + 1]; j++) {
+            const double *x = groups->packed + j * n_points;
+            double value = d[groups->free_column[j]];
+
+            for (int64_t p = 0; p < n_points && value != 0; p++)
+                sum[p] += sizes ? fabs(x[p] * value) : x[p] * value;
+        }
+        for (int64_t p = 0; p < n_points; p++)
+            groups->layer[p * groups->space->n_out + i] = sum[p];
+    }
+}
 
 /* layer = X D', D the weights' part of d; with the sizes of all entries if `sizes`. */
 static void layer_changes(int threads, bool sizes, const nm_groups *groups, const double *d)
 {
     const nm_factor_space *space = groups->space;
-    int64_t weights = space->n_out * space->n_in;
-    double *matrix = groups->matrix;
 
-    for (int64_t w = 0; w < weights; w++) {
-        double value = space->column[w] >= 0 ? d[space->column[w]] : 0;
-
-        matrix[w] = sizes ? fabs(value) : value;
-    }
     memset(groups->layer, 0, (size_t)(groups->n_points * space->n_out) * sizeof(double));
-    nm_dense_products(threads, false, groups->n_points, sizes ? groups->x_sizes : groups->x,
-                      space->n_in, space->n_out, matrix, space->n_in, space->n_in, groups->layer,
-                      space->n_out);
+    if (groups->sparse) {
+        multiply_free(sizes, groups, d);
+        return;
+    }
+    if (sizes) {
+        multiply_sizes(threads, groups, d);
+        return;
+    }
+    if (groups->direct >= 0) {
+        multiply_strip(threads, groups, groups->x, 0, space->n_out, d + groups->direct);
+        return;
+    }
+    for (int64_t w = 0; w < space->n_out * space->n_in; w++)
+        groups->matrix[w] = space->column[w] >= 0 ? d[space->column[w]] : 0;
+    multiply_strip(threads, groups, groups->x, 0, space->n_out, groups->matrix);
 }
 
 /* sum_i |g_i z_i| + sum_e |g_e d_e|: z is a sum of sizes already. */
@@ -249,6 +396,32 @@ static void pull_layer(const nm_groups *groups, const double *y, double *out)
     }
 }
 
+/* Outputs first .. first + count - 1 of the transposed product. */
+static void pull_strip(const nm_groups *groups, int64_t first, int64_t count, double *out)
+{
+    const nm_factor_space *space = groups->space;
+    bool direct = groups->direct >= 0;
+    int64_t shift = first * space->n_in;
+    double *to = direct ? out + groups->direct + shift : groups->matrix + shift;
+
+    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, (int)space->n_in,
+                (int)groups->n_points, 1, groups->layer + first, (int)space->n_out, groups->x,
+                (int)space->n_in, direct ? 1 : 0, to, (int)space->n_in);
+    for (int64_t w = 0; w < count * space->n_in && !direct; w++)
+        if (space->column[shift + w] >= 0)
+            out[space->column[shift + w]] += to[w];
+}
+
+static void pull_free(const nm_groups *groups, double *out)
+{
+    int n_points = (int)groups->n_points, stride = (int)groups->space->n_out;
+
+    for (int64_t i = 0; i < groups->space->n_out; i++)
+        for (int64_t j = groups->free_first[i]; j < groups->free_first[i + 1]; j++)
+            out[groups->free_column[j]] +=
+                cblas_ddot(n_points, groups->packed + j * n_points, 1, groups->layer + i, stride);
+}
+
 void nm_groups_transposed_times(int threads, const nm_groups *groups, const double *y, double *out)
 {
     enum { STRIP = 32 };
@@ -258,15 +431,15 @@ void nm_groups_transposed_times(int threads, const nm_groups *groups, const doub
     if (groups->n_points == 0)
         return;
     pull_layer(groups, y, out);
-#pragma omp parallel for schedule(static) num_threads(threads) if (strips > 1)
-    for (int64_t s = 0; s < strips; s++) {
-        int64_t i = s * STRIP, count = space->n_out - i < STRIP ? space->n_out - i : STRIP;
-
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, (int)space->n_in,
-                    (int)groups->n_points, 1, groups->layer + i, (int)space->n_out, groups->x,
-                    (int)space->n_in, 0, groups->matrix + i * space->n_in, (int)space->n_in);
+    if (groups->sparse) {
+        pull_free(groups, out);
+        return;
     }
-    for (int64_t w = 0; w < space->n_out * space->n_in; w++)
-        if (space->column[w] >= 0)
-            out[space->column[w]] += groups->matrix[w];
+#pragma omp parallel for schedule(static) num_threads(                                             \
+    threads) if (strips > 1 && nm_worth_threads(groups->n_points * space->n_out * space->n_in))
+    for (int64_t s = 0; s < strips; s++) {
+        int64_t i = s * STRIP;
+
+        pull_strip(groups, i, space->n_out - i < STRIP ? space->n_out - i : STRIP, out);
+    }
 }

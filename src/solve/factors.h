@@ -23,8 +23,17 @@ void nm_factors_free(nm_factors *list);
 /** An empty list becomes m rows of zeros, for the caller to fill. */
 nm_status nm_factors_room(const nm_factor_space *space, int64_t m, nm_factors *list, nm_err *err);
 
+/** Where each of the n unknowns stands: weight w at w, extra e at n_out n_in + e, others -1. For
+ * the caller to free. */
+nm_status nm_factor_places(const nm_factor_space *space, int64_t n, int64_t **place, nm_err *err);
+
+/** Coefficient of row r for what stands at a place; 0 for -1. */
+double nm_factors_entry(const nm_factors *list, int64_t r, int64_t place);
+
 /** Rows first .. first + m - 1, lent; nothing of a list without a space. */
 nm_factors nm_factors_slice(const nm_factors *list, int64_t first, int64_t m);
+
+enum { NM_STRIP = 64 }; /* outputs that kernels take at a time */
 
 /** Rows sorted by point, with the inputs of the points that have any: what the kernels work on.
  *  Start from {0}. Owns copies: `space` may get other points afterwards. */
@@ -32,13 +41,20 @@ typedef struct nm_groups {
     const nm_factor_space *space; /* for its column maps */
     int64_t m, n_points;
     bool full;       /* all weights are free */
+    int64_t direct;  /* weight w is unknown direct + w for all w; -1: they lie in another order */
     int64_t *row;    /* [m] which row stands at each place */
     int64_t *first;  /* [n_points + 1] place of the first row of each point */
     double *x;       /* [n_points x n_in] */
     double *x_sizes; /* |x| */
     double *g;       /* [m x width] */
-    double *matrix;  /* [n_out x n_in] scratch */
-    double *layer;   /* [n_points x n_out] scratch */
+    double *matrix;  /* scratch: [n_out x n_in], if direct [NM_STRIP x n_in], if sparse: a few */
+    /* Where few weights are free (sparse): the inputs they meet, weight after weight. */
+    bool sparse;
+    int64_t n_free;
+    int64_t *free_first;  /* [n_out + 1] place of the first free weight of each output */
+    int64_t *free_column; /* [n_free] unknown */
+    double *packed;       /* [n_free x n_points] */
+    double *layer;        /* [n_points x n_out] scratch */
 } nm_groups;
 
 /** Groups `rows`, scaled by scale [rows->m] (NULL = 1), and behind them `terms` (NULL = none).

@@ -12,6 +12,8 @@ static const double TINY_MULTIPLIER = 1e-12;
 static const double TINY_SLACK = 1e-11;
 /* A row whose squared length outside the span of the earlier ones is less adds nothing. */
 static const double DEPENDENT = 1e-11;
+/* Multipliers so large cancel to noise: the rows of the basis (nearly) contradict each other. */
+static const double HOPELESS = 1e10;
 
 /* -- room -------------------------------------------------------------------------------- */
 
@@ -191,6 +193,21 @@ static int64_t count_wrong(const nm_gram *g, double *largest, double *length)
 
 /* -- block principal pivoting --------------------------------------------------------------- */
 
+static double largest_wanted(const nm_gram *g)
+{
+    double largest = 1;
+
+    for (int64_t i = 0; i < g->m; i++)
+        largest = fmax(largest, fabs(g->h[i]));
+    return largest;
+}
+
+static void start_over(nm_gram *g)
+{
+    memset(g->y, 0, (size_t)g->m * sizeof *g->y);
+    memset(g->in, 0, (size_t)g->m * sizeof *g->in);
+}
+
 /* @return whether it came to an end */
 static nm_status pivot(nm_gram *g, const nm_ctx *ctx, bool *solved, nm_err *err)
 {
@@ -213,6 +230,10 @@ static nm_status pivot(nm_gram *g, const nm_ctx *ctx, bool *solved, nm_err *err)
         int64_t wrong = count_wrong(g, &largest, &length);
 
         g->iterations++;
+        if (!(largest < HOPELESS * largest_wanted(g))) {
+            start_over(g);
+            break;
+        }
         if (wrong == 0) {
             *solved = true;
             break;

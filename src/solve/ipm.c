@@ -6,9 +6,9 @@
 
 #include "base/mem.h"
 #include "solve/bound.h"
-#include "tensor/dense.h"
 #include "solve/ipm_state.h"
 #include "solve/polish.h"
+#include "tensor/dense.h"
 
 typedef struct ipm_solver {
     nm_ipm ipm;
@@ -22,7 +22,7 @@ typedef struct ipm_solver {
 
 static bool can(const nm_master_spec *spec)
 {
-    return spec->norm != NM_NORM_L2;
+    return spec->norm == NM_NORM_LINF || spec->norm == NM_NORM_LINF_L1N || spec->norm == NM_NORM_L1;
 }
 
 /* -- memory ------------------------------------------------------------------------------ */
@@ -131,6 +131,7 @@ static void close_ipm(void *state)
     nm_free(s->ipm.memory_coords);
     nm_free(s->ipm.memory_rows);
     nm_free(s->ipm.occupied);
+    nm_free(s->ipm.scaled);
     nm_groups_free(&s->ipm.groups);
     nm_free(s->d);
     nm_free(s->x);
@@ -156,8 +157,8 @@ static nm_status open_ipm(const nm_ctx *ctx, const nm_master_spec *spec, const n
                       .has_t = ball.budget > 0,
                       .has_u = ball.slope > 0,
                       .weight = ball.slope};
-    s->shortest = (nm_master_spec){.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap};
-    NM_TRY(nm_master_active_set.open(ctx, &s->shortest, rows, &s->shortest_state, err));
+    s->shortest =
+        (nm_master_spec){.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap, .space = spec->space};
     NM_TRY(allocate_coords(&s->ipm, err));
     NM_TRY(nm_alloc(&s->d, (size_t)spec->n, sizeof *s->d, err));
     NM_TRY(nm_alloc(&s->x, (size_t)spec->n_terms, sizeof *s->x, err));
@@ -178,6 +179,8 @@ static void scale_rows(nm_ipm *ipm, const double *d)
 
     for (int64_t j = 0; j < ipm->n && d; j++)
         size = fmax(size, fabs(d[j]));
+    if (ipm->reduced)
+        size = ipm->reduced->start_t;
     ipm->unit = size > 0 ? size : nm_solution_size(ipm->spec, ipm->rows);
     for (int64_t r = 0; r < ipm->m; r++) {
         ipm->scale[r] = nm_row_unit(ipm->rows, r);
@@ -221,20 +224,25 @@ static double box_slack(const nm_ipm *ipm, const double *bound, int64_t j)
 static void start_coords(nm_ipm *ipm, const double *d, double *mu)
 {
     double count = (double)ipm->n_coords, largest = 1;
-    double z_t = ipm->has_t ? 1 / count : 0, z_cap = 0.5 * (ipm->weight + z_t);
+    double z_t = ipm->has_t ? 1 / count : 0;
 
     for (int64_t j = 0; j < ipm->n; j++)
         ipm->v[j] = inner_point(ipm, j, d ? d[j] / ipm->unit : 0);
+    memset(ipm->v + ipm->n, 0, (size_t)ipm->n_terms * sizeof *ipm->v);
+    nm_ipm_times(ipm, ipm->v, ipm->missing);
     for (int64_t k = 0; k < ipm->n_terms; k++)
-        ipm->v[ipm->n + k] = ipm->spec->offset[k] / ipm->unit +
-                             cblas_ddot((int)ipm->n, ipm->spec->terms + k * ipm->n, 1, ipm->v, 1);
+        ipm->v[ipm->n + k] = ipm->missing[ipm->m + k] + nm_ipm_on_t(ipm, ipm->m + k) +
+                             ipm->spec->offset[k] / ipm->unit;
     for (int64_t k = 0; k < ipm->n_coords; k++) {
         ipm->u[k] = fabs(ipm->v[k]) + CAP_ROOM;
         largest = fmax(largest, ipm->u[k]);
     }
     ipm->t = ipm->has_u ? largest + CAP_ROOM : largest;
-    *mu = z_cap;
+    *mu = 0;
     for (int64_t k = 0; k < ipm->n_coords; k++) {
+        double z_cap = 0.5 * (nm_ipm_weight(ipm, k) + z_t);
+
+        *mu += z_cap / count;
         if (!ipm->has_u)
             ipm->u[k] = ipm->t;
         start_local(ipm, NM_BELOW_CAP, k, ipm->u[k] - ipm->v[k], z_cap);
@@ -243,8 +251,8 @@ static void start_coords(nm_ipm *ipm, const double *d, double *mu)
         if (k >= ipm->n)
             continue;
         double lo = box_slack(ipm, ipm->spec->lo, k), hi = box_slack(ipm, ipm->spec->hi, k);
-        start_local(ipm, NM_OVER_LO, k, lo, *mu / fmax(lo, 1));
-        start_local(ipm, NM_UNDER_HI, k, hi, *mu / fmax(hi, 1));
+        start_local(ipm, NM_OVER_LO, k, lo, z_cap / fmax(lo, 1));
+        start_local(ipm, NM_UNDER_HI, k, hi, z_cap / fmax(hi, 1));
     }
 }
 
@@ -254,10 +262,11 @@ static void start_rows(nm_ipm *ipm, double mu)
 
     nm_ipm_times(ipm, ipm->v, ipm->missing);
     for (int64_t r = 0; r < ipm->m; r++) {
-        double size = ipm->scale[r] * cblas_dnrm2((int)ipm->n, nm_row(ipm->rows, r), 1);
+        double size = ipm->scale[r] * nm_row_measure(ipm->rows, r).length;
         double typical = ROW_ROOM * size * (length > 0 ? length : sqrt((double)ipm->n));
 
-        ipm->row.slack[r] = fmax(ipm->missing[r] - ipm->rhs[r], typical > 0 ? typical : 1);
+        ipm->row.slack[r] = fmax(ipm->missing[r] + nm_ipm_on_t(ipm, r) * ipm->t - ipm->rhs[r],
+                                 typical > 0 ? typical : 1);
         ipm->row.z[r] = mu / ipm->row.slack[r];
     }
     memset(ipm->e, 0, (size_t)ipm->n_terms * sizeof *ipm->e);
@@ -269,16 +278,20 @@ static nm_status find_start(ipm_solver *s, nm_master_result *out, const double *
 {
     const nm_rows *rows = s->ipm.rows;
     nm_master_result shortest;
-    nm_status rc = nm_master_active_set.solve(s->shortest_state, &shortest, err);
+    nm_status rc = NM_OK;
 
     *d = NULL;
+    if (!s->shortest_state)
+        rc = nm_master_active_set.open(s->ipm.ctx, &s->shortest, rows, &s->shortest_state, err);
+    if (rc == NM_OK)
+        rc = nm_master_active_set.solve(s->shortest_state, &shortest, err);
     if (rc != NM_OK)
         return rc;
     if (shortest.outcome == NM_MASTER_SOLVED)
         *d = shortest.d;
     if (shortest.outcome == NM_MASTER_INFEASIBLE) {
         memcpy(s->y, shortest.y, (size_t)rows->m * sizeof *s->y);
-        if (nm_farkas_excess(s->ipm.spec, rows->m, rows->a, rows->h, s->y) > 0)
+        if (nm_farkas_excess(s->ipm.spec, rows, s->y) > 0)
             *out = (nm_master_result){.outcome = NM_MASTER_INFEASIBLE, .y = s->y};
     }
     return NM_OK;
@@ -287,12 +300,13 @@ static nm_status find_start(ipm_solver *s, nm_master_result *out, const double *
 static nm_status start(ipm_solver *s, nm_master_result *out, nm_err *err)
 {
     nm_ipm *ipm = &s->ipm;
-    const double *d;
+    const double *d = ipm->reduced ? ipm->reduced->start : NULL;
     double mu;
     nm_status rc = NM_OK;
 
     NM_TRY(nm_realloc(&s->y, (size_t)ipm->rows->m, sizeof *s->y, err));
-    NM_TRY(find_start(s, out, &d, err));
+    if (!ipm->reduced)
+        NM_TRY(find_start(s, out, &d, err));
     if (out->outcome == NM_MASTER_INFEASIBLE)
         goto done;
     NM_TRY(allocate_rows(ipm, err));
@@ -333,13 +347,19 @@ static nm_status try_answer(ipm_solver *s, nm_master_result *out, nm_err *err)
     export_multipliers(s);
     for (int64_t j = 0; j < ipm->n; j++)
         s->d[j] = ipm->unit * ipm->v[j];
+    if (ipm->reduced) {
+        out->outcome = NM_MASTER_SOLVED;
+        return NM_OK;
+    }
     NM_TRY(nm_polish(ipm->ctx, ipm->spec, ipm->rows, s->d, &ok, err));
-    out->objective = nm_master_norm(ipm->spec, s->d);
-    NM_TRY(nm_dual_bound(ipm->spec, ipm->rows, s->y, s->x, out->objective, &out->lower_bound, err));
+    NM_TRY(nm_master_norm(ipm->threads, ipm->spec, s->d, &out->objective, err));
+    NM_TRY(nm_dual_bound(ipm->threads, ipm->spec, ipm->rows, s->y, s->x, out->objective,
+                         &out->lower_bound, err));
     if (ok && nm_relative_gap(out->objective, out->lower_bound) <= ipm->spec->gap) {
         out->outcome = NM_MASTER_SOLVED;
         out->d = s->d;
         out->y = s->y;
+        out->x = s->x;
     }
 done:
     return rc;
@@ -354,7 +374,7 @@ static nm_status try_proof(ipm_solver *s, bool thorough, nm_master_result *out, 
     nm_status rc = NM_OK;
 
     export_multipliers(s);
-    if (nm_farkas_excess(ipm->spec, rows->m, rows->a, rows->h, s->y) > 0)
+    if (nm_farkas_excess(ipm->spec, rows, s->y) > 0)
         verdict = NM_MASTER_INFEASIBLE;
     else if (thorough)
         NM_TRY(nm_find_proof(ipm->ctx, ipm->spec, rows, s->y, &verdict, err));
@@ -419,14 +439,15 @@ static nm_status iterate(ipm_solver *s, nm_master_result *out, nm_err *err)
             break;
         if (worth_trying(ipm))
             NM_TRY(try_answer(s, out, err));
-        else if (growing(s))
+        else if (!ipm->reduced && growing(s))
             NM_TRY(try_proof(s, false, out, err));
         if (out->outcome != NM_MASTER_FAILED)
             goto done;
         NM_TRY(nm_ipm_step(ipm, &length, &ok, err));
         stalled = length < 1e-3 ? stalled + 1 : 0;
     }
-    NM_TRY(try_proof(s, true, out, err));
+    if (!ipm->reduced)
+        NM_TRY(try_proof(s, true, out, err));
 done:
     return rc;
 }
@@ -453,3 +474,33 @@ const nm_master_kind nm_master_ipm = {
     .solve = solve,
     .close = close_ipm,
 };
+
+/* -- reduced programs ------------------------------------------------------------------------- */
+
+nm_status nm_ipm_solve_reduced(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
+                               const nm_ipm_reduction *reduced, double *d, double *t, double *y,
+                               double *x, bool *ok, nm_err *err)
+{
+    nm_master_result result = {.outcome = NM_MASTER_FAILED};
+    void *state = NULL;
+    nm_status rc = NM_OK;
+
+    *ok = false;
+    NM_TRY(open_ipm(ctx, spec, rows, &state, err));
+    ipm_solver *s = state;
+    s->ipm.reduced = reduced;
+    NM_TRY(nm_alloc(&s->ipm.scaled, (size_t)spec->n, sizeof *s->ipm.scaled, err));
+    NM_TRY(start(s, &result, err));
+    NM_TRY(iterate(s, &result, err));
+    *ok = result.outcome == NM_MASTER_SOLVED;
+    if (*ok) {
+        memcpy(d, s->d, (size_t)spec->n * sizeof *d);
+        memcpy(y, s->y, (size_t)rows->m * sizeof *y);
+        memcpy(x, s->x, (size_t)spec->n_terms * sizeof *x);
+        *t = s->ipm.unit * s->ipm.t;
+    }
+done:
+    if (state)
+        close_ipm(state);
+    return rc;
+}

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tensor/dense.h"
 #include "solve/ipm_state.h"
+#include "tensor/dense.h"
 
 /* Columns are taken in blocks; a row without a nonzero in a block stays out of its product. Rows of
  * a last layer touch only the weights of two outputs, which makes this worth while. */
@@ -16,9 +16,10 @@ int64_t nm_ipm_column_blocks(int64_t n)
     return (n + WIDTH - 1) / WIDTH;
 }
 
+/* Only without factors. */
 static const double *row_or_term(const nm_ipm *ipm, int64_t i)
 {
-    return i < ipm->m ? nm_row(ipm->rows, i) : ipm->spec->terms + (i - ipm->m) * ipm->n;
+    return i < ipm->m ? ipm->rows->a + i * ipm->n : ipm->spec->terms + (i - ipm->m) * ipm->n;
 }
 
 nm_status nm_ipm_take_factors(nm_ipm *ipm, nm_err *err)
@@ -33,15 +34,30 @@ static bool has_factors(const nm_ipm *ipm)
     return ipm->rows->factors.space != NULL;
 }
 
+/* `values` times the columns' scale to some power, in ipm->scaled; as they are without one. */
+static const double *scale_columns(const nm_ipm *ipm, const double *values, bool twice)
+{
+    if (!ipm->reduced)
+        return values;
+    for (int64_t j = 0; j < ipm->n; j++) {
+        double scale = ipm->reduced->scale[j];
+
+        ipm->scaled[j] = values[j] * scale * (twice ? scale : 1);
+    }
+    return ipm->scaled;
+}
+
 void nm_ipm_times(const nm_ipm *ipm, const double *coords, double *out)
 {
+    const double *d = scale_columns(ipm, coords, false);
+
     if (has_factors(ipm)) {
-        nm_groups_times(ipm->threads, false, &ipm->groups, coords, out);
+        nm_groups_times(ipm->threads, false, &ipm->groups, d, out);
     } else {
-        nm_dense_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, coords, out);
+        nm_dense_times(ipm->threads, ipm->m, ipm->n, ipm->rows->a, d, out);
         for (int64_t r = 0; r < ipm->m; r++)
             out[r] *= ipm->scale[r];
-        nm_dense_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, coords, out + ipm->m);
+        nm_dense_times(ipm->threads, ipm->n_terms, ipm->n, ipm->spec->terms, d, out + ipm->m);
     }
     for (int64_t k = 0; k < ipm->n_terms; k++)
         out[ipm->m + k] -= coords[ipm->n + k];
@@ -66,6 +82,8 @@ void nm_ipm_transposed_times(const nm_ipm *ipm, const double *all, double *out)
         nm_groups_transposed_times(ipm->threads, &ipm->groups, all, out);
     else
         dense_transposed_times(ipm, all, out);
+    for (int64_t j = 0; j < ipm->n && ipm->reduced; j++)
+        out[j] *= ipm->reduced->scale[j];
     for (int64_t k = 0; k < ipm->n_terms; k++)
         out[ipm->n + k] = -all[ipm->m + k];
 }
@@ -105,7 +123,8 @@ static void pack_panel(const nm_ipm *ipm, int64_t block, panel *p)
             p->row[p->count++] = i;
     }
     for (int64_t j = 0; j < p->width; j++)
-        root[j] = sqrt(ipm->theta[p->first + j]);
+        root[j] =
+            sqrt(ipm->theta[p->first + j]) * (ipm->reduced ? ipm->reduced->scale[p->first + j] : 1);
 #pragma omp parallel for schedule(static) num_threads(ipm->threads) if (p->count > 1000)
     for (int64_t i = 0; i < p->count; i++) {
         const double *a = row_or_term(ipm, p->row[i]) + p->first;
@@ -164,8 +183,9 @@ static nm_status form_normal(nm_ipm *ipm, nm_err *err)
     nm_status rc = NM_OK;
 
     if (has_factors(ipm))
-        NM_TRY(nm_groups_products(ipm->threads, true, &ipm->groups, &ipm->groups, ipm->theta,
-                                  ipm->normal, ipm->room, err));
+        NM_TRY(nm_groups_products(ipm->threads, true, &ipm->groups, &ipm->groups,
+                                  scale_columns(ipm, ipm->theta, true), ipm->normal, ipm->room,
+                                  err));
     else
         NM_TRY(multiply_panels(ipm, err));
     if (ipm->has_t)

@@ -30,16 +30,33 @@ typedef struct nm_ipm_pair {
     double *slack, *z, *want, *d_slack, *d_z;
 } nm_ipm_pair;
 
+/** A program over some of the columns of a larger one, in which the others follow t:
+ *
+ *     A diag(scale) x + on_t t >= h,   C diag(scale) x + on_t t - v_T = -c0,
+ *     cost  t_cost t + sum weight_j u_j  (terms keep the weight of the spec).
+ *
+ *  Sifting (solve/sift.c) makes such programs; linf and linf+l1n only. All arrays are lent. */
+typedef struct nm_ipm_reduction {
+    const double *scale;  /* [n] */
+    const double *weight; /* [n] */
+    const double *on_t;   /* [m + T] */
+    double t_cost;
+    const double *start; /* [n] where x may start */
+    double start_t;      /* > 0, its size */
+} nm_ipm_reduction;
+
 typedef struct nm_ipm {
     const nm_ctx *ctx;
     const nm_master_spec *spec;
     const nm_rows *rows;
     int threads;
-    int64_t n, n_terms, n_coords; /* n, T, N */
-    int64_t m, n_all;             /* rows of A; m + T: rows first, terms behind them */
-    int64_t room;                 /* rows for which arrays have room */
-    bool has_t, has_u;            /* linf: t only; l1: u only */
-    double weight;                /* w */
+    int64_t n, n_terms, n_coords;    /* n, T, N */
+    int64_t m, n_all;                /* rows of A; m + T: rows first, terms behind them */
+    int64_t room;                    /* rows for which arrays have room */
+    bool has_t, has_u;               /* linf: t only; l1: u only */
+    double weight;                   /* w */
+    const nm_ipm_reduction *reduced; /* NULL = the program as it is */
+    double *scaled;                  /* [n] scratch, if reduced */
     double unit;
     double *memory_coords, *memory_rows; /* the blocks that the arrays below lie in */
 
@@ -70,6 +87,20 @@ typedef struct nm_ipm {
     int64_t iterations;
 } nm_ipm;
 
+/** Weight of u_k in the objective. */
+static inline double nm_ipm_weight(const nm_ipm *ipm, int64_t k)
+{
+    return ipm->reduced && k < ipm->n ? ipm->reduced->weight[k] : ipm->weight;
+}
+
+/** Coefficient of t in row or term i (scaled like the row). */
+static inline double nm_ipm_on_t(const nm_ipm *ipm, int64_t i)
+{
+    if (!ipm->reduced)
+        return 0;
+    return ipm->reduced->on_t[i] * (i < ipm->m ? ipm->scale[i] : 1);
+}
+
 /** out = [A scaled; C] x_n - [0; v_T], over all m + T rows; `coords` is [N]. */
 void nm_ipm_times(const nm_ipm *ipm, const double *coords, double *out);
 
@@ -89,6 +120,13 @@ nm_status nm_ipm_take_factors(nm_ipm *ipm, nm_err *err);
 /** Records which columns rows `first` .. m + T - 1 use, for nm_ipm_factor. */
 void nm_ipm_mark_columns(nm_ipm *ipm, int64_t first);
 int64_t nm_ipm_column_blocks(int64_t n);
+
+/** Solves a reduced program to spec->gap by its own account: no polish, no bound of the full one.
+ *  @param d  out [n], y out [m], x out [n_terms]: multipliers of the terms; t out
+ *  *ok = false: no answer */
+nm_status nm_ipm_solve_reduced(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
+                               const nm_ipm_reduction *reduced, double *d, double *t, double *y,
+                               double *x, bool *ok, nm_err *err);
 
 /** Residuals, mu and objective values of the iterate. */
 void nm_ipm_measure(nm_ipm *ipm);

@@ -14,8 +14,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "tensor/dense.h"
 #include "solve/ipm_state.h"
+#include "tensor/dense.h"
 
 static double weight_of(const nm_ipm_pair *pair, int64_t k)
 {
@@ -47,13 +47,18 @@ static double pair_product(const nm_ipm_pair *pair, int64_t count, int64_t *acti
     return sum;
 }
 
+static double t_cost(const nm_ipm *ipm)
+{
+    return ipm->reduced ? ipm->reduced->t_cost : 1;
+}
+
 static void measure_objectives(nm_ipm *ipm)
 {
     const nm_master_spec *spec = ipm->spec;
-    double primal = ipm->has_t ? ipm->t : 0, dual = 0;
+    double primal = ipm->has_t ? t_cost(ipm) * ipm->t : 0, dual = 0;
 
     for (int64_t k = 0; k < ipm->n_coords && ipm->has_u; k++)
-        primal += ipm->weight * ipm->u[k];
+        primal += nm_ipm_weight(ipm, k) * ipm->u[k];
     for (int64_t r = 0; r < ipm->m; r++)
         dual += ipm->rhs[r] * ipm->row.z[r];
     for (int64_t k = 0; k < ipm->n_terms; k++)
@@ -87,11 +92,15 @@ void nm_ipm_measure(nm_ipm *ipm)
                 multiplier(&local[NM_UNDER_HI], k) - multiplier(&local[NM_OVER_LO], k);
         if (k < ipm->n && nm_ipm_is_fixed(ipm, k))
             ipm->dual_v[k] = 0;
-        ipm->dual_u[k] = ipm->weight - (below + above - under_t);
+        ipm->dual_u[k] = nm_ipm_weight(ipm, k) - (below + above - under_t);
         cap_sum += ipm->has_u ? under_t : below + above;
     }
-    ipm->dual_t = 1 - cap_sum;
+    ipm->dual_t = t_cost(ipm) - cap_sum;
     nm_ipm_times(ipm, ipm->v, ipm->missing);
+    for (int64_t i = 0; i < ipm->n_all; i++) {
+        ipm->dual_t -= nm_ipm_on_t(ipm, i) * ipm->d_all[i];
+        ipm->missing[i] += nm_ipm_on_t(ipm, i) * ipm->t;
+    }
     for (int64_t r = 0; r < ipm->m; r++)
         ipm->missing[r] = ipm->rhs[r] + ipm->row.slack[r] - ipm->missing[r];
     for (int64_t k = 0; k < ipm->n_terms; k++)
@@ -261,7 +270,7 @@ static void newton(nm_ipm *ipm)
     expand_step(ipm);
 }
 
-/* E Theta on_t, by which rows and terms feel t. */
+/* E Theta on_t, less the coefficients of t, by which rows and terms feel t. */
 static void couple_t(nm_ipm *ipm)
 {
     if (!ipm->has_t)
@@ -269,6 +278,8 @@ static void couple_t(nm_ipm *ipm)
     for (int64_t k = 0; k < ipm->n_coords; k++)
         ipm->work[k] = ipm->theta[k] * ipm->on_t[k];
     nm_ipm_times(ipm, ipm->work, ipm->coupling);
+    for (int64_t i = 0; i < ipm->n_all; i++)
+        ipm->coupling[i] -= nm_ipm_on_t(ipm, i);
 }
 
 typedef enum wants { AFFINE, CORRECTED } wants;

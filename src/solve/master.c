@@ -13,12 +13,16 @@ struct nm_master {
     const nm_master_kind *kind;
     void *state;
     const nm_master_kind *fallback; /* NULL when the caller chose the solver */
-    double *plain_y;                /* [rows.m] multipliers of answers that need no solver */
-    double *zero;                   /* [n] */
-    int64_t n_possible;             /* the first n_possible rows are not such rows */
+    nm_groups term_groups;
+    double *plain_y;    /* [rows.m] multipliers of answers that need no solver */
+    double *zero;       /* [n] */
+    double *row;        /* [n] scratch */
+    double narrowest;   /* smallest |lo_j|, |hi_j| */
+    int64_t n_possible; /* the first n_possible rows are not such rows */
 };
 
-static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_ipm};
+static const nm_master_kind *const structured[] = {&nm_master_active_set, &nm_master_sift,
+                                                   &nm_master_columns, &nm_master_ipm};
 
 static const nm_master_kind *choose(const nm_master_spec *spec, nm_solver solver)
 {
@@ -29,6 +33,19 @@ static const nm_master_kind *choose(const nm_master_spec *spec, nm_solver solver
             return structured[i];
     }
     return NULL;
+}
+
+static double narrowest_side(const nm_master_spec *spec)
+{
+    double least = INFINITY;
+
+    for (int64_t j = 0; j < spec->n; j++) {
+        if (spec->lo)
+            least = fmin(least, -spec->lo[j]);
+        if (spec->hi)
+            least = fmin(least, spec->hi[j]);
+    }
+    return least;
 }
 
 static nm_status check_spec(const nm_master_spec *spec, nm_err *err)
@@ -63,7 +80,13 @@ nm_status nm_master_open(const nm_ctx *ctx, const nm_master_spec *spec, nm_solve
                  solver == NM_SOLVER_CLP ? "clp" : "structured");
     if (solver == NM_SOLVER_AUTO && master->kind != &nm_master_clp && nm_master_clp.can(spec))
         master->fallback = &nm_master_clp;
+    master->narrowest = narrowest_side(spec);
     NM_TRY(nm_alloc(&master->zero, (size_t)spec->n, sizeof *master->zero, err));
+    NM_TRY(nm_alloc(&master->row, (size_t)spec->n, sizeof *master->row, err));
+    if (spec->space && spec->n_terms > 0) {
+        NM_TRY(nm_groups_make(spec->term_factors, NULL, NULL, &master->term_groups, err));
+        master->spec.term_groups = &master->term_groups;
+    }
     NM_TRY(master->kind->open(ctx, &master->spec, &master->rows, &master->state, err));
     *out = master;
 done:
@@ -81,6 +104,8 @@ void nm_master_close(nm_master *master)
     nm_rows_free(&master->rows);
     nm_free(master->plain_y);
     nm_free(master->zero);
+    nm_free(master->row);
+    nm_groups_free(&master->term_groups);
     nm_free(master);
 }
 
@@ -92,39 +117,51 @@ nm_status nm_master_add_rows(nm_master *master, int64_t m, const double *a, cons
     return nm_rows_append(&master->rows, m, a, h, NULL, err);
 }
 
-nm_status nm_master_add_factored(nm_master *master, int64_t m, const double *a, const double *h,
-                                 const nm_factors *factors, nm_err *err)
+nm_status nm_master_add(nm_master *master, const nm_rows *rows, nm_err *err)
 {
-    return nm_rows_append(&master->rows, m, a, h, factors, err);
+    if (rows->n != master->spec.n || rows->factors.space != master->spec.space)
+        return nm_fail(err, NM_E_ARG, "the rows added are of another kind than the program's");
+    return nm_rows_append(&master->rows, rows->m, rows->a, rows->h, &rows->factors, err);
 }
 
 /* Cheap doubt before the rigorous check: the box does not obviously let the row reach h. */
-static bool seems_hopeless(const nm_master_spec *spec, const double *a, double h)
+static bool seems_hopeless(nm_master *master, int64_t r)
 {
-    double reach = 0;
+    const nm_master_spec *spec = &master->spec;
+    double *a = master->row, h = master->rows.h[r], reach = 0;
+    double sum = nm_row_measure(&master->rows, r).sum;
 
+    if (h <= 0 || (sum > 0 && sum * master->narrowest > 2 * h))
+        return false;
+    nm_row_write(&master->rows, r, a);
     for (int64_t j = 0; j < spec->n && reach <= h; j++) {
         const double *side = a[j] > 0 ? spec->hi : spec->lo;
 
         if (a[j] != 0)
             reach += side ? a[j] * side[j] : INFINITY;
     }
-    return h > 0 && reach <= h;
+    return reach <= h;
+}
+
+static bool is_hopeless(nm_master *master, int64_t r)
+{
+    double *y = master->plain_y;
+
+    if (!seems_hopeless(master, r))
+        return false;
+    y[r] = 1;
+    bool proven = nm_farkas_excess(&master->spec, &master->rows, y) > 0;
+    y[r] = 0;
+    return proven;
 }
 
 /* The first row, among those not looked at yet, that alone excludes every d in the box; -1: none.
  */
 static int64_t find_hopeless_row(nm_master *master)
 {
-    const nm_rows *rows = &master->rows;
-    double one = 1;
-
-    while (master->n_possible < rows->m) {
-        int64_t r = master->n_possible;
-
-        if (seems_hopeless(&master->spec, nm_row(rows, r), rows->h[r]) &&
-            nm_farkas_excess(&master->spec, 1, nm_row(rows, r), &rows->h[r], &one) > 0)
-            return r;
+    while (master->n_possible < master->rows.m) {
+        if (is_hopeless(master, master->n_possible))
+            return master->n_possible;
         master->n_possible++;
     }
     return -1;

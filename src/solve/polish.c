@@ -10,22 +10,32 @@ static const double GOOD = 1e-10; /* violation, relative to nm_row_scale, that n
 
 /* The rows that hold by less than `reach` of their scale, for the step away from d. The step is
  * asked for a little more than what is missing, to be right after rounding. */
-static nm_status near_rows(const nm_rows *rows, const double *d, double reach, nm_rows *near,
-                           nm_err *err)
+static nm_status near_rows(int threads, const nm_rows *rows, const double *d, double reach,
+                           nm_rows *near, nm_err *err)
 {
+    double *missing = NULL, *scale = NULL;
+    int64_t *index = NULL, count = 0;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&missing, (size_t)rows->m, sizeof *missing, err));
+    NM_TRY(nm_alloc(&scale, (size_t)rows->m, sizeof *scale, err));
+    NM_TRY(nm_alloc(&index, (size_t)rows->m, sizeof *index, err));
+    nm_rows_times(threads, rows, d, missing);
+    nm_rows_scales(threads, rows, d, scale);
     for (int64_t r = 0; r < rows->m; r++) {
-        nm_factors factors = nm_factors_slice(&rows->factors, r, 1);
-        double scale = nm_row_scale(rows, r, d);
-        double missing = rows->h[r] - nm_row_value(rows, r, d) + 1e-14 * scale;
+        double amount = rows->h[r] - missing[r] + 1e-14 * scale[r];
 
-        if (missing < -reach * scale)
+        if (amount < -reach * scale[r])
             continue;
-        nm_status rc = nm_rows_append(near, 1, nm_row(rows, r), &missing, &factors, err);
-
-        if (rc != NM_OK)
-            return rc;
+        missing[count] = amount;
+        index[count++] = r;
     }
-    return NM_OK;
+    NM_TRY(nm_rows_pick(near, rows, count, index, missing, err));
+done:
+    nm_free(missing);
+    nm_free(scale);
+    nm_free(index);
+    return rc;
 }
 
 /* Bounds on the step: [lo - d, hi - d]. */
@@ -47,7 +57,8 @@ done:
 static nm_status polish_step(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
                              double violation, double *d, nm_err *err)
 {
-    nm_master_spec step = {.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap};
+    nm_master_spec step = {
+        .norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap, .space = spec->space};
     nm_rows near = {.n = spec->n, .factors = {.space = rows->factors.space}};
     nm_master_result result;
     double *lo = NULL, *hi = NULL;
@@ -58,7 +69,7 @@ static nm_status polish_step(const nm_ctx *ctx, const nm_master_spec *spec, cons
     NM_TRY(step_bounds(spec->hi, d, spec->n, &hi, err));
     step.lo = lo;
     step.hi = hi;
-    NM_TRY(near_rows(rows, d, fmax(1e-6, 100 * violation), &near, err));
+    NM_TRY(near_rows(nm_ctx_threads(ctx), rows, d, fmax(1e-6, 100 * violation), &near, err));
     NM_TRY(nm_master_active_set.open(ctx, &step, &near, &solver, err));
     NM_TRY(nm_master_active_set.solve(solver, &result, err));
     for (int64_t j = 0; j < spec->n && result.outcome == NM_MASTER_SOLVED; j++)
@@ -80,10 +91,11 @@ nm_status nm_polish(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows
     nm_status rc = NM_OK;
 
     nm_clip_to_box(spec, d);
-    double violation = nm_rows_violation(rows, d);
+    double violation = 0;
+    NM_TRY(nm_rows_violation(nm_ctx_threads(ctx), rows, d, &violation, err));
     for (int round = 0; round < ROUNDS && violation > GOOD && isfinite(violation); round++) {
         NM_TRY(polish_step(ctx, spec, rows, violation, d, err));
-        violation = nm_rows_violation(rows, d);
+        NM_TRY(nm_rows_violation(nm_ctx_threads(ctx), rows, d, &violation, err));
     }
     *ok = violation <= 1e-9;
 done:
@@ -93,8 +105,12 @@ done:
 nm_status nm_find_proof(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
                         double *y, nm_master_outcome *outcome, nm_err *err)
 {
-    nm_master_spec shortest = {
-        .norm = NM_NORM_L2, .n = spec->n, .lo = spec->lo, .hi = spec->hi, .gap = spec->gap};
+    nm_master_spec shortest = {.norm = NM_NORM_L2,
+                               .n = spec->n,
+                               .lo = spec->lo,
+                               .hi = spec->hi,
+                               .gap = spec->gap,
+                               .space = spec->space};
     nm_master_result result;
     void *solver = NULL;
     nm_status rc = NM_OK;

@@ -7,6 +7,11 @@
  * vector wait for memory, so a quarter of that is enough for them. */
 static const int64_t WORTH_THREADS = 8000000;
 
+bool nm_worth_threads(int64_t multiplications)
+{
+    return multiplications > WORTH_THREADS;
+}
+
 /* Output tiles: small ones for small matrices, so that there are some for every thread. */
 static int64_t tile_size(int64_t m)
 {

@@ -7,6 +7,9 @@
 
 #include "base/err.h"
 
+/** Whether so many multiplications are worth waking other threads for. */
+bool nm_worth_threads(int64_t multiplications);
+
 /** out[i, j] += a_i . b_j for i < m, j < n; a [m x k], b [n x k] with strides lda, ldb >= k.
  *  @param lower  a = b, and only j <= i is wanted (some j > i may be written) */
 void nm_dense_products(int threads, bool lower, int64_t m, const double *a, int64_t lda, int64_t n,

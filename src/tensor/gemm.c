@@ -1,104 +1,159 @@
 #ifdef NM_REAL
 
-/* c[i * ldc] += alpha * (row i of a) . b for `rows` rows, a constant to the compiler: b is read
-   once for all of them. Several partial sums per row become vector code; their number is fixed, so
-   a row's result does not depend on its neighbours. */
-static inline void NM_TYPED(add_dots)(int64_t rows, int64_t k, NM_REAL alpha, const NM_REAL *a,
-                                      int64_t lda, const NM_REAL *b, NM_REAL *c, int64_t ldc)
+typedef NM_REAL NM_TYPED(strip) __attribute__((vector_size(STRIP_BYTES)));
+
+enum { NM_TYPED(STRIP) = STRIP_BYTES / sizeof(NM_REAL) };
+
+/* out = A B for a strip of A, k columns of TILE_ROWS elements, and one of B, k rows of a vector
+   each. Every entry is one sum in the order of k, whatever instructions the compiler makes of the
+   vectors. */
+static inline __attribute__((always_inline)) void NM_TYPED(tile)(int64_t k, const NM_REAL *a,
+                                                                 const NM_REAL *b, NM_REAL *out)
 {
-    enum { N_LANES = LANE_BYTES / sizeof(NM_REAL) };
-    NM_REAL lane[FEW_ROWS][N_LANES] = {{0}};
-    int64_t p = 0;
+    NM_TYPED(strip) s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0};
 
-    for (; p + N_LANES <= k; p += N_LANES)
-        for (int64_t i = 0; i < rows; i++)
-            for (int64_t l = 0; l < N_LANES; l++)
-                lane[i][l] += a[i * lda + p + l] * b[p + l];
-    for (int64_t i = 0; i < rows; i++) {
-        NM_REAL sum = 0;
+    for (int64_t p = 0; p < k; p++, a += TILE_ROWS) {
+        NM_TYPED(strip) row;
 
-        for (int64_t rest = p; rest < k; rest++)
-            sum += a[i * lda + rest] * b[rest];
-        for (int64_t l = 0; l < N_LANES; l++)
-            sum += lane[i][l];
-        c[i * ldc] += alpha * sum;
+        memcpy(&row, b + p * NM_TYPED(STRIP), sizeof row);
+        s0 += row * a[0];
+        s1 += row * a[1];
+        s2 += row * a[2];
+        s3 += row * a[3];
+        s4 += row * a[4];
+        s5 += row * a[5];
+    }
+    memcpy(out, &s0, sizeof s0);
+    memcpy(out + NM_TYPED(STRIP), &s1, sizeof s1);
+    memcpy(out + 2 * NM_TYPED(STRIP), &s2, sizeof s2);
+    memcpy(out + 3 * NM_TYPED(STRIP), &s3, sizeof s3);
+    memcpy(out + 4 * NM_TYPED(STRIP), &s4, sizeof s4);
+    memcpy(out + 5 * NM_TYPED(STRIP), &s5, sizeof s5);
+}
+
+static void NM_TYPED(tile_base)(int64_t k, const NM_REAL *a, const NM_REAL *b, NM_REAL *out)
+{
+    NM_TYPED(tile)(k, a, b, out);
+}
+
+#if HAVE_WIDE_TILES
+__attribute__((target("avx2"))) static void NM_TYPED(tile_avx2)(int64_t k, const NM_REAL *a,
+                                                                const NM_REAL *b, NM_REAL *out)
+{
+    NM_TYPED(tile)(k, a, b, out);
+}
+
+__attribute__((target("avx512f"))) static void NM_TYPED(tile_avx512)(int64_t k, const NM_REAL *a,
+                                                                     const NM_REAL *b, NM_REAL *out)
+{
+    NM_TYPED(tile)(k, a, b, out);
+}
+#endif
+
+typedef void (*NM_TYPED(tile_fn))(int64_t k, const NM_REAL *a, const NM_REAL *b, NM_REAL *out);
+
+static NM_TYPED(tile_fn) NM_TYPED(best_tile)(void)
+{
+#if HAVE_WIDE_TILES
+    if (__builtin_cpu_supports("avx512f"))
+        return NM_TYPED(tile_avx512);
+    if (__builtin_cpu_supports("avx2"))
+        return NM_TYPED(tile_avx2);
+#endif
+    return NM_TYPED(tile_base);
+}
+
+/* Copies n rows (columns, for the other operand) of k elements into strips of `width`, element by
+   element: to[(i / width) * k * width + p * width + i % width] = from[i * step + p * along], 0 in
+   the last strip where there is no row. */
+static void NM_TYPED(pack)(bool absolute, int64_t n, int64_t k, int64_t width, const NM_REAL *from,
+                           int64_t step, int64_t along, NM_REAL *to)
+{
+    for (int64_t first = 0; first < n; first += width, to += k * width, from += width * step) {
+        int64_t rows = at_most(width, n - first);
+
+        if (step == 1 && rows == width) {
+            for (int64_t p = 0; p < k; p++)
+                memcpy(to + p * width, from + p * along, (size_t)width * sizeof *to);
+        } else {
+            if (rows < width)
+                memset(to, 0, (size_t)(k * width) * sizeof *to);
+            for (int64_t i = 0; i < rows; i++)
+                for (int64_t p = 0; p < k; p++)
+                    to[p * width + i] = from[i * step + p * along];
+        }
+        for (int64_t i = 0; absolute && i < k * width; i++)
+            to[i] = to[i] < 0 ? -to[i] : to[i];
     }
 }
 
-/* C += alpha A B' for a panel of B that stays in the cache: n rows of k elements. */
-static void NM_TYPED(dots_panel)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c,
-                                 int64_t n, int64_t k)
+/* C (+)= alpha times a tile, where it lies inside C. */
+static void NM_TYPED(put_tile)(const nm_gemm *g, const NM_REAL *tile, int64_t rows, int64_t columns,
+                               bool first, NM_REAL *c)
 {
-    NM_REAL alpha = (NM_REAL)g->alpha;
-    int64_t i = 0;
+    NM_REAL alpha = (NM_REAL)g->alpha, beta = (NM_REAL)g->beta;
 
-    for (; i + FEW_ROWS <= g->m; i += FEW_ROWS)
-        for (int64_t j = 0; j < n; j++)
-            NM_TYPED(add_dots)
-    (FEW_ROWS, k, alpha, a + i * g->lda, g->lda, b + j * g->ldb, c + i * g->ldc + j, g->ldc);
-    for (; i < g->m; i++)
-        for (int64_t j = 0; j < n; j++)
-            NM_TYPED(add_dots)
-    (1, k, alpha, a + i * g->lda, g->lda, b + j * g->ldb, c + i * g->ldc + j, g->ldc);
+    for (int64_t i = 0; i < rows; i++, tile += NM_TYPED(STRIP), c += g->ldc)
+        for (int64_t j = 0; j < columns; j++)
+            c[j] = (!first ? c[j] : g->beta == 0 ? 0 : beta * c[j]) + alpha * tile[j];
 }
 
-static void NM_TYPED(plain_dots)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c)
+/* A block of op(A) that stays in the cache, times all of op(B), one strip of columns at a time. */
+static void NM_TYPED(block)(const nm_gemm *g, NM_TYPED(tile_fn) tile, const NM_REAL *packed,
+                            int64_t rows, int64_t depth, const NM_REAL *b, bool first, NM_REAL *c)
 {
-    for (int64_t p = 0; p < g->k; p += PANEL_LONG)
-        for (int64_t j = 0; j < g->n; j += PANEL_SHORT)
-            NM_TYPED(dots_panel)
-    (g, a + p, b + j * g->ldb + p, c + j, at_most(PANEL_SHORT, g->n - j),
-     at_most(PANEL_LONG, g->k - p));
-}
+    _Alignas(STRIP_BYTES) NM_REAL strip[BLOCK_DEPTH * NM_TYPED(STRIP)];
+    _Alignas(STRIP_BYTES) NM_REAL out[TILE_ROWS * NM_TYPED(STRIP)];
+    int64_t step = g->trans_b ? g->ldb : 1, along = g->trans_b ? 1 : g->ldb;
 
-/* c += factor[0] row 0 of b + factor[1] row 1 of b + ..., n elements. */
-static inline void NM_TYPED(add_rows)(int64_t n, const NM_REAL factor[FEW_ROWS], const NM_REAL *b,
-                                      int64_t ldb, NM_REAL *c)
-{
-    const NM_REAL *b1 = b + ldb, *b2 = b1 + ldb, *b3 = b2 + ldb;
+    for (int64_t j = 0; j < g->n; j += NM_TYPED(STRIP)) {
+        int64_t columns = at_most(NM_TYPED(STRIP), g->n - j);
 
-    for (int64_t j = 0; j < n; j++)
-        c[j] += (factor[0] * b[j] + factor[1] * b1[j]) + (factor[2] * b2[j] + factor[3] * b3[j]);
-}
-
-/* C += alpha op(A) B for a panel of B: rows [p, p_end), n columns. */
-static void NM_TYPED(rows_panel)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c,
-                                 int64_t n, int64_t p, int64_t p_end)
-{
-    int64_t a_row = g->trans_a ? 1 : g->lda, a_col = g->trans_a ? g->lda : 1;
-    NM_REAL alpha = (NM_REAL)g->alpha;
-
-    for (; p + FEW_ROWS <= p_end; p += FEW_ROWS)
-        for (int64_t i = 0; i < g->m; i++) {
-            NM_REAL factor[FEW_ROWS];
-
-            for (int64_t k = 0; k < FEW_ROWS; k++)
-                factor[k] = alpha * a[i * a_row + (p + k) * a_col];
-            NM_TYPED(add_rows)(n, factor, b + p * g->ldb, g->ldb, c + i * g->ldc);
+        NM_TYPED(pack)
+        (g->absolute, columns, depth, NM_TYPED(STRIP), b + j * step, step, along, strip);
+        for (int64_t i = 0; i < rows; i += TILE_ROWS) {
+            tile(depth, packed + i * depth, strip, out);
+            NM_TYPED(put_tile)
+            (g, out, at_most(TILE_ROWS, rows - i), columns, first, c + i * g->ldc + j);
         }
-    for (; p < p_end; p++)
-        for (int64_t i = 0; i < g->m; i++)
-            for (int64_t j = 0; j < n; j++)
-                c[i * g->ldc + j] += alpha * a[i * a_row + p * a_col] * b[p * g->ldb + j];
-}
-
-static void NM_TYPED(plain_rows)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c)
-{
-    for (int64_t j = 0; j < g->n; j += PANEL_LONG)
-        for (int64_t p = 0; p < g->k; p += PANEL_SHORT)
-            NM_TYPED(rows_panel)
-    (g, a, b + j, c + j, at_most(PANEL_LONG, g->n - j), p, p + at_most(PANEL_SHORT, g->k - p));
+    }
 }
 
 static void NM_TYPED(plain)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c)
 {
-    for (int64_t i = 0; i < g->m; i++)
-        for (int64_t j = 0; g->beta != 1 && j < g->n; j++)
-            c[i * g->ldc + j] = g->beta == 0 ? 0 : (NM_REAL)g->beta * c[i * g->ldc + j];
-    if (g->trans_b)
-        NM_TYPED(plain_dots)(g, a, b, c);
-    else
-        NM_TYPED(plain_rows)(g, a, b, c);
+    _Alignas(STRIP_BYTES) NM_REAL packed[BLOCK_ROWS * BLOCK_DEPTH];
+    int64_t step = g->trans_a ? 1 : g->lda, along = g->trans_a ? g->lda : 1;
+    int64_t b_along = g->trans_b ? 1 : g->ldb;
+    NM_TYPED(tile_fn) tile = NM_TYPED(best_tile)();
+
+    for (int64_t p = 0; p < g->k || p == 0; p += BLOCK_DEPTH)
+        for (int64_t i = 0; i < g->m; i += BLOCK_ROWS) {
+            int64_t depth = at_most(BLOCK_DEPTH, g->k - p), rows = at_most(BLOCK_ROWS, g->m - i);
+
+            NM_TYPED(pack)
+            (g->absolute, rows, depth, TILE_ROWS, a + i * step + p * along, step, along, packed);
+            NM_TYPED(block)(g, tile, packed, rows, depth, b + p * b_along, p == 0, c + i * g->ldc);
+        }
+}
+
+/* One column: nothing to gain from tiles. */
+static void NM_TYPED(plain_column)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c)
+{
+    int64_t step = g->trans_a ? 1 : g->lda, along = g->trans_a ? g->lda : 1;
+    int64_t b_along = g->trans_b ? 1 : g->ldb;
+
+    for (int64_t i = 0; i < g->m; i++) {
+        NM_REAL lane[4] = {0}, beta = (NM_REAL)g->beta, sum;
+        const NM_REAL *row = a + i * step;
+
+        for (int64_t p = 0; p < g->k; p++) {
+            NM_REAL term = row[p * along] * b[p * b_along];
+
+            lane[p % 4] += g->absolute && term < 0 ? -term : term;
+        }
+        sum = (NM_REAL)g->alpha * ((lane[0] + lane[1]) + (lane[2] + lane[3]));
+        c[i * g->ldc] = (g->beta == 0 ? 0 : beta * c[i * g->ldc]) + sum;
+    }
 }
 
 void NM_TYPED(nm_gemm)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_REAL *c)
@@ -106,8 +161,11 @@ void NM_TYPED(nm_gemm)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_
     assert(!(g->trans_a && g->trans_b));
     if (g->m == 0 || g->n == 0)
         return;
-    if (g->plain || !fits_blas(g)) {
-        NM_TYPED(plain)(g, a, b, c);
+    if (g->plain || g->absolute || !fits_blas(g)) {
+        if (g->n == 1)
+            NM_TYPED(plain_column)(g, a, b, c);
+        else
+            NM_TYPED(plain)(g, a, b, c);
         return;
     }
     (void)pthread_once(&blas_once, limit_blas_threads);
@@ -125,10 +183,18 @@ void NM_TYPED(nm_gemm)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_
 #include <cblas.h>
 #include <limits.h>
 #include <pthread.h>
+#include <string.h>
 
-/* Plain loops: rows that share one reading of B, bytes of partial sums of each, and the panels of B
-   that are worked on at once. */
-enum { FEW_ROWS = 4, LANE_BYTES = 64, PANEL_SHORT = 32, PANEL_LONG = 512 };
+/* Plain loops, after Goto & Van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM
+   TOMS 34, 2008): tiles of C of TILE_ROWS rows and one vector in width stay in registers; op(A) is
+   copied in blocks, op(B) in strips, in the order in which tiles read them. */
+enum { STRIP_BYTES = 64, TILE_ROWS = 6, BLOCK_ROWS = 120, BLOCK_DEPTH = 256 };
+
+#if defined(__x86_64__)
+#define HAVE_WIDE_TILES 1
+#else
+#define HAVE_WIDE_TILES 0
+#endif
 
 #define blas_f32 cblas_sgemm
 #define blas_f64 cblas_dgemm

@@ -11,6 +11,7 @@
 
 typedef struct nm_gemm {
     bool plain;            /* loops of ours, not BLAS */
+    bool absolute;         /* |A| and |B| instead of A and B: for error bounds; always plain */
     bool trans_a, trans_b; /* op(X) = X'; never both */
     int64_t m, n, k;       /* op(A) is [m x k], op(B) [k x n], C [m x n] */
     int64_t lda, ldb, ldc; /* elements from one stored row to the next */

@@ -1,4 +1,4 @@
-/* How far a float32 evaluation of a net can deviate from exact arithmetic at given points.
+/* What float32 evaluation of a net can take from the margins at given points.
  *
  * "Float32 evaluation" means: operator by operator, or with constants folded and sums joined as in
  * net/op/fold.h; each sum in any order, with or without FMA; denormals kept or flushed to zero.
@@ -11,9 +11,10 @@
  * could change, a pool whose winner could). So the deviation of a margin is exactly
  *     sum over all values of  adjoint . (e + q).
  * Three bounds follow from it:
- *   rigorous     |adjoint| . (|e| + |q|); the radius |d| <= r that e and q need is pushed forward
- *                operator by operator (spread). Holds without exception, but r grows with depth:
- *                for deep nets it can be far above what any evaluation does;
+ *   rigorous     |adjoint| . (|e| + |q|), where the radius |d| <= r that e and q need is pushed
+ *                forward operator by operator (spread) or, in deep nets, found from rows carried
+ *                back (linear.h); what lifts a margin (curvature of convex operators) is left out.
+ *                Holds without exception;
  *   first order  |adjoint| . |e| with e at the computed values: what is left when terms of second
  *                order in the unit roundoff are dropped (Higham's "to first order");
  *   probable     the same with the probabilistic local errors of Higham & Mary (2019). */
@@ -27,11 +28,10 @@
 typedef struct nm_deploy {
     int64_t n;
     double *margin;   /* min over j of score[target] - score[j], in float64 */
-    double *rigorous; /* bounds on the deviation of a margin, output units */
+    double *rigorous; /* bounds on what a margin can lose, output units */
     double *first_order;
     double *probable;
-    double *slack; /* min over j of score[target] - score[j] - rigorous bound, of the closest class
-                      and of those that r alone does not rule out */
+    double *slack; /* min over j of score[target] - score[j] - rigorous bound */
     bool *safe;    /* every margin exceeds its rigorous any-order bound */
     bool *safe_first_order;
     bool *safe_probable;
@@ -45,5 +45,19 @@ nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
                           const int64_t *target, int64_t n, bool plain, nm_deploy *out,
                           nm_err *err);
 void nm_deploy_clear(nm_deploy *deploy);
+
+/** The same for nets that differ in the parameters of late operators only: what those before
+ *  first_op give is computed once and kept (up to 1.5 GB; the rest is computed each time). */
+typedef struct nm_deploy_session nm_deploy_session;
+
+/** @param first_op  first operator whose constants may change; 0 = all may
+ *  net, x and target are lent until the session is closed. */
+nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
+                         const int64_t *target, int64_t n, int first_op, bool plain,
+                         nm_deploy_session **out, nm_err *err);
+
+/** @param net  like the session's but for constants from first_op on */
+nm_status nm_deploy_run(nm_deploy_session *session, const nm_net *net, nm_deploy *out, nm_err *err);
+void nm_deploy_close(nm_deploy_session *session);
 
 #endif

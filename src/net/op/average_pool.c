@@ -102,6 +102,33 @@ static void spread(const nm_exec *ex, const double *const *in, const double *out
         s[i] = nm_up(s[i] * (1 + (double)(nm_window_volume(w.kernel) + 2) * 0x1p-52));
 }
 
+static int64_t n_links(const nm_net *net, const nm_op *op)
+{
+    nm_window w = nm_pool_window(net, op);
+    int64_t kernel = nm_window_volume(w.kernel), pixels = nm_window_volume(w.in);
+
+    return kernel < pixels ? kernel : pixels;
+}
+
+static void links(const nm_exec *ex, const double *const *in, int64_t *at, double *share)
+{
+    nm_planes s = nm_pool_planes(ex);
+    int64_t most = n_links(ex->net, ex->op);
+
+    (void)in;
+    for (int64_t o = 0; s.patches && o < s.n * s.positions; o++) {
+        const nm_patch *p = &s.patches[o % s.positions];
+        int64_t first = o / s.positions * s.pixels + p->first, n = nm_window_volume(p->n);
+
+        for (int64_t m = 0; m < most; m++)
+            at[o * most + m] = m < n ? first + m / (p->n[1] * p->n[2]) * p->step[0] +
+                                           m / p->n[2] % p->n[1] * p->step[1] +
+                                           m % p->n[2] * p->step[2]
+                                     : -1;
+        share[o] = 1 / (double)divisor(ex, p);
+    }
+}
+
 const nm_op_kind nm_op_average_pool = {.name = "AveragePool",
                                        .onnx_names = NM_ONNX("AveragePool", "GlobalAveragePool"),
                                        .min_in = 1,
@@ -114,5 +141,7 @@ const nm_op_kind nm_op_average_pool = {.name = "AveragePool",
                                        .jvp = jvp,
                                        .vjp = vjp,
                                        .local_error = local_error,
-                                       .spread = spread};
+                                       .spread = spread,
+                                       .n_links = n_links,
+                                       .links = links};
 #endif

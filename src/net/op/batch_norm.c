@@ -216,5 +216,6 @@ const nm_op_kind nm_op_batch_norm = {.name = "BatchNormalization",
                                      .param_vjp = param_vjp,
                                      .param_jvp = param_jvp,
                                      .local_error = local_error,
-                                     .spread = spread};
+                                     .spread = spread,
+                                     .elementwise = true};
 #endif

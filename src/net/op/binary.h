@@ -39,6 +39,6 @@ void nm_binary_residual(const nm_exec *ex, const double *const *in, const double
 #define NM_BINARY_FACETS                                                                           \
     .min_in = 2, .max_in = 2, .infer = nm_binary_infer, .forward_f32 = nm_binary_forward_f32,      \
     .forward_f64 = nm_binary_forward_f64, .jvp = nm_binary_jvp, .vjp = nm_binary_vjp,              \
-    .local_error = nm_binary_local_error, .spread = nm_binary_spread
+    .local_error = nm_binary_local_error, .spread = nm_binary_spread, .elementwise = true
 
 #endif

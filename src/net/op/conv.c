@@ -153,18 +153,112 @@ static void at_places(const nm_exec *ex, const double *out, double *g)
                 g[(i * positions + p) * channels + k] = out[(i * channels + k) * positions + p];
 }
 
+static void magnitude(const nm_exec *ex, const double *x, bool bias, double *m)
+{
+    const nm_tensor *w = nm_op_constant(ex->net, ex->op, WEIGHT);
+    nm_conv c = conv_of(ex);
+    float *x32 = nm_scratch_f32_up(ex, x, nm_in_total(ex, 0));
+    float *sums = nm_scratch(ex, (size_t)nm_out_total(ex), sizeof *sums);
+
+    c.absolute = true;
+    if (!x32 || !sums)
+        return;
+    nm_conv_correlate_f32(ex, &c, x32, w->f32, NULL, sums);
+    nm_conv_magnitude(ex, n_terms(ex), sums, bias, m);
+}
+
+/* How many products of each output are not exactly zero. All channels of a group see the same
+   inputs, so one plane of counts is summed over each window. */
+static float *count_products(const nm_exec *ex, const double *x, const double *r)
+{
+    nm_conv c = conv_of(ex);
+    int64_t pixels = nm_window_volume(c.window.in), positions = nm_window_volume(c.window.out);
+    float *count = nm_scratch(ex, (size_t)nm_out_total(ex), sizeof *count);
+    int32_t *present = nm_scratch(ex, (size_t)pixels, sizeof *present);
+
+    for (int64_t g = 0; count && present && g < c.images * c.groups; g++) {
+        float *to = count + g * c.row_channels * positions;
+
+        memset(present, 0, (size_t)pixels * sizeof *present);
+        for (int64_t k = 0; k < c.image_channels * pixels; k++) {
+            int64_t i = g * c.image_channels * pixels + k;
+
+            present[k % pixels] += fabs(x[i]) + nm_or_zero(r, i) > 0;
+        }
+        for (int64_t p = 0; p < positions; p++) {
+            nm_patch patch = nm_window_patch(&c.window, p);
+            int64_t sum = 0;
+
+            for (int64_t i = 0; i < patch.n[0]; i++)
+                for (int64_t j = 0; j < patch.n[1]; j++)
+                    for (int64_t k = 0; k < patch.n[2]; k++)
+                        sum += present[patch.first + i * patch.step[0] + j * patch.step[1] +
+                                       k * patch.step[2]];
+            to[p] = (float)sum;
+        }
+        for (int64_t k = 1; k < c.row_channels; k++)
+            memcpy(to + k * positions, to, (size_t)positions * sizeof *to);
+    }
+    return present ? count : NULL;
+}
+
 static void local_error(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e)
 {
+    float *count = count_products(ex, in[0], r[0]);
+
     (void)out;
-    nm_conv_local_error(ex, apply_f64, n_terms(ex), in, r, e);
+    if (count)
+        nm_conv_local_error(ex, n_terms(ex), in, r, count, e);
 }
 
 static void spread(const nm_exec *ex, const double *const *in, const double *out,
                    const double *const *r, double *s)
 {
-    (void)out;
-    nm_conv_spread(ex, apply_f64, n_terms(ex), in, r, s);
+    (void)in, (void)out;
+    if (r[0])
+        magnitude(ex, r[0], false, s);
+    else
+        memset(s, 0, (size_t)nm_out_total(ex) * sizeof *s);
+}
+
+static int64_t n_fans(const nm_net *net, const nm_op *op)
+{
+    const nm_conv_attr *attr = op->attr;
+
+    return net->values[op->out].size / nm_op_shape(net, op, WEIGHT)->dim[0] * attr->groups;
+}
+
+/* One fan for each image, group and position. */
+static void fan(const nm_exec *ex, int64_t k, nm_fan *to)
+{
+    nm_conv c = conv_of(ex);
+    int64_t pixels = nm_window_volume(c.window.in), positions = nm_window_volume(c.window.out);
+    int64_t taps = nm_window_volume(c.window.kernel), depth = c.image_channels * taps;
+    int64_t block = k / positions, group = block % c.groups;
+    const int64_t *kernel = c.window.kernel;
+    nm_patch p = nm_window_patch(&c.window, k % positions);
+
+    *to = (nm_fan){.n_out = c.row_channels,
+                   .first_out = block * c.row_channels * positions + k % positions,
+                   .out_step = positions,
+                   .step = depth,
+                   .at = nm_scratch(ex, (size_t)depth, sizeof *to->at),
+                   .weight = nm_scratch(ex, (size_t)depth, sizeof *to->weight),
+                   .scale = 1};
+    if (!to->at || !to->weight)
+        return;
+    for (int64_t i = 0; i < nm_window_volume(p.n); i++) {
+        int64_t t[] = {i / (p.n[1] * p.n[2]), i / p.n[2] % p.n[1], i % p.n[2]};
+        int64_t pixel = p.first + t[0] * p.step[0] + t[1] * p.step[1] + t[2] * p.step[2];
+        int64_t tap =
+            ((p.tap[0] + t[0]) * kernel[1] + p.tap[1] + t[1]) * kernel[2] + p.tap[2] + t[2];
+
+        for (int64_t ch = 0; ch < c.image_channels; ch++, to->n_in++) {
+            to->at[to->n_in] = (int32_t)((block * c.image_channels + ch) * pixels + pixel);
+            to->weight[to->n_in] = (int32_t)(group * c.row_channels * depth + ch * taps + tap);
+        }
+    }
 }
 
 const nm_op_kind nm_op_conv = {.name = "Conv",
@@ -186,5 +280,8 @@ const nm_op_kind nm_op_conv = {.name = "Conv",
                                .see = see,
                                .at_places = at_places,
                                .local_error = local_error,
-                               .spread = spread};
+                               .magnitude = magnitude,
+                               .spread = spread,
+                               .n_fans = n_fans,
+                               .fan = fan};
 #endif

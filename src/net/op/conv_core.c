@@ -63,6 +63,7 @@ static void NM_TYPED(correlate)(const nm_exec *ex, const nm_conv *c, const NM_RE
 
     while (room && col && matrix && next_tile(c, &s, &t)) {
         nm_gemm p = {.plain = ex->plain,
+                     .absolute = c->absolute,
                      .m = c->row_channels,
                      .n = t.n * t.lanes,
                      .k = s.depth,
@@ -103,6 +104,7 @@ void NM_TYPED(nm_conv_scatter)(const nm_exec *ex, const nm_conv *c, const NM_REA
 
     while (images && col && matrix && next_tile(c, &s, &t)) {
         nm_gemm p = {.plain = ex->plain,
+                     .absolute = c->absolute,
                      .trans_a = true,
                      .m = s.depth,
                      .n = t.n * t.lanes,
@@ -327,64 +329,45 @@ nm_status nm_conv_check(const nm_net *net, const nm_op *op, int64_t n_out, nm_er
     return NM_OK;
 }
 
-/* How many products of each output can be nonzero: the inputs that are not exactly zero, counted by
-   the convolution itself with all weights 1 (sums of small integers are exact). */
-static double *count_products(const nm_exec *ex, nm_conv_apply apply, const double *reach)
+void nm_conv_magnitude(const nm_exec *ex, int64_t n_terms, const float *sums, bool bias, double *m)
 {
-    int64_t n_in = nm_in_total(ex, 0), n_w = nm_in_value(ex, WEIGHT)->size;
-    double *present = nm_scratch(ex, (size_t)n_in, sizeof *present);
-    double *ones = nm_scratch(ex, (size_t)n_w, sizeof *ones);
-    double *count = nm_scratch(ex, (size_t)nm_out_total(ex), sizeof *count);
+    const nm_tensor *b = bias ? nm_op_constant(ex->net, ex->op, BIAS) : NULL;
+    const nm_shape *shape = &nm_out_value(ex)->shape;
+    int64_t planes = ex->n * shape->dim[0] * shape->dim[1], plane = nm_out_total(ex) / planes;
 
-    if (!present || !ones || !count)
-        return NULL;
-    for (int64_t i = 0; i < n_in; i++)
-        present[i] = reach[i] > 0;
-    for (int64_t i = 0; i < n_w; i++)
-        ones[i] = 1;
-    apply(ex, present, ones, NULL, count);
-    return count;
+    nm_sums_up(sums, planes * plane, n_terms, m);
+    for (int64_t i = 0; b && i < planes; i++)
+        for (int64_t j = i * plane; j < (i + 1) * plane; j++)
+            m[j] = nm_up(m[j] + fabs(b->f64[i % shape->dim[1]]));
 }
 
 /* gamma_{k+3} and folding, with k the number of nonzero products, as for dense layers. Direct and
    GEMM convolutions sum the products in some order; Winograd and FFT algorithms compute other
    products and are outside this bound. */
-void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
-                         const double *const *in, const double *const *r, double *e)
+void nm_conv_local_error(const nm_exec *ex, int64_t n_terms, const double *const *in,
+                         const double *const *r, const float *count, double *e)
 {
-    const double *bias = ex->op->n_in > BIAS ? in[BIAS] : NULL;
-    double *w = nm_scratch_abs(ex, in[WEIGHT], nm_in_value(ex, WEIGHT)->size);
-    double *b = bias ? nm_scratch_abs(ex, bias, nm_in_value(ex, BIAS)->size) : NULL;
-    double *x = nm_scratch_reach(ex, in[0], r[0], nm_in_total(ex, 0));
-    double *count = x ? count_products(ex, apply, x) : NULL;
     int64_t size = nm_out_value(ex)->size, size_in = nm_in_value(ex, 0)->size;
-    int64_t folded = nm_folded_roundings(ex);
-    double most_w;
+    int64_t folded = nm_folded_roundings(ex), n_w = nm_in_value(ex, WEIGHT)->size;
+    nm_gammas gammas = nm_gammas_new(ex, n_terms + 3 + folded);
+    double most_w = 0;
 
-    if (!w || !x || !count || (bias && !b))
+    if (!gammas.memo)
         return;
-    apply(ex, x, w, b, e);
-    most_w = nm_largest(w, nm_in_value(ex, WEIGHT)->size);
+    for (int64_t i = 0; i < n_w; i++)
+        most_w = fabs(in[WEIGHT][i]) > most_w ? fabs(in[WEIGHT][i]) : most_w;
     for (int64_t p = 0; p < ex->n; p++) {
-        double factors = 1 + most_w + nm_largest(x + p * size_in, size_in);
-        double underflow = (double)(2 * n_terms + 2) * factors * NM_F32_UNDERFLOW;
+        double most_x = 0, underflow;
 
+        for (int64_t i = p * size_in; i < (p + 1) * size_in; i++) {
+            double reach = fabs(in[0][i]) + nm_or_zero(r[0], i);
+
+            most_x = reach > most_x ? reach : most_x;
+        }
+        underflow = (double)(2 * n_terms + 2) * (1 + most_w + most_x) * NM_F32_UNDERFLOW;
         for (int64_t i = p * size; i < (p + 1) * size; i++)
-            e[i] = nm_sum_error(nm_gamma(ex, (int64_t)count[i] + 3 + folded), e[i], underflow);
+            e[i] = nm_sum_error(nm_gamma_of(&gammas, (int64_t)count[i] + 3 + folded),
+                                ex->magnitude[i] + nm_or_zero(ex->spread, i), underflow);
     }
-}
-
-void nm_conv_spread(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
-                    const double *const *in, const double *const *r, double *s)
-{
-    double *w = r[0] ? nm_scratch_abs(ex, in[WEIGHT], nm_in_value(ex, WEIGHT)->size) : NULL;
-    int64_t n = nm_out_total(ex);
-
-    memset(s, 0, (size_t)n * sizeof *s);
-    if (!w)
-        return;
-    apply(ex, r[0], w, NULL, s);
-    for (int64_t i = 0; i < n; i++)
-        s[i] = nm_up(s[i] * (1 + (double)(n_terms + 2) * 0x1p-52));
 }
 #endif

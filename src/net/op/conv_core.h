@@ -29,6 +29,7 @@ typedef struct nm_conv {
     int64_t images;                       /* of all points */
     int64_t groups;                       /* independent blocks of channels */
     int64_t image_channels, row_channels; /* per group */
+    bool absolute;                        /* of the weights' and image's or rows' magnitudes */
 } nm_conv;
 
 /** rows = bias of the channel (NULL: 0) + W col(image). */
@@ -69,18 +70,13 @@ nm_status nm_conv_parse(const nm_node_view *node, void *attr, nm_err *err);
  *  constant and n_out many. */
 nm_status nm_conv_check(const nm_net *net, const nm_op *op, int64_t n_out, nm_err *err);
 
-/** Applies the operator without biases to |weights| and non-negative x: for error bounds.
- *  @param forward  of one kind, without biases: y = W x
- *  @return false when memory ran out */
-typedef void (*nm_conv_apply)(const nm_exec *ex, const double *x, const double *w,
-                              const double *bias, double *y);
+/** magnitude facet. @param sums  [n x size_out] the sums of absolute products, in float32 */
+void nm_conv_magnitude(const nm_exec *ex, int64_t n_terms, const float *sums, bool bias, double *m);
 
-/** local_error facet; n_terms is the most products that one output sums. */
-void nm_conv_local_error(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
-                         const double *const *in, const double *const *r, double *e);
-
-/** spread facet. */
-void nm_conv_spread(const nm_exec *ex, nm_conv_apply apply, int64_t n_terms,
-                    const double *const *in, const double *const *r, double *s);
+/** local_error facet.
+ *  @param n_terms  the most products that one output sums
+ *  @param count    [n x size_out] how many of them are not exactly zero */
+void nm_conv_local_error(const nm_exec *ex, int64_t n_terms, const double *const *in,
+                         const double *const *r, const float *count, double *e);
 
 #endif

@@ -148,18 +148,63 @@ static void param_jvp(const nm_exec *ex, const double *x, const double *dw, cons
         nm_conv_bias_jvp(ex, db, dout);
 }
 
+/* Sums of absolute products in float32; with unit weights and x of zeros and ones, their number. */
+static float *sums_of(const nm_exec *ex, const float *x, const float *w)
+{
+    nm_conv c = conv_of(ex);
+    float *sums = nm_scratch(ex, (size_t)nm_out_total(ex), sizeof *sums);
+
+    c.absolute = true;
+    if (!sums)
+        return NULL;
+    nm_conv_fill_f32(ex, NULL, sums);
+    nm_conv_scatter_f32(ex, &c, x, w, sums);
+    return sums;
+}
+
+static void magnitude(const nm_exec *ex, const double *x, bool bias, double *m)
+{
+    float *x32 = nm_scratch_f32_up(ex, x, nm_in_total(ex, 0));
+    float *sums = x32 ? sums_of(ex, x32, nm_op_constant(ex->net, ex->op, WEIGHT)->f32) : NULL;
+
+    if (sums)
+        nm_conv_magnitude(ex, n_terms(ex), sums, bias, m);
+}
+
+/* Sums of small integers are exact. */
+static float *count_products(const nm_exec *ex, const double *x, const double *r)
+{
+    int64_t n_in = nm_in_total(ex, 0), n_w = nm_in_value(ex, WEIGHT)->size;
+    float *present = nm_scratch(ex, (size_t)n_in, sizeof *present);
+    float *ones = nm_scratch(ex, (size_t)n_w, sizeof *ones);
+
+    if (!present || !ones)
+        return NULL;
+    for (int64_t i = 0; i < n_in; i++)
+        present[i] = fabs(x[i]) + nm_or_zero(r, i) > 0;
+    for (int64_t i = 0; i < n_w; i++)
+        ones[i] = 1;
+    return sums_of(ex, present, ones);
+}
+
 static void local_error(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e)
 {
+    float *count = count_products(ex, in[0], r[0]);
+
     (void)out;
-    nm_conv_local_error(ex, apply_f64, n_terms(ex), in, r, e);
+    if (count)
+        nm_conv_local_error(ex, n_terms(ex), in, r, count, e);
 }
 
 static void spread(const nm_exec *ex, const double *const *in, const double *out,
                    const double *const *r, double *s)
 {
-    (void)out;
-    nm_conv_spread(ex, apply_f64, n_terms(ex), in, r, s);
+    (void)in, (void)out;
+    if (r[0])
+        magnitude(ex, r[0], false, s);
+    else
+        memset(s, 0, (size_t)nm_out_total(ex) * sizeof *s);
 }
 
 const nm_op_kind nm_op_conv_transpose = {.name = "ConvTranspose",
@@ -178,5 +223,6 @@ const nm_op_kind nm_op_conv_transpose = {.name = "ConvTranspose",
                                          .param_vjp = param_vjp,
                                          .param_jvp = param_jvp,
                                          .local_error = local_error,
+                                         .magnitude = magnitude,
                                          .spread = spread};
 #endif

@@ -74,7 +74,7 @@ static nm_status parse(const nm_node_view *node, void *attr, nm_err *err)
     int64_t trans_a = 0, trans_b = 0;
     nm_status rc = NM_OK;
 
-    *a = (nm_dense_attr){.alpha = 1, .beta = 1};
+    a->alpha = a->beta = 1;
     if (strcmp(node->op_type, "MatMul") == 0)
         return NM_OK;
     NM_TRY(nm_node_float(node, "alpha", 1, &a->alpha, err));
@@ -225,13 +225,62 @@ static void at_places(const nm_exec *ex, const double *out, double *g)
     memcpy(g, out, (size_t)nm_out_total(ex) * sizeof *g);
 }
 
-static int64_t count_nonzero(const double *x, int64_t n)
+static void magnitude(const nm_exec *ex, const double *x, bool bias, double *m)
+{
+    const nm_dense_attr *attr = ex->op->attr;
+    const nm_tensor *w = nm_op_constant(ex->net, ex->op, WEIGHT);
+    const nm_tensor *b = bias ? nm_op_constant(ex->net, ex->op, BIAS) : NULL;
+    struct dims d = dims_of(ex);
+    float *x32 = nm_scratch_f32_up(ex, x, d.rows * d.n_in);
+    float *m32 = nm_scratch(ex, (size_t)(d.rows * d.n_out), sizeof *m32);
+    double alpha = fabs(attr->alpha), beta = fabs(attr->beta);
+    nm_gemm g = {.absolute = true,
+                 .trans_b = d.trans_b,
+                 .m = d.rows,
+                 .n = d.n_out,
+                 .k = d.n_in,
+                 .lda = d.n_in,
+                 .ldb = d.trans_b ? d.n_in : d.n_out,
+                 .ldc = d.n_out,
+                 .alpha = 1};
+
+    if (!x32 || !m32)
+        return;
+    nm_gemm_f32(&g, x32, w->f32, m32);
+    nm_sums_up(m32, d.rows * d.n_out, d.n_in, m);
+    for (int64_t i = 0; i < d.rows * d.n_out; i++)
+        m[i] = nm_up(alpha * m[i] + (b ? beta * fabs(b->f64[i % d.n_out]) : 0));
+}
+
+static int64_t count_positive(const double *x, const double *r, int64_t n)
 {
     int64_t count = 0;
 
     for (int64_t i = 0; i < n; i++)
-        count += x[i] != 0;
+        count += fabs(x[i]) + nm_or_zero(r, i) > 0;
     return count;
+}
+
+static double largest_reach(const double *x, const double *r, int64_t n)
+{
+    double most = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double reach = fabs(x[i]) + nm_or_zero(r, i);
+
+        most = reach > most ? reach : most;
+    }
+    return most;
+}
+
+static double largest_weight(const nm_exec *ex)
+{
+    const nm_tensor *w = nm_op_constant(ex->net, ex->op, WEIGHT);
+    double most = 0;
+
+    for (int64_t i = 0; i < w->size; i++)
+        most = fabs(w->f64[i]) > most ? fabs(w->f64[i]) : most;
+    return most;
 }
 
 /* gamma_{k+3}: a product and k additions (the bias is one summand), the scaling by alpha or beta,
@@ -243,49 +292,63 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
 {
     const nm_dense_attr *attr = ex->op->attr;
     struct dims d = dims_of(ex);
-    const double *bias = ex->op->n_in > BIAS ? in[BIAS] : NULL;
-    double *w = nm_scratch_abs(ex, in[WEIGHT], d.n_in * d.n_out);
-    double *b = bias ? nm_scratch_abs(ex, bias, d.n_out) : NULL;
-    double *x = nm_scratch_reach(ex, in[0], r[0], d.rows * d.n_in);
-    double alpha = fabs(attr->alpha), beta = fabs(attr->beta), most_w;
+    double alpha = fabs(attr->alpha), beta = fabs(attr->beta), most_w = largest_weight(ex);
     int64_t folded = nm_folded_roundings(ex);
 
     (void)out;
-    if (!w || !x || (bias && !b))
-        return;
-    apply_f64(ex, alpha, x, w, beta, b, false, e);
-    most_w = nm_largest(w, d.n_in * d.n_out);
     for (int64_t i = 0; i < d.rows; i++) {
-        const double *row = x + i * d.n_in;
-        double gamma = nm_gamma(ex, count_nonzero(row, d.n_in) + 3 + folded);
-        double factors = 1 + most_w + nm_largest(row, d.n_in);
+        const double *row = in[0] + i * d.n_in, *reach = r[0] ? r[0] + i * d.n_in : NULL;
+        double gamma = nm_gamma(ex, count_positive(row, reach, d.n_in) + 3 + folded);
+        double factors = 1 + most_w + largest_reach(row, reach, d.n_in);
         double underflow =
             (double)(2 * d.n_in + 4) * (1 + alpha) * (1 + beta) * factors * NM_F32_UNDERFLOW;
 
         /* alpha may come first or last: neither may overflow. */
-        for (int64_t j = i * d.n_out; j < (i + 1) * d.n_out; j++)
-            e[j] = fmax(alpha, 1) * most_w <= NM_F32_RANGE && e[j] <= fmin(alpha, 1) * NM_F32_RANGE
-                       ? nm_up_error(gamma * e[j] + underflow)
+        for (int64_t j = i * d.n_out; j < (i + 1) * d.n_out; j++) {
+            double m = ex->magnitude[j] + nm_or_zero(ex->spread, j);
+
+            e[j] = fmax(alpha, 1) * most_w <= NM_F32_RANGE && m <= fmin(alpha, 1) * NM_F32_RANGE
+                       ? nm_up_error(gamma * m + underflow)
                        : (double)INFINITY;
+        }
     }
 }
 
 static void spread(const nm_exec *ex, const double *const *in, const double *out,
                    const double *const *r, double *s)
 {
+    (void)in, (void)out;
+    if (r[0])
+        magnitude(ex, r[0], false, s);
+    else
+        memset(s, 0, (size_t)nm_out_total(ex) * sizeof *s);
+}
+
+static int64_t n_fans(const nm_net *net, const nm_op *op)
+{
+    const nm_dense_attr *attr = op->attr;
+
+    return net->values[op->in[0]].size / nm_op_shape(net, op, WEIGHT)->dim[attr->trans_b ? 1 : 0];
+}
+
+/* One fan for each row. */
+static void fan(const nm_exec *ex, int64_t k, nm_fan *to)
+{
     const nm_dense_attr *attr = ex->op->attr;
     struct dims d = dims_of(ex);
-    double *w = r[0] ? nm_scratch_abs(ex, in[WEIGHT], d.n_in * d.n_out) : NULL;
-    int64_t n = d.rows * d.n_out;
 
-    (void)out;
-    memset(s, 0, (size_t)n * sizeof *s);
-    if (!w)
-        return;
-    apply_f64(ex, fabs(attr->alpha), r[0], w, 0, NULL, false, s);
-    /* Double sums of K non-negative terms err by a relative K 2^-53 at most. */
-    for (int64_t i = 0; i < n; i++)
-        s[i] = nm_up(s[i] * (1 + (double)(d.n_in + 2) * 0x1p-52));
+    *to = (nm_fan){.n_out = d.n_out,
+                   .first_out = k * d.n_out,
+                   .out_step = 1,
+                   .n_in = d.n_in,
+                   .step = d.trans_b ? d.n_in : 1,
+                   .at = nm_scratch(ex, (size_t)d.n_in, sizeof *to->at),
+                   .weight = nm_scratch(ex, (size_t)d.n_in, sizeof *to->weight),
+                   .scale = attr->alpha};
+    for (int64_t i = 0; to->at && to->weight && i < d.n_in; i++) {
+        to->at[i] = (int32_t)(k * d.n_in + i);
+        to->weight[i] = (int32_t)(d.trans_b ? i : i * d.n_out);
+    }
 }
 
 const nm_op_kind nm_op_dense = {.name = "Gemm",
@@ -307,5 +370,8 @@ const nm_op_kind nm_op_dense = {.name = "Gemm",
                                 .see = see,
                                 .at_places = at_places,
                                 .local_error = local_error,
-                                .spread = spread};
+                                .magnitude = magnitude,
+                                .spread = spread,
+                                .n_fans = n_fans,
+                                .fan = fan};
 #endif

@@ -1,5 +1,7 @@
 #include "net/op/facet.h"
 
+#include <string.h>
+
 double nm_largest(const double *x, int64_t n)
 {
     double most = 0;
@@ -7,6 +9,15 @@ double nm_largest(const double *x, int64_t n)
     for (int64_t i = 0; i < n; i++)
         most = x[i] > most ? x[i] : most;
     return most;
+}
+
+double nm_largest_f32(const float *x, int64_t n)
+{
+    float most = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    return (double)most;
 }
 
 double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n)
@@ -21,6 +32,60 @@ double *nm_scratch_reach(const nm_exec *ex, const double *x, const double *r, in
     for (int64_t i = 0; to && i < n; i++)
         to[i] = fabs(x[i]) + nm_or_zero(r, i);
     return to;
+}
+
+float *nm_scratch_f32_up(const nm_exec *ex, const double *x, int64_t n)
+{
+    float *to = nm_scratch(ex, (size_t)n, sizeof *to);
+
+    for (int64_t i = 0; to && i < n; i++) {
+        float v = (float)x[i];
+
+        v += v * 0x1p-23F;
+        to[i] = x[i] > 0 && v < 0x1p-126F ? 0x1p-126F : v;
+    }
+    return to;
+}
+
+void nm_sums_up(const float *from, int64_t n, int64_t n_terms, double *to)
+{
+    double factor = n_terms < 1 << 21 ? 1 + (double)(n_terms + 8) * 0x1p-23 : (double)INFINITY;
+
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (double)from[i] * factor;
+}
+
+bool nm_op_local_error(const nm_exec *ex, const double *const *in, const double *out,
+                       const double *const *r, const double *spread, double *e)
+{
+    nm_exec own = *ex;
+    int64_t n_out = nm_out_total(ex);
+
+    if (!ex->op->kind->local_error) {
+        memset(e, 0, (size_t)n_out * sizeof *e);
+        return true;
+    }
+    if (ex->op->kind->magnitude) {
+        double *x = nm_scratch_abs(ex, in[0], nm_in_total(ex, 0));
+        double *m = nm_scratch(ex, (size_t)n_out, sizeof *m);
+
+        if (!x || !m)
+            return false;
+        ex->op->kind->magnitude(ex, x, true, m);
+        own.magnitude = m;
+        own.spread = spread;
+    }
+    ex->op->kind->local_error(&own, in, out, r, e);
+    return true;
+}
+
+nm_gammas nm_gammas_new(const nm_exec *ex, int64_t most)
+{
+    nm_gammas g = {.ex = ex, .memo = nm_scratch(ex, (size_t)most + 1, sizeof *g.memo)};
+
+    if (g.memo)
+        memset(g.memo, 0, ((size_t)most + 1) * sizeof *g.memo);
+    return g;
 }
 
 nm_status nm_axis_resolve(int64_t axis, int rank, int *out, nm_err *err)

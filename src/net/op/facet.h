@@ -66,9 +66,34 @@ static inline double nm_sum_error(double gamma, double magnitude, double underfl
 /** Largest of n non-negative numbers. */
 double nm_largest(const double *x, int64_t n);
 
+/** Largest magnitude of n numbers. */
+double nm_largest_f32(const float *x, int64_t n);
+
 /** Scratch copies of an array: |x|, and |x| + r (r may be NULL). NULL when memory ran out. */
 double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n);
 double *nm_scratch_reach(const nm_exec *ex, const double *x, const double *r, int64_t n);
+
+/** Scratch copy of x >= 0 in float32, rounded up; what is denormal there becomes 2^-126. */
+float *nm_scratch_f32_up(const nm_exec *ex, const double *x, int64_t n);
+
+/** to[i] = from[i], raised so that it is no less than the exact sum of n_terms products of
+ *  non-negative float32 numbers that `from` was computed as. */
+void nm_sums_up(const float *from, int64_t n, int64_t n_terms, double *to);
+
+/** gamma for the counts 0..most, each computed when first asked for. */
+typedef struct nm_gammas {
+    const nm_exec *ex;
+    double *memo; /* [most + 1]; NULL when memory ran out */
+} nm_gammas;
+
+nm_gammas nm_gammas_new(const nm_exec *ex, int64_t most);
+
+static inline double nm_gamma_of(const nm_gammas *g, int64_t n)
+{
+    if (g->memo[n] == 0)
+        g->memo[n] = nm_gamma(g->ex, n);
+    return g->memo[n];
+}
 
 /** True if the axis of input i holds the batch, so that an operator along it would mix points. */
 static inline bool nm_is_batch_axis(const nm_net *net, const nm_op *op, int i, int64_t axis)

@@ -151,6 +151,45 @@ static double residual_of(double z, double r, double z_win, double r_win)
     return r >= 0 ? nm_up(r + r_win) - (z_win - z) : 0;
 }
 
+static int64_t n_links(const nm_net *net, const nm_op *op)
+{
+    (void)net, (void)op;
+    return 1;
+}
+
+static void links(const nm_exec *ex, const double *const *in, int64_t *at, double *share)
+{
+    nm_planes s = nm_pool_planes(ex);
+
+    for (int64_t k = 0; s.patches && k < s.n * s.positions; k++) {
+        int64_t plane = k / s.positions * s.pixels;
+
+        at[k] = plane + winner(&s.patches[k % s.positions], in[0] + plane);
+        share[k] = 1;
+    }
+}
+
+/* The winner, and who may overtake it. */
+static void reach(const nm_exec *ex, const double *z, const double *r, const bool *matters_out,
+                  bool *matters_in)
+{
+    nm_planes s = nm_pool_planes(ex);
+
+    memset(matters_in, 0, (size_t)nm_in_total(ex, 0) * sizeof *matters_in);
+    for (int64_t o = 0; s.patches && o < s.n * s.positions; o++) {
+        const nm_patch *p = &s.patches[o % s.positions];
+        int64_t plane = o / s.positions * s.pixels, best = plane + winner(p, z + plane);
+
+        for (int64_t m = 0; matters_out[o] && m < nm_window_volume(p->n); m++) {
+            int64_t at = plane + p->first + m / (p->n[1] * p->n[2]) * p->step[0] +
+                         m / p->n[2] % p->n[1] * p->step[1] + m % p->n[2] * p->step[2];
+
+            if (at == best || !(nm_up(r[at] + r[best]) < z[best] - z[at]))
+                matters_in[at] = true;
+        }
+    }
+}
+
 static void spread(const nm_exec *ex, const double *const *in, const double *out,
                    const double *const *r, double *s)
 {
@@ -179,5 +218,9 @@ const nm_op_kind nm_op_max_pool = {.name = "MaxPool",
                                    .n_pins = n_pins,
                                    .pin = pin,
                                    .spread = spread,
-                                   .residual = residual};
+                                   .residual = residual,
+                                   .n_links = n_links,
+                                   .links = links,
+                                   .reach = reach,
+                                   .convex = true};
 #endif

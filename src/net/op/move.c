@@ -94,4 +94,22 @@ void nm_move_spread(const nm_exec *ex, const double *const *in, const double *ou
 {
     nm_move_jvp(ex, in, out, r, s);
 }
+
+int64_t nm_move_n_links(const nm_net *net, const nm_op *op)
+{
+    (void)net, (void)op;
+    return 1;
+}
+
+void nm_move_links(const nm_exec *ex, const double *const *in, int64_t *at, double *share)
+{
+    const int64_t *source = sources_of(ex);
+    int64_t size = nm_out_value(ex)->size;
+
+    (void)in;
+    for (int64_t k = 0; source && k < size; k++) {
+        at[k] = source[k];
+        share[k] = 1;
+    }
+}
 #endif

@@ -26,10 +26,13 @@ void nm_move_vjp(const nm_exec *ex, const double *const *in, const double *out, 
                  double *const *din);
 void nm_move_spread(const nm_exec *ex, const double *const *in, const double *out,
                     const double *const *r, double *s);
+int64_t nm_move_n_links(const nm_net *net, const nm_op *op);
+void nm_move_links(const nm_exec *ex, const double *const *in, int64_t *at, double *share);
 
 /** All facets but parse and infer, for the kind's table. */
 #define NM_MOVE_FACETS                                                                             \
     .forward_f32 = nm_move_forward_f32, .forward_f64 = nm_move_forward_f64, .jvp = nm_move_jvp,    \
-    .vjp = nm_move_vjp, .spread = nm_move_spread
+    .vjp = nm_move_vjp, .spread = nm_move_spread, .n_links = nm_move_n_links,                      \
+    .links = nm_move_links
 
 #endif

@@ -33,5 +33,6 @@ const nm_op_kind nm_op_neg = {.name = "Neg",
                               .jvp = nm_pieces_jvp,
                               .vjp = nm_pieces_vjp,
                               .spread = nm_pieces_spread,
+                              .elementwise = true,
                               .family = &(const nm_pieces_family){.pieces = pieces}};
 #endif

@@ -125,8 +125,17 @@ static double residual_at(const nm_pieces *p, double x, double r)
     return most;
 }
 
+/* No break is within reach of x, by a wide margin: one piece is all there is. */
+static bool is_clear(const nm_pieces *p, double x, double r)
+{
+    double room = r * (1 + 1e-9) + fabs(x) * 1e-15;
+
+    return fabs(x - p->at[0]) > room && fabs(x - p->at[1]) > room;
+}
+
+/* @param slope_counts  on one piece the bound is |slope| r, else 0 */
 static void fill_bound(const nm_exec *ex, double (*bound)(const nm_pieces *, double, double),
-                       const double *x, const double *r, double *to)
+                       bool slope_counts, const double *x, const double *r, double *to)
 {
     const nm_pieces_family *family = ex->op->kind->family;
     int64_t size = nm_out_value(ex)->size, total = nm_out_total(ex);
@@ -135,7 +144,10 @@ static void fill_bound(const nm_exec *ex, double (*bound)(const nm_pieces *, dou
     for (int64_t i = 0; i < total; i++) {
         if (family->per_element)
             p = pieces_of(ex->net, ex->op, i % size);
-        to[i] = nm_up(bound(&p, x[i], nm_or_zero(r, i)));
+        if (is_clear(&p, x[i], nm_or_zero(r, i)))
+            to[i] = slope_counts ? nm_up(fabs(slope_at(&p, x[i])) * nm_or_zero(r, i)) : 0;
+        else
+            to[i] = nm_up(bound(&p, x[i], nm_or_zero(r, i)));
     }
 }
 
@@ -143,12 +155,28 @@ void nm_pieces_spread(const nm_exec *ex, const double *const *in, const double *
                       const double *const *r, double *s)
 {
     (void)out;
-    fill_bound(ex, spread_at, in[0], r[0], s);
+    fill_bound(ex, spread_at, true, in[0], r[0], s);
 }
 
 void nm_pieces_residual(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *q)
 {
     (void)out;
-    fill_bound(ex, residual_at, in[0], r[0], q);
+    fill_bound(ex, residual_at, false, in[0], r[0], q);
+}
+
+/* An element matters unless the function is constant as far as it may be off. */
+void nm_pieces_reach(const nm_exec *ex, const double *z, const double *r, const bool *matters_out,
+                     bool *matters_in)
+{
+    const nm_pieces_family *family = ex->op->kind->family;
+    int64_t size = nm_out_value(ex)->size, total = nm_out_total(ex);
+    nm_pieces p = pieces_of(ex->net, ex->op, 0);
+
+    for (int64_t i = 0; i < total; i++) {
+        if (family->per_element)
+            p = pieces_of(ex->net, ex->op, i % size);
+        matters_in[i] = matters_out[i] && (slope_at(&p, z[i]) != 0 || !(r[i] < (double)INFINITY) ||
+                                           spread_at(&p, z[i], nm_up(r[i])) > 0);
+    }
 }

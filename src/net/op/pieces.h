@@ -31,11 +31,13 @@ void nm_pieces_spread(const nm_exec *ex, const double *const *in, const double *
                       const double *const *r, double *s);
 void nm_pieces_residual(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *q);
+void nm_pieces_reach(const nm_exec *ex, const double *z, const double *r, const bool *matters_out,
+                     bool *matters_in);
 
 /** All facets of the family, for the kind's table. */
 #define NM_PIECES_FACETS                                                                           \
     .infer = nm_infer_same, .jvp = nm_pieces_jvp, .vjp = nm_pieces_vjp,                            \
     .n_pins = nm_pieces_n_pins, .pin = nm_pieces_pin, .spread = nm_pieces_spread,                  \
-    .residual = nm_pieces_residual
+    .residual = nm_pieces_residual, .elementwise = true, .reach = nm_pieces_reach
 
 #endif

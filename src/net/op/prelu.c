@@ -84,5 +84,7 @@ const nm_op_kind nm_op_prelu = {
     .local_error = local_error,
     .spread = nm_pieces_spread,
     .residual = nm_pieces_residual,
+    .elementwise = true,
+    .reach = nm_pieces_reach,
     .family = &(const nm_pieces_family){.pieces = pieces, .per_element = true}};
 #endif

@@ -30,6 +30,7 @@ const nm_op_kind nm_op_relu = {.name = "Relu",
                                .max_in = 1,
                                .forward_f32 = forward_f32,
                                .forward_f64 = forward_f64,
+                               .convex = true,
                                .family = &(const nm_pieces_family){.pieces = pieces},
                                NM_PIECES_FACETS};
 #endif

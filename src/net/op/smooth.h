@@ -46,6 +46,7 @@ void nm_smooth_residual(const nm_exec *ex, const double *const *in, const double
 /** Facets but parse, infer and forward, for the kind's table. */
 #define NM_SMOOTH_FACETS                                                                           \
     .jvp = nm_smooth_jvp, .vjp = nm_smooth_vjp, .local_error = nm_smooth_local_error,              \
-    .spread = nm_smooth_spread, .residual = nm_smooth_residual, .smooth = true
+    .spread = nm_smooth_spread, .residual = nm_smooth_residual, .smooth = true,                    \
+    .elementwise = true
 
 #endif

@@ -242,6 +242,28 @@ static inline double *tangent(fixture *f, double *const *d, bool plain)
     return dy;
 }
 
+/* What local errors of sums are computed from; weights that a test has changed count. */
+static inline void prepare_sums(fixture *f, double **r, nm_exec *ex)
+{
+    double *x = room(f, N_POINTS * f->size_in[0]), *m = room(f, N_POINTS * f->size_out), *s;
+
+    for (int i = 0; i < f->op->n_in; i++) {
+        const nm_tensor *tensor = nm_op_constant(f->net, f->op, i);
+
+        for (int64_t k = 0; tensor && k < tensor->size; k++)
+            tensor->f32[k] = (float)tensor->f64[k];
+    }
+    for (int64_t k = 0; k < N_POINTS * f->size_in[0]; k++)
+        x[k] = fabs(f->x[0][k]);
+    f->kind->magnitude(ex, x, true, m);
+    ex->magnitude = m;
+    if (r[0]) {
+        s = room(f, N_POINTS * f->size_out);
+        f->kind->spread(ex, (const double *const *)f->x, f->y, (const double *const *)r, s);
+        ex->spread = s;
+    }
+}
+
 /* Evaluates one of the bound facets with radius r for all elements of varying inputs. */
 static inline double *bound(fixture *f,
                             void (*facet)(const nm_exec *, const double *const *, const double *,
@@ -251,6 +273,8 @@ static inline double *bound(fixture *f,
     nm_exec ex = exec_of(f, N_POINTS, false);
     double *b = room(f, N_POINTS * f->size_out);
 
+    if (f->kind->magnitude && facet == f->kind->local_error)
+        prepare_sums(f, r, &ex);
     if (facet)
         facet(&ex, (const double *const *)f->x, f->y, (const double *const *)r, b);
     else

@@ -119,7 +119,7 @@ static nm_tail *new_tail(const nm_ctx *ctx, const nm_net *net, const nm_params *
 static void check_rows(const nm_ctx *ctx, const nm_tail *tail, const nm_row_space *space)
 {
     int64_t n = tail->params->n, width = nm_factor_width(&space->space), target[POINTS];
-    double margin[POINTS] = {0}, value[ROWS];
+    double margin[POINTS] = {0}, value[ROWS], factored_value[ROWS];
     nm_demand demand = {.target = target, .margin = margin, .n_pinned = POINTS};
     double *a = test_calloc((size_t)(ROWS * n), sizeof *a);
     double *again = test_calloc((size_t)(ROWS * n), sizeof *again);
@@ -130,8 +130,11 @@ static void check_rows(const nm_ctx *ctx, const nm_tail *tail, const nm_row_spac
     for (int64_t p = 0; p < POINTS; p++)
         target[p] = p % CLASSES;
     int64_t n_rows = name_rows(tail, &demand, rows);
-    nm_assert_ok(nm_rows_make_factored(ctx, tail, &demand, rows, n_rows, space, a, value, g, &err),
-                 &err);
+    nm_assert_ok(nm_rows_make(ctx, tail, &demand, rows, n_rows, a, value, &err), &err);
+    nm_assert_ok(
+        nm_rows_make_factored(ctx, tail, &demand, rows, n_rows, space, factored_value, g, &err),
+        &err);
+    assert_memory_equal(value, factored_value, (size_t)n_rows * sizeof *value);
     for (int64_t r = 0; r < n_rows; r++)
         write_out(&space->space, g + r * width, space->space.x + rows[r].point * space->space.n_in,
                   again + r * n);

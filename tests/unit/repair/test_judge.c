@@ -252,8 +252,9 @@ static const char *refuse(written *w, const char *path, nm_safe safe, nm_status 
     nm_net *back;
 
     err = (nm_err){0};
-    assert_int_equal(nm_write_judged(ctx, w->net, path, w->x, w->target, N, safe, &d, &back, &err),
-                     code);
+    assert_int_equal(
+        nm_write_judged(ctx, w->net, path, w->x, w->target, N, NULL, safe, NULL, 0, &d, &back, &err),
+        code);
     assert_null(back);
     assert_null(d.margin);
     return err.text;
@@ -266,9 +267,9 @@ static void check_read_back(const char *name)
     nm_net *back;
     nm_err err = {0};
 
-    nm_assert_ok(
-        nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NM_SAFE_ANY_ORDER, &d, &back, &err),
-        &err);
+    nm_assert_ok(nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NULL, NM_SAFE_ANY_ORDER, NULL, 0,
+                                 &d, &back, &err),
+                 &err);
     nm_assert_ok(nm_deploy_check(ctx, w.net, w.x, w.target, N, true, &meant, &err), &err);
     assert_int_equal(count_files(w.folder), 1);
     assert_int_equal(d.n, N);
@@ -398,7 +399,8 @@ static void failed_allocations_leave_no_file(void **state)
         nm_status rc;
 
         nm_mem_fail_at(n);
-        rc = nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NM_SAFE_NONE, &d, &back, &err);
+        rc = nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NULL, NM_SAFE_NONE, NULL, 0, &d, &back,
+                             &err);
         nm_mem_fail_at(0);
         if (rc == NM_OK) {
             nm_deploy_clear(&d);

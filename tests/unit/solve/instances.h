@@ -158,6 +158,46 @@ static inline answer solve_once(const instance *it, nm_solver solver)
     return got;
 }
 
+/* The instance's rows, lent. */
+static inline nm_rows rows_of(const instance *it)
+{
+    return (nm_rows){.n = it->spec.n, .m = it->m, .a = it->a, .h = it->h};
+}
+
+static inline double excess_of(const instance *it, const double *y)
+{
+    nm_rows rows = rows_of(it);
+
+    return nm_farkas_excess(&it->spec, &rows, y);
+}
+
+static inline double violation_of(const nm_rows *rows, const double *d)
+{
+    double worst;
+    nm_err err = {0};
+
+    nm_assert_ok(nm_rows_violation(1, rows, d, &worst, &err), &err);
+    return worst;
+}
+
+static inline double norm_of(const nm_master_spec *spec, const double *d)
+{
+    double norm;
+    nm_err err = {0};
+
+    nm_assert_ok(nm_master_norm(1, spec, d, &norm, &err), &err);
+    return norm;
+}
+
+static inline double value_of_row(const nm_rows *rows, int64_t r, const double *d)
+{
+    double sum = 0;
+
+    for (int64_t j = 0; j < rows->n; j++)
+        sum += rows->a[r * rows->n + j] * d[j];
+    return sum;
+}
+
 static inline void free_answer(answer *got)
 {
     free(got->d);
@@ -167,7 +207,7 @@ static inline void free_answer(answer *got)
 /* d holds to rows and bounds, objective and bound belong together, gap as asked. All recomputed. */
 static inline void check_solved(const instance *it, const answer *got, double gap)
 {
-    nm_rows rows = {.n = it->spec.n, .m = it->m, .a = it->a, .h = it->h};
+    nm_rows rows = rows_of(it);
 
     assert_int_equal(got->outcome, NM_MASTER_SOLVED);
     for (int64_t j = 0; j < it->spec.n; j++) {
@@ -176,7 +216,7 @@ static inline void check_solved(const instance *it, const answer *got, double ga
     }
     for (int64_t r = 0; r < it->m; r++)
         assert_true(got->y[r] >= 0);
-    double violation = nm_rows_violation(&rows, got->d), norm = nm_master_norm(&it->spec, got->d);
+    double violation = violation_of(&rows, got->d), norm = norm_of(&it->spec, got->d);
     if (!(violation <= 1e-9))
         fail_msg("a row is violated by %g of its scale", violation);
     nm_assert_close(&got->objective, &norm, 1, 1e-14, 0);
@@ -193,7 +233,7 @@ static inline void check_infeasible(const instance *it, const answer *got)
         fprintf(stderr, "norm %d outcome %d obj %g\n", (int)it->spec.norm, (int)got->outcome,
                 got->objective);
     assert_int_equal(got->outcome, NM_MASTER_INFEASIBLE);
-    assert_true(nm_farkas_excess(&it->spec, it->m, it->a, it->h, got->y) > 0);
+    assert_true(excess_of(it, got->y) > 0);
 }
 
 #endif

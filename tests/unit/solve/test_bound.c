@@ -22,10 +22,10 @@ static void no_multipliers_prove_too_much(void **state)
         nm_clip_to_box(&it.spec, d);
         for (int64_t r = 0; r < it.m; r++) { /* d is made feasible, most rows tight */
             y[r] = fmax(0, nm_rng_normal(&rng)) * pow(10, -(double)(seed % 5));
-            it.h[r] = nm_row_value(&rows, r, d) - (r % 4 == 0 ? 0.1 : 0);
+            it.h[r] = value_of_row(&rows, r, d) - (r % 4 == 0 ? 0.1 : 0);
         }
-        double norm = nm_master_norm(&it.spec, d);
-        nm_assert_ok(nm_dual_bound(&it.spec, &rows, y, x, norm, &bound, &err), &err);
+        double norm = norm_of(&it.spec, d);
+        nm_assert_ok(nm_dual_bound(1, &it.spec, &rows, y, x, norm, &bound, &err), &err);
         if (!(bound >= 0 && bound <= norm * (1 + 1e-12)))
             fail_msg("seed %d: bound %g above a feasible value %g", (int)seed, bound, norm);
         free(d);
@@ -48,7 +48,7 @@ static void scaling_the_multipliers_changes_nothing_without_a_box(void **state)
         check_solved(&it, &got, 1e-8);
         for (int64_t r = 0; r < it.m; r++)
             got.y[r] *= 1000;
-        nm_assert_ok(nm_dual_bound(&it.spec, &rows, got.y, NULL, got.objective, &bound, &err),
+        nm_assert_ok(nm_dual_bound(1, &it.spec, &rows, got.y, NULL, got.objective, &bound, &err),
                      &err);
         nm_assert_close(&bound, &got.lower_bound, 1, 1e-9, 0);
         free_answer(&got);
@@ -69,7 +69,7 @@ static void norms_have_their_hand_values(void **state)
                                .n_terms = 1,
                                .terms = terms,
                                .offset = offset};
-        double got = nm_master_norm(&spec, d);
+        double got = norm_of(&spec, d);
 
         nm_assert_close(&got, &want[i], 1, 1e-15, 0);
     }
@@ -91,10 +91,10 @@ static void feasible_programs_have_no_proof(void **state)
             it.a[it.spec.n + j] = -it.a[j];
         }
         for (int64_t r = 0; r < it.m; r++) {
-            it.h[r] = nm_row_value(&rows, r, d) - 1e-13;
+            it.h[r] = value_of_row(&rows, r, d) - 1e-13;
             y[r] = r < 2 ? 1e6 : nm_rng_uniform(&rng) * (double)(seed % 3);
         }
-        assert_true(nm_farkas_excess(&it.spec, it.m, it.a, it.h, y) <= 0);
+        assert_true(excess_of(&it, y) <= 0);
         free(d);
         free(y);
         free_instance(&it);
@@ -106,12 +106,13 @@ static void a_hand_made_proof_counts(void **state)
     const double a[] = {1, 2, -1, -2}, h[] = {1, -1 + 1e-9}, y[] = {1, 1}, wrong[] = {1, 1.001};
     const double lo[] = {-0.1, -0.1}, hi[] = {0.1, 0.1}, only_first[] = {1, 0};
     nm_master_spec open = {.n = 2}, boxed = {.n = 2, .lo = lo, .hi = hi};
+    nm_rows rows = {.n = 2, .m = 2, .a = (double *)(uintptr_t)a, .h = (double *)(uintptr_t)h};
 
     (void)state;
-    assert_true(nm_farkas_excess(&open, 2, a, h, y) > 0);
-    assert_true(nm_farkas_excess(&open, 2, a, h, wrong) <= 0);
-    assert_true(nm_farkas_excess(&open, 2, a, h, only_first) <= 0);
-    double excess = nm_farkas_excess(&boxed, 2, a, h, only_first), want = 1 - 0.3;
+    assert_true(nm_farkas_excess(&open, &rows, y) > 0);
+    assert_true(nm_farkas_excess(&open, &rows, wrong) <= 0);
+    assert_true(nm_farkas_excess(&open, &rows, only_first) <= 0);
+    double excess = nm_farkas_excess(&boxed, &rows, only_first), want = 1 - 0.3;
     nm_assert_close(&excess, &want, 1, 1e-12, 0);
 }
 

@@ -61,13 +61,12 @@ enum { GROUPS = 30, PER_GROUP = 3 };
 static void find_groups(const instance *it, const double *y, int64_t *group, bool *member)
 {
     nm_ctx *ctx = new_ctx();
+    nm_rows rows = rows_of(it);
     nm_err err = {0};
 
     for (int64_t r = 0; r < it->m; r++)
         group[r] = r / PER_GROUP;
-    nm_assert_ok(
-        nm_conflict_groups(ctx, &it->spec, it->m, it->a, it->h, group, GROUPS, y, member, &err),
-        &err);
+    nm_assert_ok(nm_conflict_groups(ctx, &it->spec, &rows, group, GROUPS, y, member, &err), &err);
     nm_ctx_free(ctx);
 }
 
@@ -132,7 +131,7 @@ static void a_wide_proof_narrows_to_the_conflict(void **state)
     plant_conflict(&it, pair, 2);
     for (int64_t r = 0; r < it.m; r++)
         y[r] = r == 7 || r == 70 ? 1 : 1e-9;
-    assert_true(nm_farkas_excess(&it.spec, it.m, it.a, it.h, y) > 0);
+    assert_true(excess_of(&it, y) > 0);
     find_groups(&it, y, group, member);
     check_irreducible(&it, group, GROUPS, member);
     free_instance(&it);
@@ -141,6 +140,7 @@ static void a_wide_proof_narrows_to_the_conflict(void **state)
 static void a_false_proof_is_not_believed(void **state)
 {
     instance it = random_instance(NM_NORM_LINF, (shape){6, 40, GROUPS, PER_GROUP, 0, 0}, 2);
+    nm_rows rows = rows_of(&it);
     int64_t group[GROUPS * PER_GROUP] = {0};
     bool member[GROUPS];
     double *y = new_array(it.m);
@@ -149,9 +149,8 @@ static void a_false_proof_is_not_believed(void **state)
 
     (void)state;
     y[3] = 1;
-    assert_int_equal(
-        nm_conflict_groups(ctx, &it.spec, it.m, it.a, it.h, group, GROUPS, y, member, &err),
-        NM_E_ARG);
+    assert_int_equal(nm_conflict_groups(ctx, &it.spec, &rows, group, GROUPS, y, member, &err),
+                     NM_E_ARG);
     free(y);
     nm_ctx_free(ctx);
     free_instance(&it);
@@ -161,6 +160,7 @@ static void without_time_the_conflict_is_still_one(void **state)
 {
     static const int64_t pair[] = {7, 70};
     instance it = random_instance(NM_NORM_LINF, (shape){6, 40, GROUPS, PER_GROUP, 0, 0}, 3);
+    nm_rows rows = rows_of(&it);
     int64_t group[GROUPS * PER_GROUP];
     bool member[GROUPS];
     nm_ctx *ctx = new_ctx();
@@ -173,9 +173,8 @@ static void without_time_the_conflict_is_still_one(void **state)
     for (int64_t r = 0; r < it.m; r++)
         group[r] = r / PER_GROUP;
     nm_ctx_cancel(ctx);
-    nm_assert_ok(
-        nm_conflict_groups(ctx, &it.spec, it.m, it.a, it.h, group, GROUPS, got.y, member, &err),
-        &err);
+    nm_assert_ok(nm_conflict_groups(ctx, &it.spec, &rows, group, GROUPS, got.y, member, &err),
+                 &err);
     assert_true(infeasible_without(&it, group, member, -1));
     free_answer(&got);
     nm_ctx_free(ctx);

@@ -1,123 +1,5 @@
 /* Rows as outer products against the same rows written out. */
-#include "instances.h"
-
-#include "solve/factors.h"
-
-/* A program whose rows and terms are known in both forms. */
-typedef struct twin {
-    instance dense;
-    nm_factor_space space;
-    nm_factors rows, terms;
-    int64_t n_points, *column, *extra_column;
-    double *x;
-} twin;
-
-typedef struct twin_shape {
-    int n_out, n_in, n_extra, points, rows_per_point, outputs;
-    double box, masked; /* share of weights that are not free */
-} twin_shape;
-
-/* Unknowns in an order of their own: extras first, then the free weights, input by input. */
-static void map_columns(twin *t, nm_rng *rng, double masked)
-{
-    int64_t next = t->space.n_extra;
-
-    t->column = test_calloc((size_t)(t->space.n_out * t->space.n_in), sizeof *t->column);
-    t->extra_column = test_calloc((size_t)t->space.n_extra + 1, sizeof *t->extra_column);
-    for (int64_t e = 0; e < t->space.n_extra; e++)
-        t->extra_column[e] = t->space.n_extra - 1 - e;
-    for (int64_t k = 0; k < t->space.n_in; k++)
-        for (int64_t i = 0; i < t->space.n_out; i++)
-            t->column[i * t->space.n_in + k] = nm_rng_uniform(rng) < masked ? -1 : next++;
-    t->space.column = t->column;
-    t->space.extra_column = t->extra_column;
-    t->dense.spec.n = next;
-}
-
-/* Points in an order in which they come up again and again. Every third row is like a pin on a
- * neuron of the edited layer: one number only. */
-static void draw_factors(twin *t, nm_rng *rng, int per_point, nm_factors *list)
-{
-    nm_err err = {0};
-    int64_t width = nm_factor_width(&t->space);
-
-    nm_assert_ok(nm_factors_room(&t->space, per_point * t->n_points, list, &err), &err);
-    for (int64_t r = 0; r < list->m; r++) {
-        list->point[r] = t->n_points - 1 - r % t->n_points;
-        for (int64_t i = 0; i < width; i++)
-            list->g[r * width + i] = r % 3 == 2 && i != r % t->space.n_out ? 0 : nm_rng_normal(rng);
-    }
-}
-
-static double *write_out(const twin *t, const nm_factors *list)
-{
-    const nm_factor_space *s = &t->space;
-    int64_t n = t->dense.spec.n;
-    double *a = new_array(list->m * n);
-
-    for (int64_t r = 0; r < list->m; r++) {
-        const double *g = list->g + r * nm_factor_width(s);
-        const double *x = t->x + list->point[r] * s->n_in;
-
-        for (int64_t w = 0; w < s->n_out * s->n_in; w++)
-            if (t->column[w] >= 0)
-                a[r * n + t->column[w]] = g[w / s->n_in] * x[w % s->n_in];
-        for (int64_t e = 0; e < s->n_extra; e++)
-            a[r * n + t->extra_column[e]] = g[s->n_out + e];
-    }
-    return a;
-}
-
-static twin *new_twin(nm_norm norm, twin_shape s, uint64_t seed)
-{
-    twin *t = test_calloc(1, sizeof *t);
-    nm_rng rng = {.seed = seed};
-
-    t->space = (nm_factor_space){.n_out = s.n_out, .n_in = s.n_in, .n_extra = s.n_extra};
-    t->n_points = s.points;
-    t->dense.spec = (nm_master_spec){.norm = norm, .gap = 1e-9};
-    map_columns(t, &rng, s.masked);
-    t->x = new_array(t->n_points * s.n_in);
-    for (int64_t k = 0; k < t->n_points * s.n_in; k++)
-        t->x[k] = nm_rng_normal(&rng);
-    t->space.x = t->x;
-    draw_factors(t, &rng, s.rows_per_point, &t->rows);
-    draw_factors(t, &rng, s.outputs, &t->terms);
-    t->dense.m = t->rows.m;
-    t->dense.a = write_out(t, &t->rows);
-    t->dense.terms = write_out(t, &t->terms);
-    t->dense.h = new_array(t->rows.m);
-    t->dense.offset = new_array(t->terms.m);
-    for (int64_t r = 0; r < t->rows.m; r++)
-        t->dense.h[r] = 0.3 + 0.5 * nm_rng_normal(&rng);
-    t->dense.spec.n_terms = t->terms.m;
-    t->dense.spec.terms = t->dense.terms;
-    t->dense.spec.offset = t->dense.offset;
-    t->dense.spec.l1_weight = 1 / (double)t->dense.spec.n;
-    if (s.box > 0)
-        set_box(&t->dense, s.box);
-    return t;
-}
-
-static void free_twin(twin *t)
-{
-    free_instance(&t->dense);
-    nm_factors_free(&t->rows);
-    nm_factors_free(&t->terms);
-    test_free(t->column);
-    test_free(t->extra_column);
-    free(t->x);
-    test_free(t);
-}
-
-static nm_master_spec factored_spec(const twin *t)
-{
-    nm_master_spec spec = t->dense.spec;
-
-    spec.space = &t->space;
-    spec.term_factors = &t->terms;
-    return spec;
-}
+#include "twins.h"
 
 /* All mask shares and sizes that the kernels treat differently: strips of outputs, one thread. */
 static const twin_shape shapes[] = {
@@ -215,41 +97,109 @@ static void products_of_two_lists_equal_those_of_dense_rows(void **state)
     free_twin(t);
 }
 
+static nm_rows factored_rows(twin *t, const int64_t *index, int64_t m)
+{
+    nm_rows all = {.n = t->dense.spec.n, .factors = {.space = &t->space}}, some = all;
+    nm_err err = {0};
+
+    nm_assert_ok(nm_rows_append(&all, t->rows.m, NULL, t->dense.h, &t->rows, &err), &err);
+    if (!index)
+        return all;
+    nm_assert_ok(nm_rows_pick(&some, &all, m, index, NULL, &err), &err);
+    nm_rows_free(&all);
+    return some;
+}
+
+/* One row at a time, from the array. */
+static void check_one_row(const twin *t, const nm_rows *rows, int64_t r, double *a)
+{
+    nm_rows dense = rows_of(&t->dense);
+    nm_row_size got = nm_row_measure(rows, r), want = nm_row_measure(&dense, r);
+
+    nm_row_write(rows, r, a);
+    nm_assert_close(a, t->dense.a + r * rows->n, (size_t)rows->n, 0, 0);
+    nm_assert_close(&got.sum, &want.sum, 1, 1e-13, 0);
+    nm_assert_close(&got.length, &want.length, 1, 1e-13, 0);
+    nm_assert_close(&got.largest, &want.largest, 1, 1e-15, 0);
+}
+
 static void products_with_vectors_equal_those_of_dense_rows(void **state)
 {
     (void)state;
     for (int i = 0; i < N_SHAPES; i++) {
         twin *t = new_twin(NM_NORM_L2, shapes[i], (uint64_t)i);
         int64_t n = t->dense.spec.n, m = t->rows.m;
-        nm_rows rows = {.n = n, .m = m, .a = t->dense.a, .h = new_array(m)};
+        nm_rows dense = rows_of(&t->dense), rows = factored_rows(t, NULL, 0);
         double *d = new_array(n), *value = new_array(m), *size = new_array(m);
+        double *right = new_array(m), *scale = new_array(m);
         double *pull = new_array(n), *want = new_array(n);
         nm_rng rng = {.seed = 3};
-        nm_groups groups = {0};
-        nm_err err = {0};
 
         for (int64_t j = 0; j < n; j++)
             want[j] = pull[j] = d[j] = nm_rng_normal(&rng);
-        nm_assert_ok(nm_groups_make(&t->rows, NULL, NULL, &groups, &err), &err);
-        nm_groups_times(2, false, &groups, d, value);
-        nm_groups_times(2, true, &groups, d, size);
+        nm_rows_times(2, &rows, d, value);
+        nm_rows_scales(2, &rows, d, size);
+        nm_rows_times(2, &dense, d, right);
+        nm_rows_scales(2, &dense, d, scale);
         for (int64_t r = 0; r < m; r++) {
-            double right = nm_row_value(&rows, r, d), scale = nm_row_scale(&rows, r, d);
-
-            nm_assert_close(&value[r], &right, 1, 0, 1e-13 * scale);
-            nm_assert_close(&size[r], &scale, 1, 1e-13, 0);
-            for (int64_t j = 0; j < n; j++)
-                want[j] += value[r] * t->dense.a[r * n + j];
+            nm_assert_close(&value[r], &right[r], 1, 0, 1e-13 * scale[r]);
+            nm_assert_close(&size[r], &scale[r], 1, 1e-13, 0);
         }
-        nm_groups_transposed_times(2, &groups, value, pull);
+        nm_rows_transposed_times(2, &rows, value, pull);
+        nm_rows_transposed_times(2, &dense, value, want);
         nm_assert_close(pull, want, (size_t)n, 1e-11, 1e-11);
-        nm_groups_free(&groups);
+        for (int64_t r = 0; r < m; r++)
+            check_one_row(t, &rows, r, d);
+        nm_rows_free(&rows);
         free(d);
         free(value);
         free(size);
+        free(right);
+        free(scale);
         free(pull);
         free(want);
-        free(rows.h);
+        free_twin(t);
+    }
+}
+
+static void picked_rows_are_the_rows_picked(void **state)
+{
+    static const int64_t index[] = {11, 3, 4, 0};
+    twin *t = new_twin(NM_NORM_L2, shapes[1], 4);
+    nm_rows rows = factored_rows(t, index, 4);
+    double *a = new_array(rows.n);
+
+    (void)state;
+    assert_int_equal(rows.m, 4);
+    for (int64_t r = 0; r < 4; r++) {
+        nm_row_write(&rows, r, a);
+        nm_assert_close(a, t->dense.a + index[r] * rows.n, (size_t)rows.n, 0, 0);
+        assert_true(rows.h[r] == t->dense.h[index[r]]);
+    }
+    free(a);
+    nm_rows_free(&rows);
+    free_twin(t);
+}
+
+/* The proof that a dense row and its opposite give, against the one from factors. */
+static void proofs_from_factors_equal_those_from_dense_rows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        twin *t = new_twin(NM_NORM_L2, shapes[i], (uint64_t)i);
+        int64_t m = t->rows.m;
+        double *y = new_array(m);
+        nm_rng rng = {.seed = 3};
+
+        set_box(&t->dense, 0.1);
+        nm_rows rows = factored_rows(t, NULL, 0);
+        for (int64_t r = 0; r < m; r++)
+            y[r] = nm_rng_normal(&rng);
+        double got = nm_farkas_excess(&t->dense.spec, &rows, y);
+        double want = excess_of(&t->dense, y);
+        nm_assert_close(&got, &want, 1, 1e-12, 1e-13);
+        nm_rows_free(&rows);
+        free(y);
         free_twin(t);
     }
 }
@@ -276,8 +226,8 @@ static nm_status solve_factored(nm_ctx *ctx, twin *t, answer *got, nm_err *err)
         memset(t->x, 0xff, inputs * sizeof *t->x);
         free(t->x);
         t->space.x = t->x = moved;
-        NM_TRY(nm_master_add_factored(master, m, t->dense.a + first * n, t->dense.h + first, &batch,
-                                      err));
+        nm_rows rows = {.n = n, .m = m, .h = t->dense.h + first, .factors = batch};
+        NM_TRY(nm_master_add(master, &rows, err));
         NM_TRY(nm_master_solve(master, &result, err));
     }
     *got = (answer){.outcome = result.outcome,
@@ -405,6 +355,8 @@ int main(void)
         cmocka_unit_test(products_equal_those_of_dense_rows),
         cmocka_unit_test(products_of_two_lists_equal_those_of_dense_rows),
         cmocka_unit_test(products_with_vectors_equal_those_of_dense_rows),
+        cmocka_unit_test(picked_rows_are_the_rows_picked),
+        cmocka_unit_test(proofs_from_factors_equal_those_from_dense_rows),
         cmocka_unit_test(solves_with_and_without_factors_agree),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(every_failing_allocation_is_reported),

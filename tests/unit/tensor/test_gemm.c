@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -78,6 +79,58 @@ static void products_match_their_definition(void **state)
             for (int64_t at = i * g.ldc + g.n; at < (i + 1) * g.ldc; at++)
                 assert_true(got[at] == c[at]);
     }
+}
+
+/* Sizes around the borders of tiles, strips and blocks; the products of magnitudes, too. A row or
+   column is the same sum whatever stands beside it. */
+static void plain_products_hold_at_every_border(void **state)
+{
+    static const int64_t m[] = {1, 6, 7, 119, 121}, n[] = {1, 2, 8, 17}, k[] = {1, 255, 257, 600};
+    enum { M = 121, N = 17, K = 600 };
+    double *a = calloc(M * K, sizeof *a), *b = calloc(N * K, sizeof *b), c[M * N], fewer[M * N];
+    nm_rng rng = {.seed = 5};
+
+    (void)state;
+    for (int i = 0; i < M * K; i++)
+        a[i] = nm_rng_normal(&rng);
+    for (int i = 0; i < N * K; i++)
+        b[i] = nm_rng_normal(&rng);
+    for (int at = 0; at < 5 * 4 * 4 * 6; at++) {
+        nm_gemm g = {.plain = true,
+                     .absolute = at / 80 % 2,
+                     .trans_a = at / 160 == 1,
+                     .trans_b = at / 160 == 2,
+                     .m = m[at % 5],
+                     .n = n[at / 5 % 4],
+                     .k = k[at / 20 % 4],
+                     .lda = at / 160 == 1 ? M : K,
+                     .ldb = at / 160 == 2 ? K : N,
+                     .ldc = N,
+                     .alpha = 1};
+
+        nm_gemm_f64(&g, a, b, c);
+        for (int64_t i = 0; i < g.m; i++)
+            for (int64_t j = 0; j < g.n; j++) {
+                double want = 0;
+
+                for (int64_t p = 0; p < g.k; p++) {
+                    double term = (g.trans_a ? a[p * M + i] : a[i * K + p]) *
+                                  (g.trans_b ? b[j * K + p] : b[p * N + j]);
+
+                    want += g.absolute ? fabs(term) : term;
+                }
+                nm_assert_close(&c[i * N + j], &want, 1, 1e-12, 1e-12);
+            }
+        if (g.n < 3 || g.m < 3)
+            continue;
+        g.m -= 2;
+        g.n -= 1;
+        nm_gemm_f64(&g, a, b, fewer);
+        for (int64_t i = 0; i < g.m; i++)
+            assert_memory_equal(c + i * N, fewer + i * N, (size_t)(g.n > 1 ? g.n : 0) * sizeof *c);
+    }
+    free(a);
+    free(b);
 }
 
 static nm_window random_window(nm_rng *rng)
@@ -187,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_match_their_definition),
+        cmocka_unit_test(plain_products_hold_at_every_border),
         cmocka_unit_test(columns_hold_what_the_windows_see),
         cmocka_unit_test(lanes_come_apart_as_they_went_together),
     };

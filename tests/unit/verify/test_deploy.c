@@ -167,6 +167,7 @@ static void evaluations_of_image_nets_stay_within_the_bound(void **state)
 {
     (void)state;
     check_shared("cifar10/small_cnn_cifar10.onnx", "cifar10/test_batch.bin", 0, 1, 13, 1e9);
+    check_shared("cifar10/alexnet_cifar10.onnx", "cifar10/test_batch.bin", 0, 1, 29, 1e6);
     check_shared("cifar10/resnet_tiny_cifar10.onnx", "cifar10/test_batch.bin", 3, 4, 13, 1e12);
 }
 

@@ -142,9 +142,9 @@ static void no_choice_of_roundings_passes_the_rigorous_bound(void **state)
         exact = margin_of(&f, x, false);
         d = check(net, x, (int64_t[]){0}, 1);
         nm_assert_close(d.margin, &exact, 1, 1e-12, 1e-12);
-        for (int start = 0; start < 6; start++) {
+        for (int start = 0; start < 6; start++) { /* the fall of the margin is what is bounded */
             draw_signs(&f, &rng);
-            worst = fmax(worst, climb(&f, x, exact, start % 2 ? 1 : -1));
+            worst = fmax(worst, climb(&f, x, exact, -1));
         }
         if (!(worst <= d.rigorous[0]))
             fail_msg("net %d: off by %g, bound %g", i, worst, d.rigorous[0]);

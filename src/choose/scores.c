@@ -1,0 +1,80 @@
+#include "choose/scores.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+#include "net/partial.h"
+
+nm_status nm_scores_of(const nm_ctx *ctx, const nm_net *net, const float *x, int64_t n,
+                       float *scores, nm_err *err)
+{
+    const float **given = NULL;
+    float **wanted = NULL;
+    bool *all = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&given, (size_t)net->n_values, sizeof *given, err));
+    NM_TRY(nm_alloc(&wanted, (size_t)net->n_values, sizeof *wanted, err));
+    NM_TRY(nm_alloc(&all, (size_t)net->n_ops, sizeof *all, err));
+    for (int i = 0; i < net->n_ops; i++)
+        all[i] = true;
+    given[net->input] = x;
+    wanted[net->scores] = scores;
+    nm_partial partial = {.net = net, .op_mask = all, .n = n, .given = given, .wanted = wanted};
+    NM_TRY(nm_partial_run(ctx, &partial, err));
+done:
+    nm_free(given);
+    nm_free(wanted);
+    nm_free(all);
+    return rc;
+}
+
+/* log of the sum of exp */
+static double log_sum(const float *score, int64_t n)
+{
+    double most = -INFINITY, sum = 0;
+
+    for (int64_t j = 0; j < n; j++)
+        most = fmax(most, (double)score[j]);
+    for (int64_t j = 0; j < n; j++)
+        sum += exp((double)score[j] - most);
+    return most + log(sum);
+}
+
+static double divergence(const float *a, const float *b, int64_t n)
+{
+    double log_a = log_sum(a, n), log_b = log_sum(b, n), sum = 0;
+
+    for (int64_t j = 0; j < n; j++) {
+        double p = (double)a[j] - log_a, q = (double)b[j] - log_b;
+
+        sum += exp(p) * (p - q);
+    }
+    return fmax(sum, 0);
+}
+
+/* The first of the largest. */
+static int64_t best_class(const float *score, int64_t n)
+{
+    int64_t best = 0;
+
+    for (int64_t j = 1; j < n; j++)
+        if (score[j] > score[best])
+            best = j;
+    return best;
+}
+
+nm_score_change nm_scores_compare(const float *before, const float *after, const int64_t *labels,
+                                  int64_t n, int64_t n_scores)
+{
+    nm_score_change change = {0};
+
+    for (int64_t p = 0; p < n; p++) {
+        const float *a = before + p * n_scores, *b = after + p * n_scores;
+        int64_t was = best_class(a, n_scores), is = best_class(b, n_scores);
+
+        change.kl += divergence(a, b, n_scores) / (double)n;
+        change.lost += was != is && (!labels || was == labels[p]);
+    }
+    return change;
+}

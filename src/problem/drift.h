@@ -1,0 +1,30 @@
+/* Drift: how far a change of the edited layers moves what the network says on reference data,
+ *
+ *     drift(d) = T^2 mean over points of KL(p || q),   p = softmax(scores before / T),
+ *                                                      q = softmax(scores after / T),
+ *
+ * the quantity of which the metric (problem/metric.h) is the quadratic model at d = 0. T > 1 also
+ * weighs how the classes that are not likely compare (Hinton, Vinyals, Dean, "Distilling the
+ * knowledge in a neural network", 2015); T^2 keeps the size of the gradient. */
+#ifndef NM_PROBLEM_DRIFT_H
+#define NM_PROBLEM_DRIFT_H
+
+#include "problem/crowd.h"
+#include "problem/edit.h"
+
+typedef struct nm_drift nm_drift;
+
+/** Remembers what the unedited network says. All arguments are lent. */
+nm_status nm_drift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd *reference,
+                       double temperature, nm_drift **out, nm_err *err);
+void nm_drift_free(nm_drift *drift);
+
+/** Value and, unless NULL, gradient [params->n] at d. Forward in float32, backward in double but
+ * for the products over points of dense layers. Same bits for any number of threads. */
+nm_status nm_drift_at(nm_drift *drift, const double *d, double *value, double *gradient,
+                      nm_err *err);
+
+/** Multiplications of one value with gradient, roughly. */
+double nm_drift_work(const nm_drift *drift);
+
+#endif

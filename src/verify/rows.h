@@ -1,0 +1,54 @@
+/* Inner loops over rows side by side (linear.h): vectors of 16 float32, in plain C, compiled once
+ * for each instruction set. All of them give the same bits. */
+#ifndef NM_VERIFY_ROWS_H
+#define NM_VERIFY_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { NM_ROWS_VECTOR = 16 };
+
+/** to[place[i]] += weights[0][i] * rows[0] + ... , i < n, all rows of one vector or two. */
+typedef void (*nm_rows_add)(int64_t n, const int32_t *place, const float *const *weights,
+                            const float *const *rows, float *to);
+
+/** sum[r] += |rows[i * width + r]| * by[i], r < width, i < n, in double. */
+typedef void (*nm_rows_weigh)(int64_t n, int64_t width, const float *rows, const float *by,
+                              double *sum);
+
+typedef struct nm_rows_kernels {
+    nm_rows_add one[2], four[2]; /* outputs at a time; for one vector, for two */
+    nm_rows_weigh weigh;
+} nm_rows_kernels;
+
+const nm_rows_kernels *nm_rows_best_kernels(void);
+
+/** to += factor * rows, `width` numbers (a multiple of 16). */
+static inline void nm_rows_add_scaled(int64_t width, float factor, const float *rows, float *to)
+{
+    typedef float four __attribute__((vector_size(16)));
+    four row, sum;
+
+    for (int64_t i = 0; i < width; i += 4) {
+        memcpy(&row, rows + i, sizeof row);
+        memcpy(&sum, to + i, sizeof sum);
+        sum += row * factor;
+        memcpy(to + i, &sum, sizeof sum);
+    }
+}
+
+/** True if `width` (a multiple of 16) numbers are all 0 or -0. */
+static inline bool nm_rows_are_zero(const float *rows, int64_t width)
+{
+    uint64_t any = 0, bits[NM_ROWS_VECTOR / 2];
+
+    for (int64_t i = 0; i < width; i += NM_ROWS_VECTOR) {
+        memcpy(bits, rows + i, sizeof bits);
+        any |= ((bits[0] | bits[1]) | (bits[2] | bits[3])) |
+               ((bits[4] | bits[5]) | (bits[6] | bits[7]));
+    }
+    return (any & 0x7fffffff7fffffff) == 0;
+}
+
+#endif
