@@ -10,9 +10,8 @@
 
 /* The classes that a point could be mistaken for: those with the largest scores. */
 enum { RIVALS = 2 };
-/* Random combinations of the classes a point, for the curvature; vectors per entry of one, for the
-   second moments of what a convolution sees. */
-enum { DRAWS = 1, VECTORS = 2 };
+/* Random combinations of the classes a point, for the curvature. */
+enum { DRAWS = 1 };
 /* Second moments of all layers that are scored in one pass, numbers. */
 static const double MOMENT_ROOM = 1e8;
 
@@ -108,7 +107,6 @@ static nm_status open_metric(nm_predictor *s, nm_err *err)
     nm_metric_opts opts = {.damping_in = t->damping_in,
                            .damping_out = t->damping_out,
                            .seed = t->seed,
-                           .vectors = VECTORS,
                            .draws = DRAWS};
     nm_crowd *crowd = NULL;
     nm_status rc = NM_OK;

@@ -1,7 +1,6 @@
 #include "problem/metric.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -20,8 +19,7 @@ struct build {
     nm_tape *at, *adjoint;
     double *vectors; /* scratch: u or g of a chunk */
     int64_t n_scores, chunk;
-    int64_t draws;   /* seeds a point: all classes, or so many drawn */
-    int64_t *stride; /* [edits->n] every so manieth vector makes S */
+    int64_t draws; /* seeds a point: all classes, or so many drawn */
 };
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -33,24 +31,6 @@ static int64_t smaller(int64_t a, int64_t b)
 static double worthwhile(int64_t n)
 {
     return fmax(4 * (double)n, MOMENT_WORK / ((double)n * (double)n));
-}
-
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-    return b == 0 ? a : common_divisor(b, a % b);
-}
-
-/* Vectors of a layer to leave out, so that all places keep their share. */
-static int64_t stride_of(const struct build *b, const nm_edit *e)
-{
-    double all = (double)b->reference->n * (double)e->form.places;
-    double enough = b->opts->vectors * (double)e->width;
-    int64_t stride =
-        b->opts->vectors > 0 && e->form.places > 1 && all > enough ? (int64_t)(all / enough) : 1;
-
-    while (common_divisor(e->form.places, stride) > 1)
-        stride++;
-    return stride;
 }
 
 static nm_status open_moments(struct build *b, nm_err *err)
@@ -65,12 +45,10 @@ static nm_status open_moments(struct build *b, nm_err *err)
     NM_TRY(nm_alloc(&m->emitted, (size_t)m->n, sizeof *m->emitted, err));
     NM_TRY(nm_alloc(&m->damping_in, (size_t)m->n, sizeof *m->damping_in, err));
     NM_TRY(nm_alloc(&m->damping_out, (size_t)m->n, sizeof *m->damping_out, err));
-    NM_TRY(nm_alloc(&b->stride, (size_t)m->n, sizeof *b->stride, err));
     for (int i = 0; i < m->n; i++) {
         const nm_edit *e = &edits->at[i];
 
-        b->stride[i] = stride_of(b, e);
-        NM_TRY(nm_moment_new(e->width, n * e->form.places / b->stride[i] + 1, &m->seen[i], err));
+        NM_TRY(nm_moment_new(e->width, n * e->form.places, &m->seen[i], err));
         NM_TRY(nm_moment_new(e->form.n_out, n * e->form.places * b->draws, &m->emitted[i], err));
     }
 done:
@@ -104,28 +82,16 @@ done:
     return rc;
 }
 
-/* Of the vectors of a chunk, those that make S move to the front. @return how many */
-static int64_t thin_out(struct build *b, int i)
-{
-    const nm_edit *e = &b->edits->at[i];
-    int64_t first = b->metric->n_points * e->form.places, n = b->at->n * e->form.places, kept = 0;
-
-    if (b->stride[i] == 1)
-        return n;
-    for (int64_t v = 0; v < n; v++)
-        if ((first + v) % b->stride[i] == 0)
-            memmove(b->vectors + kept++ * e->width, b->vectors + v * e->width,
-                    (size_t)e->width * sizeof *b->vectors);
-    return kept;
-}
-
 static nm_status add_seen(struct build *b, nm_err *err)
 {
     nm_status rc = NM_OK;
 
     for (int i = 0; i < b->edits->n; i++) {
+        const nm_edit *e = &b->edits->at[i];
+
         NM_TRY(nm_edit_see(b->ctx, b->edits, i, b->at, 0, b->at->n, b->vectors, err));
-        NM_TRY(nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, thin_out(b, i), err));
+        NM_TRY(
+            nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, b->at->n * e->form.places, err));
     }
 done:
     return rc;
@@ -245,12 +211,10 @@ static nm_status finish_moments(struct build *b, nm_err *err)
     for (int i = 0; i < m->n; i++) {
         double points = (double)m->n_points, places = (double)b->edits->at[i].form.places;
 
-        double weight = points / (double)b->stride[i];
-
-        m->damping_in[i] = absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], weight));
+        m->damping_in[i] = absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], points));
         m->damping_out[i] =
             absolute(b->opts->damping_out, nm_moment_scale(m->emitted[i], points * places));
-        NM_TRY(nm_moment_finish(b->ctx, m->seen[i], weight, m->damping_in[i], err));
+        NM_TRY(nm_moment_finish(b->ctx, m->seen[i], points, m->damping_in[i], err));
         NM_TRY(nm_moment_finish(b->ctx, m->emitted[i], points * places, m->damping_out[i], err));
     }
 done:
@@ -285,7 +249,6 @@ done:
     nm_tape_free(b.at);
     nm_tape_free(b.adjoint);
     nm_free(b.vectors);
-    nm_free(b.stride);
     return rc;
 }
 

@@ -14,7 +14,7 @@ enum { MAX_EXACT_TESTS = 60, MAX_RETRIES = 16, FEW_POINTS = 8 };
 /* Tests only ask whether there is a solution. */
 static const double LOOSE_GAP = 1;
 
-/* -- opening --------------------------------------------------------------------------------- */
+/* -- opening ---------------------------------------------------------------------------------- */
 
 /* Whether there is a solution does not depend on the norm. Linear programs have bounds by nature,
  * while the inner products of `least` make rows of them: measured on 100 digits with bounds of
@@ -78,7 +78,7 @@ void nm_elastic_close(nm_elastic *e)
     nm_free(e);
 }
 
-/* -- which points take part ------------------------------------------------------------------ */
+/* -- which points take part ------------------------------------------------------------------- */
 
 static int64_t count_in(const nm_elastic *e)
 {
@@ -112,8 +112,7 @@ static void leave_out_stuck(nm_elastic *e)
         e->out[p] = e->stuck[p];
 }
 
-/* -- points that are not reached -----------------------------------------------------------------
- */
+/* -- points that are not reached -------------------------------------------------------------- */
 
 typedef struct lag {
     int64_t point;
@@ -189,8 +188,7 @@ done:
     return rc;
 }
 
-/* -- one search ---------------------------------------------------------------------------------
- */
+/* -- one search ------------------------------------------------------------------------------- */
 
 static void remember_found(nm_elastic *e)
 {
@@ -243,8 +241,7 @@ done:
     return rc;
 }
 
-/* -- the largest set, where proofs can be had
- * ------------------------------------------------------ */
+/* -- the largest set, where proofs can be had ------------------------------------------------ */
 
 static void leave_conflicts(nm_elastic *e, int64_t since)
 {
@@ -413,8 +410,7 @@ done:
     return rc;
 }
 
-/* -- once more, from the network that was found ---------------------------------------------------
- */
+/* -- once more, from the network that was found ----------------------------------------------- */
 
 static nm_status retry(nm_elastic *e, const bool *back, bool *found, nm_err *err)
 {
@@ -504,8 +500,7 @@ static int64_t count_stuck(const nm_elastic *e)
     return n;
 }
 
-/* -- all together ---------------------------------------------------------------------------------
- */
+/* -- all together ----------------------------------------------------------------------------- */
 
 static nm_status find_largest(nm_elastic *e, nm_search_outcome *outcome, nm_err *err)
 {

@@ -73,6 +73,42 @@ done:
 
 /* -- the norm ------------------------------------------------------------------------------ */
 
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* How sure the network usually is: median of best minus second-best score on the reference data. */
+static nm_status find_typical_gap(nm_search *s, nm_err *err)
+{
+    int64_t n = n_scores(s);
+    float *scores = NULL;
+    double *gaps = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&scores, (size_t)s->crowd->n, (size_t)n * sizeof *scores, err));
+    NM_TRY(nm_alloc(&gaps, (size_t)s->crowd->n, sizeof *gaps, err));
+    NM_TRY(nm_crowd_scores(s->ctx, s->crowd, s->delta, scores, err));
+    for (int64_t p = 0; p < s->crowd->n; p++) {
+        const float *score = scores + p * n;
+        int64_t best = 0;
+
+        for (int64_t j = 1; j < n; j++)
+            best = score[j] > score[best] ? j : best;
+        gaps[p] = nm_smallest_gap_f32(score, n, best);
+    }
+    qsort(gaps, (size_t)s->crowd->n, sizeof *gaps, compare_doubles);
+    s->typical_gap = gaps[s->crowd->n / 2];
+    if (!(s->typical_gap > 0 && s->typical_gap < INFINITY))
+        s->typical_gap = 0;
+done:
+    nm_free(scores);
+    nm_free(gaps);
+    return rc;
+}
+
 /* Where the metric shares its points with the keep set, their prefix is computed once. */
 static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *err)
 {
@@ -87,6 +123,7 @@ static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *e
     else
         NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
                             &s->crowd, err));
+    NM_TRY(find_typical_gap(s, err));
     NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
 done:
     return rc;
@@ -524,7 +561,8 @@ static nm_status note_closest(nm_search *s, double total, double *least, nm_err 
 
 /* One accumulated step from s->delta; false through *moved when the linearised program has no
    solution. A step that brought no progress is halved until it does (or is tiny). */
-static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
+static nm_status take_step(nm_search *s, const double *margins, nm_misses *m, bool *moved,
+                           nm_err *err)
 {
     nm_status rc = NM_OK;
     void *program = NULL;
@@ -543,10 +581,12 @@ static nm_status take_step(nm_search *s, nm_misses *m, bool *moved, nm_err *err)
     *moved = true;
     take_solution(s, program);
     NM_TRY(nm_misses_find(s, s->delta, m, err));
+    judge_by(m, s, margins);
     for (int halving = 0; halving < 4 && !(m->total < before); halving++) {
         for (size_t i = 0; i < n; i++)
             s->delta[i] = 0.5 * (s->delta[i] + from[i]);
         NM_TRY(nm_misses_find(s, s->delta, m, err));
+        judge_by(m, s, margins);
     }
 done:
     if (program)
@@ -574,8 +614,7 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
         NM_TRY(promote(s, &m, &promoted, err));
         for (int64_t p = 0; i == 0 && p < s->n_repair; p++)
             s->demand.margin[p] *= working_reserve;
-        NM_TRY(take_step(s, &m, &moved, err));
-        judge_by(&m, s, margins);
+        NM_TRY(take_step(s, margins, &m, &moved, err));
         nm_log(s->ctx, NM_LOG_DEBUG, "step %d: %lld repair and %lld keep points missed, by %g",
                i + 1, (long long)m.n_repair, (long long)m.n_keep, m.total);
         if (!moved)

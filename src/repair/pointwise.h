@@ -42,6 +42,7 @@ typedef struct nm_search {
     nm_edits *edits;            /* NULL: the edit is not of matrix form */
     nm_metric *metric;          /* function norm only */
     nm_crowd *crowd;            /* reference data of the metric; may be `keep` */
+    double typical_gap;         /* median distance between the two best scores there; else 0 */
     nm_refine_report refined;   /* what became of the last answer */
     bool answered;              /* delta is an answer, for margins that were lower perhaps */
     nm_forms *forms;            /* engine `least` only */

@@ -21,6 +21,7 @@ struct nm_job {
     nm_deploy original; /* repair set before */
     nm_deploy judged;   /* repair set after */
     nm_twins twins;
+    double wished;        /* margin that is good to have where none is asked for */
     nm_elastic *elastic;  /* NULL: all points or none */
     bool *passes, *right; /* [repair->n] by `judged` */
     bool keeps;           /* keep points are right in the last candidate */

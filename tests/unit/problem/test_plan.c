@@ -320,6 +320,88 @@ static void parameters_are_the_marked_entries(void **state)
     close_fixture(&f);
 }
 
+/* -- several layers together ----- */
+
+static int64_t n_params(const fixture *f)
+{
+    nm_params *params;
+    nm_err err = {0};
+    int64_t n;
+
+    nm_assert_ok(nm_params_new(f->plan, &params, &err), &err);
+    n = params->n;
+    nm_params_free(params);
+    return n;
+}
+
+/* Layers with commas between are changed jointly: the weights of all act. */
+static void lists_of_layers_are_joint(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t n;
+    } cases[] = {{"0,1", W0 + B0 + W1},         {"1,0", W0 + B0 + W1},
+                 {"0,last", W0 + B0 + W4 + B4}, {"-5,1,4", W0 + B0 + W1 + W4 + B4},
+                 {"0,4..", W0 + B0 + W4 + B4},  {"4,4", W4 + B4}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture f = open_fixture();
+
+        mark(&f, cases[i].text, NM_FREE_ALL);
+        assert_int_equal(nm_plan_n_marked(f.plan), cases[i].n);
+        assert_int_equal(nm_plan_n_free(f.plan), cases[i].n);
+        assert_int_equal(n_params(&f), cases[i].n);
+        close_fixture(&f);
+    }
+}
+
+static void a_plan_can_be_made_joint_and_simple_again(void **state)
+{
+    fixture f = open_fixture();
+
+    (void)state;
+    mark(&f, "0", NM_FREE_ALL);
+    mark(&f, "1", NM_FREE_ALL);
+    assert_int_equal(nm_plan_n_free(f.plan), W0 + B0);
+    assert_false(nm_plan_edits(f.plan, 1));
+    nm_plan_set_joint(f.plan, true);
+    assert_int_equal(nm_plan_n_free(f.plan), W0 + B0 + W1);
+    assert_int_equal(n_params(&f), W0 + B0 + W1);
+    assert_true(nm_plan_edits(f.plan, 1));
+    nm_plan_set_joint(f.plan, false);
+    assert_int_equal(nm_plan_n_free(f.plan), W0 + B0);
+    close_fixture(&f);
+}
+
+static void lists_with_a_fault_are_refused(void **state)
+{
+    static const char *const bad[] = {"0,9", "9,0", "0,", ",0", ",", "0,,1", "0,2"};
+    fixture f = open_fixture();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_true(strlen(refuse(&f, bad[i], NM_FREE_ALL)) > 10);
+    assert_non_null(strstr(refuse(&f, "0,1", NM_FREE_BIASES), "no biases"));
+    close_fixture(&f);
+}
+
+/* A layer whose node is called "a,b" is that layer, not a list. */
+static void a_name_may_hold_commas(void **state)
+{
+    fixture f = open_fixture();
+    nm_op *op = &f.net->ops[f.net->layers[1].op];
+    nm_err err = {0};
+
+    (void)state;
+    nm_free(op->name);
+    nm_assert_ok(nm_strdup(&op->name, "0,last", &err), &err);
+    mark(&f, "0,last", NM_FREE_ALL);
+    assert_int_equal(nm_plan_n_marked(f.plan), W1);
+    assert_true(nm_plan_edits(f.plan, 1) && !nm_plan_edits(f.plan, 0));
+    close_fixture(&f);
+}
+
 /* -- files ----- */
 
 static nm_status mark_file(fixture *f, const char *name, nm_err *err)
@@ -417,6 +499,10 @@ int main(void)
         cmocka_unit_test(masks_of_another_size_are_refused),
         cmocka_unit_test(bounds_must_hold_zero_between_them),
         cmocka_unit_test(parameters_are_the_marked_entries),
+        cmocka_unit_test(lists_of_layers_are_joint),
+        cmocka_unit_test(a_plan_can_be_made_joint_and_simple_again),
+        cmocka_unit_test(lists_with_a_fault_are_refused),
+        cmocka_unit_test(a_name_may_hold_commas),
         cmocka_unit_test(files_hold_masks_by_layer),
         cmocka_unit_test(faulty_files_are_refused_by_name),
         cmocka_unit_test(failed_allocations_are_reported),

@@ -204,8 +204,9 @@ static nm_master_outcome compare(world *w, double *most)
     return outcome;
 }
 
-/* Without pins, with all, and within bounds that the solutions so far break. */
-static void compare_all_ways(world *w, const char *layer, int64_t n)
+/* Without pins, with all, and within bounds that the solutions so far break.
+   @param n_shares  how tight the bounds get, at most 3: contradictions take long to prove */
+static void compare_all_ways(world *w, const char *layer, int64_t n, int n_shares)
 {
     static const double shares[] = {0.95, 0.7, 0.4};
     int n_bounded = 0;
@@ -220,11 +221,13 @@ static void compare_all_ways(world *w, const char *layer, int64_t n)
         nm_assert_ok(nm_plan_set_bounds(w->plan, -INFINITY, INFINITY, &err), &err);
         if (compare(w, &most) != NM_MASTER_SOLVED)
             continue;
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < n_shares; i++) {
             nm_assert_ok(nm_plan_set_bounds(w->plan, -shares[i] * most, shares[i] * most, &err),
                          &err);
             n_bounded += compare(w, &ignored) == NM_MASTER_SOLVED;
         }
+        if (n_shares < 3)
+            continue;
         nm_assert_ok(nm_plan_set_bounds(w->plan, 0, most, &err), &err); /* one side */
         (void)compare(w, &ignored);
     }
@@ -240,7 +243,7 @@ static void moons_programs_have_one_solution(void **state)
     (void)state;
     open_moons(&w);
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        compare_all_ways(&w, layers[i], 8);
+        compare_all_ways(&w, layers[i], 8, 3);
     close_world(&w);
 }
 
@@ -250,8 +253,8 @@ static void mnist_programs_have_one_solution(void **state)
 
     (void)state;
     open_fog(&w);
-    compare_all_ways(&w, "1", 4);
-    compare_all_ways(&w, "2", 8);
+    compare_all_ways(&w, "1", 4, 1);
+    compare_all_ways(&w, "2", 8, 2);
     close_world(&w);
 }
 
