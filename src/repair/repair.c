@@ -283,8 +283,12 @@ static nm_status judge_in_memory(struct job *j, const nm_net *net, nm_deploy *ou
     return rc;
 }
 
-/* Bounds move with the weights: a little more than the present one saves rounds. */
-static const double margin_reserve = 1.1;
+/* Bounds move with the weights: a little more than the present one saves rounds. In deep nets, whose
+   rigorous bounds hold second-order terms, they move more. */
+static double margin_reserve(const nm_deploy *deploy, int64_t p)
+{
+    return deploy->rigorous[p] > 1.2 * deploy->first_order[p] ? 1.3 : 1.1;
+}
 
 /* With the function norm, points become right by some share of how sure the network usually is: the
    reference data see to it that this costs little, and points like them profit (MNIST in fog). */
@@ -302,7 +306,7 @@ static void set_first_margins(struct job *j)
         /* Without a bound to exceed, the margin must still survive the rounding of the weights. */
         if (j->opts.safe == NM_SAFE_NONE && isnan(j->opts.margin))
             bound = j->original.probable[p];
-        j->search->demand.margin[p] = fmax(asked, margin_reserve * bound);
+        j->search->demand.margin[p] = fmax(asked, margin_reserve(&j->original, p) * bound);
     }
 }
 
