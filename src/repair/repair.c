@@ -283,8 +283,8 @@ static nm_status judge_in_memory(struct job *j, const nm_net *net, nm_deploy *ou
     return rc;
 }
 
-/* Bounds move with the weights: a little more than the present one saves rounds. In deep nets, whose
-   rigorous bounds hold second-order terms, they move more. */
+/* Bounds move with the weights: a little more than the present one saves rounds. In deep nets,
+   whose rigorous bounds hold second-order terms, they move more. */
 static double margin_reserve(const nm_deploy *deploy, int64_t p)
 {
     return deploy->rigorous[p] > 1.2 * deploy->first_order[p] ? 1.3 : 1.1;
