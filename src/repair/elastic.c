@@ -1,4 +1,4 @@
-#include "repair/elastic.h"
+#include "repair/elastic_conflicts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,18 +6,15 @@
 
 #include "base/mem.h"
 #include "repair/certificate.h"
+#include "repair/conflicts.h"
 #include "repair/misses.h"
-#include "solve/hitting.h"
 
 enum { MAX_EXACT_TESTS = 60, MAX_RETRIES = 16, FEW_POINTS = 8 };
-
-/* Memory touched by one search for a hitting set: a fraction of a second. */
-static const int64_t HITTING_WORK = 200000000;
 
 /* Tests only ask whether there is a solution. */
 static const double LOOSE_GAP = 1;
 
-/* -- opening --------------------------------------------------------------------------------- */
+/* -- opening ---------------------------------------------------------------------------------- */
 
 /* Whether there is a solution does not depend on the norm. Linear programs have bounds by nature,
  * while the inner products of `least` make rows of them: measured on 100 digits with bounds of
@@ -63,18 +60,12 @@ done:
     return rc;
 }
 
-static void clear_conflict(nm_conflict_report *conflict)
-{
-    nm_free(conflict->points);
-    nm_free(conflict->keep);
-}
-
 void nm_elastic_close(nm_elastic *e)
 {
     if (!e)
         return;
     for (int64_t i = 0; i < e->n_conflicts; i++) {
-        clear_conflict(&e->conflicts[i]);
+        nm_conflict_clear(&e->conflicts[i]);
         nm_certificate_clear(&e->certificates[i]);
     }
     nm_free(e->conflicts);
@@ -87,7 +78,7 @@ void nm_elastic_close(nm_elastic *e)
     nm_free(e);
 }
 
-/* -- which points take part ------------------------------------------------------------------ */
+/* -- which points take part ------------------------------------------------------------------- */
 
 static int64_t count_in(const nm_elastic *e)
 {
@@ -121,156 +112,7 @@ static void leave_out_stuck(nm_elastic *e)
         e->out[p] = e->stuck[p];
 }
 
-/* -- conflicts ------------------------------------------------------------------------------- */
-
-static nm_status push_conflict(nm_elastic *e, nm_conflict_report *conflict, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    if (e->n_conflicts == e->room) {
-        int64_t room = e->room ? 2 * e->room : 32;
-
-        rc = nm_realloc(&e->conflicts, (size_t)room, sizeof *e->conflicts, err);
-        if (rc == NM_OK)
-            rc = nm_realloc(&e->certificates, (size_t)room, sizeof *e->certificates, err);
-        if (rc == NM_OK)
-            e->room = room;
-    }
-    if (rc != NM_OK) {
-        clear_conflict(conflict);
-        return rc;
-    }
-    e->certificates[e->n_conflicts] = (nm_certificate){0};
-    e->conflicts[e->n_conflicts++] = *conflict;
-    return NM_OK;
-}
-
-static nm_status push_twins(nm_elastic *e, int64_t a, int64_t b, int64_t keep, nm_err *err)
-{
-    nm_conflict_report c = {.kind = NM_CONFLICT_TWINS};
-    nm_status rc = nm_alloc(&c.points, 2, sizeof *c.points, err);
-
-    if (rc == NM_OK)
-        rc = nm_alloc(&c.keep, 1, sizeof *c.keep, err);
-    if (rc != NM_OK) {
-        clear_conflict(&c);
-        return rc;
-    }
-    c.points[c.n_points++] = a;
-    if (b >= 0)
-        c.points[c.n_points++] = b;
-    else
-        c.keep[c.n_keep++] = keep;
-    return push_conflict(e, &c, err);
-}
-
-/* Disjoint pairs of twins among the points that take part. */
-static nm_status find_twins(nm_elastic *e, nm_err *err)
-{
-    const int64_t *target = e->search->demand.target;
-    bool *used = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_memdup(&used, e->out, (size_t)e->n, sizeof *used, err));
-    for (int64_t p = 0; p < e->n; p++) {
-        int64_t twin = used[p] ? -1 : nm_twins_against(&e->twins, target, used, p);
-
-        if (used[p] || (twin < 0 && e->twins.keep[p] < 0))
-            continue;
-        if (e->twins.keep[p] >= 0)
-            twin = -1;
-        NM_TRY(twin < 0 ? push_twins(e, p, -1, e->twins.keep[p], err)
-                        : push_twins(e, twin, p, -1, err));
-        used[p] = true;
-        if (twin >= 0)
-            used[twin] = true;
-    }
-done:
-    nm_free(used);
-    return rc;
-}
-
-/* The conflict that the last search proved. *taken is false where there is none that counts: with
- * keep points behind activations, whose pieces nothing holds, the program is not exact. */
-static nm_status take_conflict(nm_elastic *e, bool *taken, nm_err *err)
-{
-    nm_search *s = e->search;
-    nm_conflict_report c = {.kind = NM_CONFLICT_ROWS};
-    nm_status rc = NM_OK;
-
-    *taken = false;
-    NM_TRY(nm_alloc(&c.points, (size_t)e->n, sizeof *c.points, err));
-    NM_TRY(nm_alloc(&c.keep, (size_t)s->n_keep, sizeof *c.keep, err));
-    for (int64_t p = 0; s->conflict && p < e->n; p++)
-        if (s->conflict[p] && !e->out[p])
-            c.points[c.n_points++] = p;
-    for (int64_t k = 0; s->conflict && k < s->n_keep; k++)
-        if (s->keep_slot[k] >= 0 && s->conflict[s->keep_slot[k]])
-            c.keep[c.n_keep++] = k;
-    if (c.n_points > 0 && (c.n_keep == 0 || s->active->affine)) {
-        *taken = true;
-        rc = push_conflict(e, &c, err);
-        c = (nm_conflict_report){0};
-        if (rc == NM_OK && s->certificate.kind == NM_CERTIFIED_INFEASIBLE) {
-            e->certificates[e->n_conflicts - 1] = s->certificate;
-            s->certificate = (nm_certificate){0};
-        }
-    }
-done:
-    clear_conflict(&c);
-    return rc;
-}
-
-static bool is_met(const nm_elastic *e, const nm_conflict_report *c)
-{
-    for (int64_t i = 0; i < c->n_points; i++)
-        if (e->out[c->points[i]])
-            return true;
-    return false;
-}
-
-/* A known conflict among the points that take part, -1 if there is none. */
-static int64_t known_conflict(const nm_elastic *e)
-{
-    for (int64_t i = 0; i < e->n_conflicts; i++)
-        if (!is_met(e, &e->conflicts[i]))
-            return i;
-    return -1;
-}
-
-/* The smallest set known to meet the conflicts, those left out not counted if `open`.
- *  @param least  out: a bound on how small it could be */
-static nm_status meet_conflicts(nm_elastic *e, bool open, bool *hit, int64_t *least, nm_err *err)
-{
-    nm_family family = {.n_elements = e->n};
-    int64_t *start = NULL, *member = NULL, n = 0;
-    nm_status rc = NM_OK;
-
-    for (int64_t i = 0; i < e->n_conflicts; i++)
-        n += e->conflicts[i].n_points;
-    NM_TRY(nm_alloc(&start, (size_t)e->n_conflicts + 1, sizeof *start, err));
-    NM_TRY(nm_alloc(&member, (size_t)n, sizeof *member, err));
-    n = 0;
-    for (int64_t i = 0; i < e->n_conflicts; i++) {
-        const nm_conflict_report *c = &e->conflicts[i];
-
-        if (open && is_met(e, c))
-            continue;
-        memcpy(member + n, c->points, (size_t)c->n_points * sizeof *member);
-        n += c->n_points;
-        start[++family.n_sets] = n;
-    }
-    family.start = start;
-    family.member = member;
-    rc = nm_hitting_set(&family, HITTING_WORK, hit, least, err);
-done:
-    nm_free(start);
-    nm_free(member);
-    return rc;
-}
-
-/* -- points that are not reached -----------------------------------------------------------------
- */
+/* -- points that are not reached -------------------------------------------------------------- */
 
 typedef struct lag {
     int64_t point;
@@ -346,8 +188,7 @@ done:
     return rc;
 }
 
-/* -- one search ---------------------------------------------------------------------------------
- */
+/* -- one search ------------------------------------------------------------------------------- */
 
 static void remember_found(nm_elastic *e)
 {
@@ -373,7 +214,7 @@ static nm_status try_points(nm_elastic *e, bool loose, bool *found, nm_err *err)
 
     *found = false;
     ask_margins(e);
-    NM_TRY(find_twins(e, err));
+    NM_TRY(nm_elastic_find_twins(e, err));
     if (e->n_conflicts > known)
         goto done;
     s->opts = loose ? &e->loose : e->opts;
@@ -389,7 +230,7 @@ static nm_status try_points(nm_elastic *e, bool loose, bool *found, nm_err *err)
     if (*found)
         remember_found(e);
     else if (outcome == NM_SEARCH_INFEASIBLE)
-        NM_TRY(take_conflict(e, &taken, err));
+        NM_TRY(nm_elastic_take_conflict(e, &taken, err));
     if (!*found && !taken)
         NM_TRY(leave_laggards(e, err));
     nm_progress(s->ctx, "leaving out", e->n - count_in(e), e->n, (double)e->n_conflicts);
@@ -400,8 +241,7 @@ done:
     return rc;
 }
 
-/* -- the largest set, where proofs can be had
- * ------------------------------------------------------ */
+/* -- the largest set, where proofs can be had ------------------------------------------------ */
 
 static void leave_conflicts(nm_elastic *e, int64_t since)
 {
@@ -476,7 +316,7 @@ static nm_status shrink_until_found(nm_elastic *e, nm_err *err)
     nm_status rc = NM_OK;
 
     while (!found && count_in(e) > 0) {
-        int64_t c = known_conflict(e);
+        int64_t c = nm_elastic_known_conflict(e);
 
         if (c >= 0)
             leave_most_conflicting(e, &e->conflicts[c]);
@@ -498,7 +338,7 @@ static nm_status bring_back_one(nm_elastic *e, int64_t p, nm_err *err)
     NM_TRY(nm_memdup(&out, e->out, n, sizeof *out, err));
     NM_TRY(nm_memdup(&stuck, e->stuck, n, sizeof *stuck, err));
     e->out[p] = false;
-    if (known_conflict(e) < 0) {
+    if (nm_elastic_known_conflict(e) < 0) {
         NM_TRY(try_points(e, true, &found, err));
         stuck[p] = !found && e->n_conflicts == known; /* no solution, no proof */
     }
@@ -534,7 +374,7 @@ static nm_status try_smallest(nm_elastic *e, bool loose, bool *found, bool *leas
 
     NM_TRY(nm_alloc(&hit, (size_t)e->n, sizeof *hit, err));
     leave_out_stuck(e);
-    NM_TRY(meet_conflicts(e, true, hit, &bound, err));
+    NM_TRY(nm_elastic_meet(e, true, hit, &bound, err));
     for (int64_t p = 0; p < e->n; p++) {
         size += hit[p];
         e->out[p] = hit[p] || e->stuck[p];
@@ -570,8 +410,7 @@ done:
     return rc;
 }
 
-/* -- once more, from the network that was found ---------------------------------------------------
- */
+/* -- once more, from the network that was found ----------------------------------------------- */
 
 static nm_status retry(nm_elastic *e, const bool *back, bool *found, nm_err *err)
 {
@@ -585,8 +424,8 @@ static nm_status retry(nm_elastic *e, const bool *back, bool *found, nm_err *err
     NM_TRY(nm_memdup(&from, s->delta, n, sizeof *from, err));
     for (int64_t p = 0; p < e->n; p++)
         e->out[p] = e->out[p] && !back[p];
-    NM_TRY(find_twins(e, err));
-    *found = known_conflict(e) < 0;
+    NM_TRY(nm_elastic_find_twins(e, err));
+    *found = nm_elastic_known_conflict(e) < 0;
     ask_margins(e);
     if (*found) {
         NM_TRY(nm_search_continue(s, &outcome, err));
@@ -661,8 +500,7 @@ static int64_t count_stuck(const nm_elastic *e)
     return n;
 }
 
-/* -- all together ---------------------------------------------------------------------------------
- */
+/* -- all together ----------------------------------------------------------------------------- */
 
 static nm_status find_largest(nm_elastic *e, nm_search_outcome *outcome, nm_err *err)
 {
@@ -702,90 +540,5 @@ nm_status nm_elastic_run(nm_elastic *e, nm_search_outcome *outcome, nm_err *err)
     ask_margins(e);
     e->search->rounds = e->rounds;
     e->search->linearisations = e->linearisations;
-    return rc;
-}
-
-/* -- what came of it
- * -------------------------------------------------------------------------------- */
-
-/* The conflict that says most about point p: one of which it is the only point left out. */
-static int64_t conflict_of(const nm_repair_report *r, const bool *passes, int64_t p)
-{
-    int64_t best = -1, least = INT64_MAX;
-
-    for (int64_t c = 0; c < r->n_conflicts; c++) {
-        const nm_conflict_report *conflict = &r->conflicts[c];
-        int64_t others = 0;
-        bool holds = false;
-
-        for (int64_t i = 0; i < conflict->n_points; i++) {
-            holds = holds || conflict->points[i] == p;
-            others += conflict->points[i] != p && !passes[conflict->points[i]];
-        }
-        if (holds && others < least) {
-            least = others;
-            best = c;
-        }
-    }
-    return best;
-}
-
-static nm_unrepaired explain(const nm_elastic *e, const nm_repair_report *r, const bool *passes,
-                             bool right, int64_t p)
-{
-    nm_unrepaired u = {.point = p, .conflict = conflict_of(r, passes, p)};
-
-    if (u.conflict >= 0 && !e->stuck[p])
-        u.why = NM_LEFT_CONFLICT;
-    else if (!isfinite(e->margin[p]))
-        u.why = NM_LEFT_OVERFLOW;
-    else if (right)
-        u.why = NM_LEFT_NOT_SAFE;
-    else
-        u.why = r->stopped ? NM_LEFT_STOPPED : NM_LEFT_NOT_REACHED;
-    if (u.why != NM_LEFT_CONFLICT)
-        u.conflict = -1;
-    return u;
-}
-
-/* Statements of a claim, where claims are wanted. */
-static nm_status report_certificates(nm_elastic *e, nm_repair_report *r, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    for (int64_t i = 0; e->opts->certify && rc == NM_OK && i < e->n_conflicts; i++) {
-        const nm_conflict_report *c = &e->conflicts[i];
-
-        if (c->kind == NM_CONFLICT_TWINS && c->n_keep == 0)
-            rc = nm_report_twins(c->points[0], c->points[1], r, err);
-        else if (e->certificates[i].n_rows > 0)
-            rc = nm_report_add_certificate(&e->certificates[i], r, err);
-    }
-    return rc;
-}
-
-nm_status nm_elastic_report(nm_elastic *e, const bool *passes, const bool *right,
-                            nm_repair_report *r, nm_err *err)
-{
-    bool *hit = NULL;
-    int64_t least;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&hit, (size_t)e->n, sizeof *hit, err));
-    NM_TRY(meet_conflicts(e, false, hit, &least, err));
-    r->repairable_at_most = e->n - least;
-    NM_TRY(report_certificates(e, r, err));
-    r->conflicts = e->conflicts;
-    r->n_conflicts = e->n_conflicts;
-    e->conflicts = NULL;
-    for (int64_t i = 0; i < e->n_conflicts; i++)
-        nm_certificate_clear(&e->certificates[i]);
-    e->n_conflicts = e->room = 0;
-    NM_TRY(nm_alloc(&r->unrepaired, (size_t)e->n, sizeof *r->unrepaired, err));
-    for (int64_t p = 0; p < e->n; p++)
-        if (!passes[p])
-            r->unrepaired[r->n_unrepaired++] = explain(e, r, passes, right[p], p);
-done:
-    nm_free(hit);
     return rc;
 }

@@ -1,0 +1,132 @@
+/* What is refused: tasks, options and files of which no repair can come. */
+#include <math.h>
+
+#include "base/file.h"
+#include "io/net_file.h"
+#include "net/op.h"
+#include "repair/judge.h"
+#include "repair/repair_job.h"
+
+static nm_status check_inputs(const struct nm_job *j, const nm_points *points, const char *what,
+                              nm_err *err)
+{
+    if (points->n < 1)
+        return nm_fail(err, NM_E_SHAPE, "the %s is empty, expected at least one point", what);
+    if (points->n_in != nm_net_n_in(j->net))
+        return nm_fail(err, NM_E_SHAPE, "the %s has %lld numbers per point, the network takes %lld",
+                       what, (long long)points->n_in, (long long)nm_net_n_in(j->net));
+    return NM_OK;
+}
+
+static nm_status check_points(const struct nm_job *j, const nm_points *points,
+                              const int64_t *labels, const char *what, nm_err *err)
+{
+    int64_t n_classes = j->net->values[j->net->scores].size;
+    nm_status rc = points ? check_inputs(j, points, what, err) : NM_OK;
+
+    if (!points || rc != NM_OK)
+        return rc;
+    if (!labels)
+        return nm_fail(err, NM_E_SHAPE, "the %s has no labels, expected one per point", what);
+    for (int64_t p = 0; p < points->n; p++)
+        if (labels[p] < 0 || labels[p] >= n_classes)
+            return nm_fail(err, NM_E_SHAPE, "%s: point %lld has label %lld, expected 0 to %lld",
+                           what, (long long)p, (long long)labels[p], (long long)n_classes - 1);
+    return NM_OK;
+}
+
+nm_status nm_job_check_task(const struct nm_job *j, nm_err *err)
+{
+    const nm_repair_task *t = j->task;
+    nm_status rc = NM_OK;
+
+    if (j->net->values[j->net->scores].size < 2)
+        return nm_fail(err, NM_E_UNSUPPORTED,
+                       "the network has one output, expected a score for each of several classes");
+    NM_TRY(check_points(j, t->repair, j->target, "repair set", err));
+    NM_TRY(check_points(j, t->keep, t->keep ? t->keep->labels : NULL, "keep set", err));
+    if (t->reference)
+        NM_TRY(check_inputs(j, t->reference, "reference set", err));
+    NM_TRY(check_points(j, t->test, t->test ? t->test->labels : NULL, "test set", err));
+    NM_TRY(check_points(j, t->similar, t->similar ? t->similar->labels : NULL, "similar set", err));
+done:
+    return rc;
+}
+
+nm_status nm_job_check_opts(const struct nm_job *j, nm_err *err)
+{
+    const nm_repair_opts *o = &j->opts;
+
+    if (o->margin < 0)
+        return nm_fail(err, NM_E_ARG, "margin %g, expected a number >= 0", o->margin);
+    if (!(o->gap > 0) || o->max_rounds < 1)
+        return nm_fail(err, NM_E_ARG, "gap and rounds must be positive");
+    if (!(o->damping_in > 0 && o->damping_out > 0))
+        return nm_fail(err, NM_E_ARG, "damping must be positive");
+    if (o->norm_includes_outputs && (o->norm == NM_NORM_L2 || o->norm == NM_NORM_FUNCTION))
+        return nm_fail(err, NM_E_ARG,
+                       "norm %s cannot include outputs, expected linf, l1 or "
+                       "linf+l1n",
+                       o->norm == NM_NORM_L2 ? "l2" : "function");
+    if (o->norm == NM_NORM_FUNCTION && o->solver == NM_SOLVER_CLP)
+        return nm_fail(err, NM_E_ARG, "solver clp cannot minimise the function norm");
+    if (j->plan->joint && o->pins == NM_PINS_ALL)
+        return nm_fail(
+            err, NM_E_ARG,
+            "a program with all pins is linear in the weights of one layer only; a joint "
+            "plan needs method pointwise with pins lazy or none");
+    return NM_OK;
+}
+
+/* All pins need a piece to pin to. */
+nm_status nm_job_check_pinnable(const struct nm_job *j, nm_err *err)
+{
+    const nm_tail *tail = j->search->active;
+
+    for (int i = 0; j->opts.pins == NM_PINS_ALL && i < j->net->n_ops; i++)
+        if (tail->op_mask[i] && nm_op_is_smooth(j->net, &j->net->ops[i]) &&
+            tail->behind[j->net->ops[i].in[0]])
+            return nm_fail(err, NM_E_ARG,
+                           "pins need linear pieces, and %s '%s' behind the edited layer has none; "
+                           "expected pins lazy or none (method pointwise)",
+                           j->net->ops[i].kind->name, j->net->ops[i].name);
+    return NM_OK;
+}
+
+/* A first, empty write tells early that the output cannot be written. */
+nm_status nm_job_check_writable(const char *path, nm_err *err)
+{
+    nm_format format;
+    nm_writer w;
+    nm_status rc = NM_OK;
+
+    if (!path)
+        return NM_OK;
+    NM_TRY(nm_check_regular(path, err));
+    NM_TRY(nm_save_format(path, &format, err));
+    NM_TRY(nm_writer_open(&w, path, err));
+    nm_writer_abort(&w);
+done:
+    return rc;
+}
+
+/* No program says anything about points without numbers. */
+nm_status nm_job_check_finite(const struct nm_job *j, nm_err *err)
+{
+    const nm_search *s = j->search;
+    int64_t n = j->net->values[j->net->scores].size;
+
+    for (int64_t i = 0; i < s->n_repair * n; i++)
+        if (!isfinite(s->original_scores[i]))
+            return nm_fail(err, NM_E_FORMAT,
+                           "repair set: the score of point %lld for class %lld is no finite "
+                           "number, expected one",
+                           (long long)(i / n), (long long)(i % n));
+    for (int64_t p = 0; !j->elastic && p < s->n_repair; p++)
+        if (!isfinite(nm_deploy_bound(&j->original, j->opts.safe, p)))
+            return nm_fail(err, NM_E_FORMAT,
+                           "repair set: point %lld has values that may overflow in float32, "
+                           "expected smaller ones or less to be asked of it (safe none)",
+                           (long long)p);
+    return NM_OK;
+}
