@@ -111,7 +111,7 @@ static bool raise_margins(struct nm_job *j)
         all = false;
         /* What rounding took away is given twice; bounds grow with the margins that exceed them. */
         *margin = fmax(*margin, 1.02 * bound) + 2 * fmax(*margin - j->judged.margin[p], 0) +
-                  0.5 * fmax(bound - *margin, 0) + 1e-3 * bound;
+                  fmax(bound - *margin, 0) + 1e-3 * bound;
     }
     return all;
 }
