@@ -95,7 +95,18 @@ static void set_first_margins(struct nm_job *j)
     }
 }
 
-/* Asks more of every point that did not pass. @return whether all passed */
+/* What a point that passes must have beyond its bound so that the change made for others does not take
+   it below: in shallow nets bounds hardly move; in deep ones more and more is asked, so that the
+   rounds come to an end. */
+static double round_reserve(const struct nm_job *j, int64_t p)
+{
+    bool moves = j->judged.rigorous[p] > 1.2 * j->judged.first_order[p];
+
+    return moves ? fmin(1 + 0.1 * j->report->judge_rounds, 1.6) : 1;
+}
+
+/* Asks more of every point that did not pass, and of those that could be next. @return whether all
+   passed */
 static bool raise_margins(struct nm_job *j)
 {
     bool all = true;
@@ -106,12 +117,15 @@ static bool raise_margins(struct nm_job *j)
 
         if (*margin == -INFINITY) /* left out */
             continue;
-        if (nm_deploy_passes(&j->judged, j->opts.safe, p))
+        if (nm_deploy_passes(&j->judged, j->opts.safe, p)) {
+            *margin = fmax(*margin, round_reserve(j, p) * bound);
             continue;
+        }
         all = false;
         /* What rounding took away is given twice; bounds grow with the margins that exceed them. */
-        *margin = fmax(*margin, 1.02 * bound) + 2 * fmax(*margin - j->judged.margin[p], 0) +
-                  fmax(bound - *margin, 0) + 1e-3 * bound;
+        *margin = fmax(*margin, fmax(1.02, round_reserve(j, p)) * bound) +
+                  2 * fmax(*margin - j->judged.margin[p], 0) + fmax(bound - *margin, 0) +
+                  1e-3 * bound;
     }
     return all;
 }
