@@ -31,6 +31,7 @@ struct choosing {
     nm_prediction prediction;
     int *layers; /* [n] that have a score */
     int n;
+    float *before;     /* scores of the measured points; NULL until they are needed */
     nm_predictor *all; /* of all layers, if they fit into memory together */
 };
 
@@ -278,7 +279,8 @@ static int next_best(const struct choosing *c)
 static nm_status try_layer(struct choosing *c, int i, nm_err *err)
 {
     nm_layer_score *score = &c->choice->scores[c->layers[i]];
-    nm_trial_points points = {.x = c->measured.x, .labels = c->measured.labels, .n = c->measured.n};
+    nm_trial_points points = {
+        .x = c->measured.x, .labels = c->measured.labels, .n = c->measured.n, .before = c->before};
     nm_score_change result;
     nm_predictor *own = NULL;
     double cost, start = nm_now();
@@ -301,8 +303,11 @@ done:
 
 static nm_status try_best(struct choosing *c, nm_err *err)
 {
-    nm_status rc = NM_OK;
+    size_t each = (size_t)c->net->values[c->net->scores].size * sizeof *c->before;
+    nm_status rc = nm_alloc(&c->before, (size_t)c->measured.n, each, err);
 
+    if (rc == NM_OK)
+        rc = nm_scores_of(c->ctx, c->net, c->measured.x, c->measured.n, c->before, err);
     for (int k = 0; rc == NM_OK && k < c->how->max_trials; k++) {
         int i = next_best(c);
 
@@ -462,6 +467,7 @@ nm_status nm_choose_layer(nm_ctx *ctx, const nm_net *net, const nm_repair_task *
     nm_sample_clear(&c.repair);
     nm_sample_clear(&c.metric);
     nm_sample_clear(&c.measured);
+    nm_free(c.before);
     nm_free(c.layers);
     if (rc != NM_OK)
         nm_choice_free(out);

@@ -10,8 +10,9 @@
 
 /* The classes that a point could be mistaken for: those with the largest scores. */
 enum { RIVALS = 2 };
-/* Random combinations of the classes a point, for the curvature. */
-enum { DRAWS = 1 };
+/* Random combinations of the classes a point, for the curvature; vectors per entry of one, for the
+   second moments of what convolutions see. */
+enum { DRAWS = 1, ENOUGH = 4 };
 /* Second moments of all layers that are scored in one pass, numbers. */
 static const double MOMENT_ROOM = 1e8;
 
@@ -37,6 +38,12 @@ const char *nm_predict_refusal(const nm_net *net, int layer, nm_free_kind what)
                : "the function norm measures dense and convolution layers without groups only";
 }
 
+/* Numbers that a moment of vectors [n] takes. */
+static double moment_size(int64_t n)
+{
+    return (double)n * (double)(n > NM_MOMENT_DENSE ? NM_MOMENT_SAMPLE : n);
+}
+
 int nm_predict_group(const nm_prediction *p, const int *layers, int n_layers)
 {
     double used = 0;
@@ -46,7 +53,7 @@ int nm_predict_group(const nm_prediction *p, const int *layers, int n_layers)
         nm_matrix_form form = {0};
 
         (void)matrix_form(p->net, layers[n], &form);
-        used += (double)form.n_in * (double)form.n_in + (double)form.n_out * (double)form.n_out;
+        used += moment_size(form.n_in) + moment_size(form.n_out);
         if (n > 0 && used > MOMENT_ROOM)
             break;
     }
@@ -107,6 +114,7 @@ static nm_status open_metric(nm_predictor *s, nm_err *err)
     nm_metric_opts opts = {.damping_in = t->damping_in,
                            .damping_out = t->damping_out,
                            .seed = t->seed,
+                           .enough = ENOUGH,
                            .draws = DRAWS};
     nm_crowd *crowd = NULL;
     nm_status rc = NM_OK;

@@ -10,6 +10,7 @@ typedef struct nm_trial_points {
     const float *x;        /* [n x n_in] */
     const int64_t *labels; /* [n], NULL: not known */
     int64_t n;
+    const float *before; /* [n x n_scores] scores of the network as it is */
 } nm_trial_points;
 
 /** Makes the change that was predicted for the i-th layer of the predictor (layer index `layer`)

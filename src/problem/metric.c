@@ -19,7 +19,8 @@ struct build {
     nm_tape *at, *adjoint;
     double *vectors; /* scratch: u or g of a chunk */
     int64_t n_scores, chunk;
-    int64_t draws; /* seeds a point: all classes, or so many drawn */
+    int64_t draws;   /* seeds a point: all classes, or so many drawn */
+    int64_t *points; /* [edits->n] that made S */
 };
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -45,6 +46,7 @@ static nm_status open_moments(struct build *b, nm_err *err)
     NM_TRY(nm_alloc(&m->emitted, (size_t)m->n, sizeof *m->emitted, err));
     NM_TRY(nm_alloc(&m->damping_in, (size_t)m->n, sizeof *m->damping_in, err));
     NM_TRY(nm_alloc(&m->damping_out, (size_t)m->n, sizeof *m->damping_out, err));
+    NM_TRY(nm_alloc(&b->points, (size_t)m->n, sizeof *b->points, err));
     for (int i = 0; i < m->n; i++) {
         const nm_edit *e = &edits->at[i];
 
@@ -82,6 +84,15 @@ done:
     return rc;
 }
 
+static bool has_enough(const struct build *b, int i)
+{
+    const nm_edit *e = &b->edits->at[i];
+    double vectors = (double)b->points[i] * (double)e->form.places;
+
+    return b->opts->enough > 0 && e->form.places > 1 &&
+           vectors >= b->opts->enough * (double)e->width;
+}
+
 static nm_status add_seen(struct build *b, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -89,6 +100,9 @@ static nm_status add_seen(struct build *b, nm_err *err)
     for (int i = 0; i < b->edits->n; i++) {
         const nm_edit *e = &b->edits->at[i];
 
+        if (has_enough(b, i))
+            continue;
+        b->points[i] += b->at->n;
         NM_TRY(nm_edit_see(b->ctx, b->edits, i, b->at, 0, b->at->n, b->vectors, err));
         NM_TRY(
             nm_moment_add(b->ctx, b->metric->seen[i], b->vectors, b->at->n * e->form.places, err));
@@ -210,11 +224,12 @@ static nm_status finish_moments(struct build *b, nm_err *err)
 
     for (int i = 0; i < m->n; i++) {
         double points = (double)m->n_points, places = (double)b->edits->at[i].form.places;
+        double seen = (double)b->points[i];
 
-        m->damping_in[i] = absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], points));
+        m->damping_in[i] = absolute(b->opts->damping_in, nm_moment_scale(m->seen[i], seen));
         m->damping_out[i] =
             absolute(b->opts->damping_out, nm_moment_scale(m->emitted[i], points * places));
-        NM_TRY(nm_moment_finish(b->ctx, m->seen[i], points, m->damping_in[i], err));
+        NM_TRY(nm_moment_finish(b->ctx, m->seen[i], seen, m->damping_in[i], err));
         NM_TRY(nm_moment_finish(b->ctx, m->emitted[i], points * places, m->damping_out[i], err));
     }
 done:
@@ -249,6 +264,7 @@ done:
     nm_tape_free(b.at);
     nm_tape_free(b.adjoint);
     nm_free(b.vectors);
+    nm_free(b.points);
     return rc;
 }
 

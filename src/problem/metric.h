@@ -28,6 +28,8 @@ typedef struct nm_metric {
 typedef struct nm_metric_opts {
     double damping_in, damping_out; /* share of the mean diagonal entry of S, of G; > 0 */
     uint64_t seed;                  /* of the combinations of classes, where not all are taken */
+    double enough; /* so many vectors per entry of one make S, where a layer has many places; 0 =
+                      all */
     int64_t draws; /* so many random combinations of the classes a point; 0 = all classes if few */
 } nm_metric_opts;
 

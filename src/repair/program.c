@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "problem/row_set.h"
 
 enum {
     ROWS_A_ROUND = 1000, /* more rows make the master slower than the rounds they save */
@@ -34,59 +35,23 @@ struct nm_program {
     double *step;        /* [n] delta - tail->delta, scratch */
     nm_row_space *space; /* of rows and terms; NULL: they are no outer products */
     nm_tape *tangent;    /* made anew when points were appended */
-    nm_row_id *rows;     /* those the master has, in its order */
-    int64_t n_rows, room;
-    bool has_pins;
-    nm_row_id *sorted; /* the same, sorted, to look names up */
-    double *y;         /* [n_rows] multipliers of the last solve */
+    nm_row_set set;      /* those the master has, in its order */
+    double *y;           /* [set.n] multipliers of the last solve */
     nm_program_figures figures;
 };
 
 /* -- names of rows ----------------------------------------------------------------------- */
 
-static int compare_rows(const void *a, const void *b)
-{
-    const nm_row_id *ra = a, *rb = b;
-
-    if (ra->point != rb->point)
-        return ra->point < rb->point ? -1 : 1;
-    if (ra->kind != rb->kind)
-        return ra->kind < rb->kind ? -1 : 1;
-    if (ra->op != rb->op)
-        return ra->op < rb->op ? -1 : 1;
-    return ra->k < rb->k ? -1 : ra->k > rb->k;
-}
-
-static bool is_known(const nm_program *p, const nm_row_id *row)
-{
-    return p->n_rows > 0 &&
-           bsearch(row, p->sorted, (size_t)p->n_rows, sizeof *row, compare_rows) != NULL;
-}
-
 static nm_status remember(nm_program *p, const nm_row_id *rows, int64_t n, nm_err *err)
 {
+    int64_t before = p->set.n;
     nm_status rc = NM_OK;
 
-    if (p->n_rows + n > p->room) {
-        int64_t room = 2 * (p->n_rows + n);
-
-        rc = nm_realloc(&p->rows, (size_t)room, sizeof *p->rows, err);
-        if (rc == NM_OK)
-            rc = nm_realloc(&p->sorted, (size_t)room, sizeof *p->sorted, err);
-        if (rc == NM_OK)
-            rc = nm_realloc(&p->y, (size_t)room, sizeof *p->y, err);
-        if (rc != NM_OK)
-            return rc;
-        p->room = room;
-    }
-    for (int64_t i = 0; i < n; i++)
-        p->has_pins = p->has_pins || rows[i].kind == NM_ROW_PIN;
-    memcpy(p->rows + p->n_rows, rows, (size_t)n * sizeof *rows);
-    memset(p->y + p->n_rows, 0, (size_t)n * sizeof *p->y);
-    p->n_rows += n;
-    memcpy(p->sorted, p->rows, (size_t)p->n_rows * sizeof *rows);
-    qsort(p->sorted, (size_t)p->n_rows, sizeof *p->sorted, compare_rows);
-    return NM_OK;
+    NM_TRY(nm_row_set_append(&p->set, rows, n, err));
+    NM_TRY(nm_realloc(&p->y, (size_t)p->set.room, sizeof *p->y, err));
+    memset(p->y + before, 0, (size_t)n * sizeof *p->y);
+done:
+    return rc;
 }
 
 /* -- opening ----------------------------------------------------------------------------- */
@@ -234,8 +199,7 @@ void nm_program_close(nm_program *p)
     nm_free(p->base);
     nm_free(p->delta);
     nm_free(p->step);
-    nm_free(p->rows);
-    nm_free(p->sorted);
+    nm_row_set_free(&p->set);
     nm_free(p->y);
     nm_free(p);
 }
@@ -287,7 +251,7 @@ nm_status nm_program_add(nm_program *p, const nm_row_id *rows, int64_t n, int64_
 
     *added = 0;
     for (int64_t i = 0; rc == NM_OK && i < n; i++)
-        if (!is_known(p, &rows[i]))
+        if (!nm_row_set_has(&p->set, &rows[i]))
             new_rows[(*added)++] = rows[i];
     if (rc == NM_OK && *added > 0)
         rc = add_new(p, new_rows, *added, err);
@@ -348,8 +312,8 @@ static nm_status solve_master(nm_program *p, nm_master_outcome *outcome, nm_err 
     if (rc != NM_OK)
         return rc;
     *outcome = got.outcome;
-    if (got.y && p->n_rows > 0)
-        memcpy(p->y, got.y, (size_t)p->n_rows * sizeof *p->y);
+    if (got.y && p->set.n > 0)
+        memcpy(p->y, got.y, (size_t)p->set.n * sizeof *p->y);
     if (got.outcome != NM_MASTER_SOLVED)
         return NM_OK;
     for (int64_t i = 0; i < p->spec.n; i++)
@@ -364,16 +328,16 @@ static nm_status solve_round(nm_program *p, nm_master_outcome *outcome, nm_err *
     nm_status rc = solve_master(p, outcome, err);
 
     p->figures.rounds++;
-    nm_progress(p->ctx, "solving", p->n_rows, 0, p->figures.objective);
+    nm_progress(p->ctx, "solving", p->set.n, 0, p->figures.objective);
     nm_log(p->ctx, NM_LOG_DEBUG, "round %d: %lld rows, objective %.9g", p->figures.rounds,
-           (long long)p->n_rows, p->figures.objective);
+           (long long)p->set.n, p->figures.objective);
     return rc;
 }
 
 /* Hardly any rows were new: the next answer may as well be exact, it will hardly break more. */
 static bool nearly_found(const nm_program *p, double gap, int64_t added)
 {
-    return gap > p->spec.gap && 20 * added < p->n_rows;
+    return gap > p->spec.gap && 20 * added < p->set.n;
 }
 
 /* Adds rows and solves until none is broken, or for a rough gap until few are. */
@@ -383,7 +347,7 @@ static nm_status solve_to_gap(nm_program *p, double gap, nm_master_outcome *outc
     int64_t added = 1;
 
     nm_master_set_gap(p->master, gap);
-    if (p->n_rows > 0 || p->spec.n_terms > 0)
+    if (p->set.n > 0 || p->spec.n_terms > 0)
         rc = solve_round(p, outcome, err);
     for (int i = 0; rc == NM_OK && *outcome == NM_MASTER_SOLVED && i < MAX_ROUNDS; i++) {
         rc = nm_ctx_check(p->ctx, err);
@@ -419,25 +383,25 @@ nm_program_figures nm_program_report(const nm_program *p)
 {
     nm_program_figures f = p->figures;
 
-    f.n_rows = p->n_rows;
-    f.n_total = nm_rows_total(p->tail, p->demand, p->opts.all_pins || p->has_pins);
+    f.n_rows = p->set.n;
+    f.n_total = nm_rows_total(p->tail, p->demand, p->opts.all_pins || p->set.has_pins);
     f.solver = nm_master_solver(p->master);
     return f;
 }
 
 const nm_row_id *nm_program_rows(const nm_program *p, int64_t *n)
 {
-    *n = p->n_rows;
-    return p->rows;
+    *n = p->set.n;
+    return p->set.at;
 }
 
 nm_status nm_program_copy_multipliers(const nm_program *p, nm_row_id **rows, double **y, int64_t *n,
                                       nm_err *err)
 {
-    nm_status rc = nm_memdup(rows, p->rows, (size_t)p->n_rows, sizeof **rows, err);
+    nm_status rc = nm_memdup(rows, p->set.at, (size_t)p->set.n, sizeof **rows, err);
 
-    *n = p->n_rows;
-    return rc == NM_OK ? nm_memdup(y, p->y, (size_t)p->n_rows, sizeof **y, err) : rc;
+    *n = p->set.n;
+    return rc == NM_OK ? nm_memdup(y, p->y, (size_t)p->set.n, sizeof **y, err) : rc;
 }
 
 nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
@@ -450,11 +414,11 @@ nm_status nm_program_conflict(nm_program *p, bool *member, nm_err *err)
     int64_t n = 0;
 
     /* Only rows with a positive multiplier take part in the proof. */
-    NM_TRY(nm_alloc(&rows, (size_t)p->n_rows, sizeof *rows, err));
-    NM_TRY(nm_alloc(&y, (size_t)p->n_rows, sizeof *y, err));
-    for (int64_t r = 0; r < p->n_rows; r++)
+    NM_TRY(nm_alloc(&rows, (size_t)p->set.n, sizeof *rows, err));
+    NM_TRY(nm_alloc(&y, (size_t)p->set.n, sizeof *y, err));
+    for (int64_t r = 0; r < p->set.n; r++)
         if (p->y[r] > 0) {
-            rows[n] = p->rows[r];
+            rows[n] = p->set.at[r];
             y[n++] = p->y[r];
         }
     NM_TRY(nm_alloc(&group, (size_t)n, sizeof *group, err));

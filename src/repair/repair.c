@@ -69,8 +69,12 @@ nm_status nm_job_judge(struct nm_job *j, const nm_net *net, nm_deploy *out, nm_e
     return rc;
 }
 
-/* Bounds move with the weights: a little more than the present one saves rounds. */
-static const double margin_reserve = 1.1;
+/* Bounds move with the weights: a little more than the present one saves rounds. In deep nets,
+   whose rigorous bounds hold second-order terms, they move more. */
+static double margin_reserve(const nm_deploy *deploy, int64_t p)
+{
+    return deploy->rigorous[p] > 1.2 * deploy->first_order[p] ? 1.3 : 1.1;
+}
 
 /* With the function norm, points become right by some share of how sure the network usually is: the
    reference data see to it that this costs little, and points like them profit (MNIST in fog). */
@@ -87,11 +91,22 @@ static void set_first_margins(struct nm_job *j)
         /* Without a bound to exceed, the margin must still survive the rounding of the weights. */
         if (j->opts.safe == NM_SAFE_NONE && isnan(j->opts.margin))
             bound = j->original.probable[p];
-        j->search->demand.margin[p] = fmax(asked, margin_reserve * bound);
+        j->search->demand.margin[p] = fmax(asked, margin_reserve(&j->original, p) * bound);
     }
 }
 
-/* Asks more of every point that did not pass. @return whether all passed */
+/* What a point that passes must have beyond its bound so that the change made for others does not take
+   it below: in shallow nets bounds hardly move; in deep ones more and more is asked, so that the
+   rounds come to an end. */
+static double round_reserve(const struct nm_job *j, int64_t p)
+{
+    bool moves = j->judged.rigorous[p] > 1.2 * j->judged.first_order[p];
+
+    return moves ? fmin(1 + 0.1 * j->report->judge_rounds, 1.6) : 1;
+}
+
+/* Asks more of every point that did not pass, and of those that could be next. @return whether all
+   passed */
 static bool raise_margins(struct nm_job *j)
 {
     bool all = true;
@@ -102,12 +117,15 @@ static bool raise_margins(struct nm_job *j)
 
         if (*margin == -INFINITY) /* left out */
             continue;
-        if (nm_deploy_passes(&j->judged, j->opts.safe, p))
+        if (nm_deploy_passes(&j->judged, j->opts.safe, p)) {
+            *margin = fmax(*margin, round_reserve(j, p) * bound);
             continue;
+        }
         all = false;
         /* What rounding took away is given twice; bounds grow with the margins that exceed them. */
-        *margin = fmax(*margin, 1.02 * bound) + 2 * fmax(*margin - j->judged.margin[p], 0) +
-                  0.5 * fmax(bound - *margin, 0) + 1e-3 * bound;
+        *margin = fmax(*margin, fmax(1.02, round_reserve(j, p)) * bound) +
+                  2 * fmax(*margin - j->judged.margin[p], 0) + fmax(bound - *margin, 0) +
+                  1e-3 * bound;
     }
     return all;
 }
