@@ -95,9 +95,9 @@ static void set_first_margins(struct nm_job *j)
     }
 }
 
-/* What a point that passes must have beyond its bound so that the change made for others does not take
-   it below: in shallow nets bounds hardly move; in deep ones more and more is asked, so that the
-   rounds come to an end. */
+/* What a point that passes must have beyond its bound so that the change made for others does not
+   take it below: in shallow nets bounds hardly move; in deep ones more and more is asked, so that
+   the rounds come to an end. */
 static double round_reserve(const struct nm_job *j, int64_t p)
 {
     bool moves = j->judged.rigorous[p] > 1.2 * j->judged.first_order[p];
