@@ -39,7 +39,8 @@ typedef enum nm_safe {
                             the rigorous one is out of reach (very deep nets), above twice the
                             first-order one, and the report does not count the point as safe */
     NM_SAFE_PROBABLE,  /**< margin above the probabilistic bound (Higham & Mary 2019, lambda = 6) */
-    NM_SAFE_NONE       /**< right in float64 evaluation of the written file */
+    NM_SAFE_NONE,      /**< right in float64 evaluation of the written file */
+    NM_SAFE_FIRST_ORDER /**< margin above twice the any-order bound to first order */
 } nm_safe;
 
 typedef enum nm_solver { NM_SOLVER_AUTO, NM_SOLVER_CLP, NM_SOLVER_STRUCTURED } nm_solver;

@@ -82,6 +82,8 @@ double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p)
         return 0;
     if (safe == NM_SAFE_PROBABLE)
         return deploy->probable[p];
+    if (safe == NM_SAFE_FIRST_ORDER)
+        return 2 * deploy->first_order[p];
     return nm_deploy_in_reach(deploy, p) ? deploy->rigorous[p] : 2 * deploy->first_order[p];
 }
 

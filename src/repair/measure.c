@@ -45,7 +45,9 @@ static double work_of(const nm_net *net)
         bool dense = op->kind == &nm_op_dense || w->rank < 2;
         int64_t n_out = dense ? out->shape.dim[out->shape.rank - 1] : out->shape.dim[1];
 
-        sum += (double)net->layers[i].n_weights * (double)(out->size / n_out);
+        int64_t places = out->size / n_out;
+
+        sum += (double)net->layers[i].n_weights * (double)places;
     }
     return sum;
 }

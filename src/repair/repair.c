@@ -234,6 +234,21 @@ static nm_status search_first(struct nm_job *j, nm_search_outcome *outcome, nm_e
     return search_once(j, outcome, err);
 }
 
+/* Where rigorous bounds move away from the margins round after round, the repair ends with what is
+   asked of nets for which they are out of reach; the report counts the points that are safe. */
+static void settle_for_first_order(struct nm_job *j)
+{
+    enum { PROVEN_ROUNDS = 6 };
+
+    if (j->report->judge_rounds != PROVEN_ROUNDS + 1 || j->opts.safe != NM_SAFE_ANY_ORDER)
+        return;
+    j->opts.safe = NM_SAFE_FIRST_ORDER;
+    nm_log(j->ctx, NM_LOG_WARNING,
+           "rigorous float32 bounds grew with the margins for %d rounds; going on with twice the "
+           "first-order bound, and counting as safe what is",
+           PROVEN_ROUNDS);
+}
+
 static nm_status repair_loop(struct nm_job *j, bool *passed, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -246,6 +261,7 @@ static nm_status repair_loop(struct nm_job *j, bool *passed, nm_err *err)
         if (outcome != NM_SEARCH_FOUND)
             goto done;
         NM_TRY(nm_job_make_candidate(j, j->search->delta, err));
+        settle_for_first_order(j);
         *passed = raise_margins(j);
         j->keeps = true;
         NM_TRY(nm_job_raise_keep_margins(j, &j->keeps, err));

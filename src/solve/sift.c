@@ -450,7 +450,7 @@ static double search_line(sift *s)
  * class, n if there was no answer. */
 static nm_status sample_round(sift *s, int64_t *flips, nm_err *err)
 {
-    double move, before = s->now.value;
+    double move = 0, before = s->now.value;
     int64_t before_flips = *flips;
     bool ok;
     nm_status rc = NM_OK;

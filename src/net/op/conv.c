@@ -233,7 +233,8 @@ static int64_t n_fans(const nm_net *net, const nm_op *op)
 static void fan(const nm_exec *ex, int64_t k, nm_fan *to)
 {
     nm_conv c = conv_of(ex);
-    int64_t pixels = nm_window_volume(c.window.in), positions = nm_window_volume(c.window.out);
+    int64_t pixels = nm_window_volume(c.window.in), n_positions = nm_window_volume(c.window.out);
+    int64_t positions = n_positions > 0 ? n_positions : 1; /* infer has seen to it */
     int64_t taps = nm_window_volume(c.window.kernel), depth = c.image_channels * taps;
     int64_t block = k / positions, group = block % c.groups;
     const int64_t *kernel = c.window.kernel;
