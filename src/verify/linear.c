@@ -161,9 +161,11 @@ static bool fuse(nm_linear_net *n, const nm_linear_plan *plan, int k)
     double *row = nm_arena_take(&scratch, (size_t)n_in, sizeof *row);
 
     n->fused[k] = nm_arena_take(&n->arena, (size_t)(fan->n_out * n_in), sizeof **n->fused);
-    if (at && share && row && n->fused[k])
+    bool ready = at && share && row && n->fused[k];
+
+    if (ready)
         link->kind->links(&ex, (const double *[NM_OP_MAX_IN]){NULL}, at, share);
-    for (int64_t o = 0; !scratch.failed && n->fused[k] && o < fan->n_out; o++) {
+    for (int64_t o = 0; ready && o < fan->n_out; o++) {
         memset(row, 0, (size_t)n_in * sizeof *row);
         for (int64_t i = 0; i < size; i++)
             for (int64_t j = 0; j < n_links; j++)
@@ -173,8 +175,9 @@ static bool fuse(nm_linear_net *n, const nm_linear_plan *plan, int k)
         for (int64_t i = 0; i < n_in; i++)
             n->fused[k][o * n_in + i] = (float)(fan->scale * row[i]);
     }
+    ready = ready && !scratch.failed;
     nm_arena_clear(&scratch);
-    return !scratch.failed && n->fused[k];
+    return ready;
 }
 
 nm_status nm_linear_net_open(nm_linear_net *n, const nm_linear_plan *plan, const nm_net *net,
@@ -996,8 +999,7 @@ static bool gather_columns(nm_linear *l, int value, const nm_summary *s, int64_t
 {
     int32_t n = l->kept[value].n, element[NM_MAX_ROWS], row[NM_MAX_ROWS];
     float factor[NM_MAX_ROWS];
-    double bound[1][NM_MAX_ROWS];
-
+    double bound[1][NM_MAX_ROWS] = {{0}};
     nm_arena rows = {0};
     bool ok = true;
 
