@@ -69,11 +69,17 @@ nm_status nm_job_judge(struct nm_job *j, const nm_net *net, nm_deploy *out, nm_e
     return rc;
 }
 
-/* Bounds move with the weights: a little more than the present one saves rounds. In deep nets,
-   whose rigorous bounds hold second-order terms, they move more. */
-static double margin_reserve(const nm_deploy *deploy, int64_t p)
+/* In deep nets, whose rigorous bounds hold second-order terms, bounds move with the weights, and
+   each round of steps moves them again; more than the present bound saves rounds. Behind the last
+   activation a round costs little and a margin much: there bounds are followed closely. */
+static bool bounds_run_away(const struct nm_job *j, const nm_deploy *deploy, int64_t p)
 {
-    return deploy->rigorous[p] > 1.2 * deploy->first_order[p] ? 1.3 : 1.1;
+    return !j->search->active->affine && deploy->rigorous[p] > 1.2 * deploy->first_order[p];
+}
+
+static double margin_reserve(const struct nm_job *j, int64_t p)
+{
+    return bounds_run_away(j, &j->original, p) ? 1.3 : 1.1;
 }
 
 /* With the function norm, points become right by some share of how sure the network usually is: the
@@ -91,7 +97,7 @@ static void set_first_margins(struct nm_job *j)
         /* Without a bound to exceed, the margin must still survive the rounding of the weights. */
         if (j->opts.safe == NM_SAFE_NONE && isnan(j->opts.margin))
             bound = j->original.probable[p];
-        j->search->demand.margin[p] = fmax(asked, margin_reserve(&j->original, p) * bound);
+        j->search->demand.margin[p] = fmax(asked, margin_reserve(j, p) * bound);
     }
 }
 
@@ -100,9 +106,7 @@ static void set_first_margins(struct nm_job *j)
    the rounds come to an end. */
 static double round_reserve(const struct nm_job *j, int64_t p)
 {
-    bool moves = j->judged.rigorous[p] > 1.2 * j->judged.first_order[p];
-
-    return moves ? fmin(1 + 0.1 * j->report->judge_rounds, 1.6) : 1;
+    return bounds_run_away(j, &j->judged, p) ? fmin(1 + 0.1 * j->report->judge_rounds, 1.6) : 1;
 }
 
 /* Asks more of every point that did not pass, and of those that could be next. @return whether all
@@ -112,7 +116,7 @@ static bool raise_margins(struct nm_job *j)
     bool all = true;
 
     for (int64_t p = 0; p < j->task->repair->n; p++) {
-        double *margin = &j->search->demand.margin[p];
+        double *margin = &j->search->demand.margin[p], ahead;
         double bound = nm_deploy_bound(&j->judged, j->opts.safe, p);
 
         if (*margin == -INFINITY) /* left out */
@@ -122,10 +126,10 @@ static bool raise_margins(struct nm_job *j)
             continue;
         }
         all = false;
+        ahead = (bounds_run_away(j, &j->judged, p) ? 1 : 0.1) * fmax(bound - *margin, 0);
         /* What rounding took away is given twice; bounds grow with the margins that exceed them. */
         *margin = fmax(*margin, fmax(1.02, round_reserve(j, p)) * bound) +
-                  2 * fmax(*margin - j->judged.margin[p], 0) + fmax(bound - *margin, 0) +
-                  1e-3 * bound;
+                  2 * fmax(*margin - j->judged.margin[p], 0) + ahead + 1e-3 * bound;
     }
     return all;
 }
@@ -238,7 +242,7 @@ static nm_status search_first(struct nm_job *j, nm_search_outcome *outcome, nm_e
    asked of nets for which they are out of reach; the report counts the points that are safe. */
 static void settle_for_first_order(struct nm_job *j)
 {
-    enum { PROVEN_ROUNDS = 6 };
+    enum { PROVEN_ROUNDS = 10 };
 
     if (j->report->judge_rounds != PROVEN_ROUNDS + 1 || j->opts.safe != NM_SAFE_ANY_ORDER)
         return;
