@@ -475,8 +475,12 @@ static nm_status add_in_steps(const nm_forms *f, const layer_forms *l, int64_t f
     int64_t step = rows_at_once(f, l);
     nm_status rc = NM_OK;
 
-    for (int64_t i = first; rc == NM_OK && i < f->m; i += step)
-        rc = add_layer_products(f, l, i, f->m - i < step ? f->m - i : step, k + i * ld, ld, err);
+    for (int64_t i = first; rc == NM_OK && i < f->m; i += step) {
+        rc = nm_ctx_check(f->ctx, err);
+        if (rc == NM_OK)
+            rc =
+                add_layer_products(f, l, i, f->m - i < step ? f->m - i : step, k + i * ld, ld, err);
+    }
     return rc;
 }
 

@@ -703,6 +703,17 @@ static nm_search_outcome gave_up(nm_search *s, const char *why)
     return NM_SEARCH_GAVE_UP;
 }
 
+/* Pins of convolutions are sums over places: thousands of them would take longer than all the
+ * steps. */
+static bool pins_are_cheap(const nm_search *s)
+{
+    bool cheap = true;
+
+    for (int b = 0; s->engine == &nm_engine_least && b < s->edits->n; b++)
+        cheap = cheap && s->edits->at[b].form.places == 1;
+    return cheap;
+}
+
 /* Steps to a network that is right, then the smallest change in its pieces. Where that fails: the
    original network's pieces, held where they matter. */
 static nm_status beyond_original(nm_search *s, enum verdict *verdict, nm_err *err)
@@ -710,8 +721,10 @@ static nm_status beyond_original(nm_search *s, enum verdict *verdict, nm_err *er
     nm_status rc = NM_OK;
 
     NM_TRY(accumulate(s, verdict, err));
-    if (*verdict == ACCEPTED)
+    if (*verdict == ACCEPTED && pins_are_cheap(s))
         NM_TRY(final_stage(s, err));
+    else if (*verdict == ACCEPTED)
+        s->figures.objective = s->figures.lower_bound = NAN; /* sums of steps minimise nothing */
     else if (s->opts->pins == NM_PINS_LAZY)
         NM_TRY(at_original(s, true, verdict, err));
 done:
