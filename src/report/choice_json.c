@@ -1,15 +1,6 @@
 /* The choice of a layer as JSON. */
-#include <jansson.h>
-#include <math.h>
-#include <stdlib.h>
-
-#include "base/mem.h"
 #include "netmend/choose.h"
-
-static json_t *number(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
+#include "report/json.h"
 
 /* Names come from files and need not be UTF-8, which JSON is. */
 static json_t *name(const char *text)
@@ -26,10 +17,10 @@ static json_t *score(const nm_layer_score *s)
     json_object_set_new(o, "layer", json_integer(s->layer));
     json_object_set_new(o, "name", name(s->name));
     json_object_set_new(o, "n_params", json_integer((json_int_t)s->n_params));
-    json_object_set_new(o, "predicted_cost", number(s->predicted_cost));
-    json_object_set_new(o, "measured_kl", number(s->measured_kl));
+    json_object_set_new(o, "predicted_cost", nm_json_real(s->predicted_cost));
+    json_object_set_new(o, "measured_kl", nm_json_real(s->measured_kl));
     json_object_set_new(o, "lost", s->tried ? json_integer((json_int_t)s->lost) : json_null());
-    json_object_set_new(o, "seconds", number(s->seconds));
+    json_object_set_new(o, "seconds", nm_json_real(s->seconds));
     json_object_set_new(o, "chosen", json_boolean(s->chosen));
     json_object_set_new(o, "skipped", s->skipped ? name(s->skipped) : json_null());
     return o;
@@ -41,7 +32,7 @@ static json_t *head(const nm_choice *choice)
 
     json_object_set_new(o, "layer", json_integer(choice->layer));
     json_object_set_new(o, "reason", json_string(choice->reason));
-    json_object_set_new(o, "margin", number(choice->margin));
+    json_object_set_new(o, "margin", nm_json_real(choice->margin));
     json_object_set_new(o, "n_repair", json_integer((json_int_t)choice->n_repair));
     json_object_set_new(o, "n_reference", json_integer((json_int_t)choice->n_reference));
     json_object_set_new(o, "n_measured", json_integer((json_int_t)choice->n_measured));
@@ -51,18 +42,12 @@ static json_t *head(const nm_choice *choice)
 char *nm_choice_json(const nm_choice *choice)
 {
     json_t *o = json_object(), *scores = json_array(), *times = json_object();
-    char *dumped, *text = NULL;
 
     for (int i = 0; i < choice->n_scores; i++)
         json_array_append_new(scores, score(&choice->scores[i]));
-    json_object_set_new(times, "choose", number(choice->seconds));
+    json_object_set_new(times, "choose", nm_json_real(choice->seconds));
     json_object_set_new(o, "layer_choice", head(choice));
     json_object_set_new(o, "layer_scores", scores);
     json_object_set_new(o, "time_s", times);
-    dumped = json_dumps(o, JSON_REAL_PRECISION(17));
-    json_decref(o);
-    if (dumped)
-        (void)nm_strdup(&text, dumped, NULL);
-    free(dumped);
-    return text;
+    return nm_json_take_text(o);
 }

@@ -1,41 +1,23 @@
 /* The choice of a layer for people. */
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "base/mem.h"
 #include "netmend/choose.h"
+#include "report/text.h"
 
 enum { HEAD_ROOM = 1024, ROW_ROOM = 160, MAX_ROWS = 12, MAX_NAME = 32 };
 
-struct text {
-    char *at;
-    size_t used, room;
-};
-
-static void NM_PRINTF(2, 3) say(struct text *t, const char *fmt, ...)
+static void say_row(nm_text *t, const nm_layer_score *s)
 {
-    va_list args;
-    int n;
-
-    va_start(args, fmt);
-    n = vsnprintf(t->at + t->used, t->room - t->used, fmt, args);
-    va_end(args);
-    if (n > 0)
-        t->used = t->used + (size_t)n < t->room ? t->used + (size_t)n : t->room - 1;
-}
-
-static void say_row(struct text *t, const nm_layer_score *s)
-{
-    say(t, "  %c %3d  %-*.*s %10lld", s->chosen ? '*' : ' ', s->layer, MAX_NAME, MAX_NAME, s->name,
-        (long long)s->n_params);
+    nm_say(t, "  %c %3d  %-*.*s %10lld", s->chosen ? '*' : ' ', s->layer, MAX_NAME, MAX_NAME,
+           s->name, (long long)s->n_params);
     if (isnan(s->predicted_cost))
-        say(t, " %11s", "-");
+        nm_say(t, " %11s", "-");
     else
-        say(t, " %11.2e", s->predicted_cost);
+        nm_say(t, " %11.2e", s->predicted_cost);
     if (s->tried && isfinite(s->measured_kl))
-        say(t, " %11.2e %6lld", s->measured_kl, (long long)s->lost);
-    say(t, "\n");
+        nm_say(t, " %11.2e %6lld", s->measured_kl, (long long)s->lost);
+    nm_say(t, "\n");
 }
 
 /* In long networks, the scores that are worth a look. */
@@ -46,7 +28,7 @@ static bool is_shown(const nm_layer_score *s, int n_scored)
 
 char *nm_choice_text(const nm_choice *choice)
 {
-    struct text t = {.room = HEAD_ROOM + ROW_ROOM * ((size_t)choice->n_scores + 1)};
+    nm_text t = {.room = HEAD_ROOM + ROW_ROOM * ((size_t)choice->n_scores + 1)};
     int n_scored = 0, n_shown = 0;
 
     if (nm_alloc(&t.at, t.room, 1, NULL) != NM_OK)
@@ -55,18 +37,19 @@ char *nm_choice_text(const nm_choice *choice)
         n_scored += !choice->scores[i].skipped;
     if (n_scored < 2)
         return t.at;
-    say(&t,
-        "layers scored on %lld repair and %lld + %lld reference points, %.2f s\n"
-        "    %3s  %-*s %10s %11s %11s %6s\n",
-        (long long)choice->n_repair, (long long)choice->n_reference, (long long)choice->n_measured,
-        choice->seconds, "", MAX_NAME, "", "parameters", "predicted", "divergence", "lost");
+    nm_say(&t,
+           "layers scored on %lld repair and %lld + %lld reference points, %.2f s\n"
+           "    %3s  %-*s %10s %11s %11s %6s\n",
+           (long long)choice->n_repair, (long long)choice->n_reference,
+           (long long)choice->n_measured, choice->seconds, "", MAX_NAME, "", "parameters",
+           "predicted", "divergence", "lost");
     for (int i = 0; i < choice->n_scores; i++)
         if (is_shown(&choice->scores[i], n_scored)) {
             say_row(&t, &choice->scores[i]);
             n_shown++;
         }
     if (n_shown < n_scored)
-        say(&t, "         and %d more, with --json\n", n_scored - n_shown);
-    say(&t, "\n");
+        nm_say(&t, "         and %d more, with --json\n", n_scored - n_shown);
+    nm_say(&t, "\n");
     return t.at;
 }

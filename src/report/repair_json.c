@@ -1,15 +1,6 @@
 /* The repair report as JSON, with the keys of the command-line contract. */
-#include <jansson.h>
-#include <math.h>
-#include <stdlib.h>
-
-#include "base/mem.h"
 #include "netmend/repair.h"
-
-static json_t *number(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
+#include "report/json.h"
 
 static json_t *integer(int64_t v)
 {
@@ -50,10 +41,10 @@ static json_t *point_set(const nm_set_report *s)
     json_object_set_new(o, "safe_after", count(s->safe_after));
     json_object_set_new(o, "probable_after", count(s->probable_after));
     json_object_set_new(o, "first_order_after", count(s->first_order_after));
-    json_object_set_new(o, "min_margin_after", number(s->min_margin_after));
-    json_object_set_new(o, "min_slack_after", number(s->min_slack_after));
-    json_object_set_new(o, "max_bound_after", number(s->max_bound_after));
-    json_object_set_new(o, "max_first_order_after", number(s->max_first_order_after));
+    json_object_set_new(o, "min_margin_after", nm_json_real(s->min_margin_after));
+    json_object_set_new(o, "min_slack_after", nm_json_real(s->min_slack_after));
+    json_object_set_new(o, "max_bound_after", nm_json_real(s->max_bound_after));
+    json_object_set_new(o, "max_first_order_after", nm_json_real(s->max_first_order_after));
     return o;
 }
 
@@ -63,9 +54,9 @@ static json_t *held_out(const nm_accuracy_report *a, const char *figure, double 
     json_t *o = json_object();
 
     json_object_set_new(o, "n", integer(a->n));
-    json_object_set_new(o, "accuracy_before", number(a->before));
-    json_object_set_new(o, "accuracy_after", number(a->after));
-    json_object_set_new(o, figure, number(sign * 100 * (a->after - a->before)));
+    json_object_set_new(o, "accuracy_before", nm_json_real(a->before));
+    json_object_set_new(o, "accuracy_after", nm_json_real(a->after));
+    json_object_set_new(o, figure, nm_json_real(sign * 100 * (a->after - a->before)));
     return o;
 }
 
@@ -73,9 +64,9 @@ static json_t *change(const nm_repair_report *r)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "linf", number(r->change_linf));
-    json_object_set_new(o, "l1", number(r->change_l1));
-    json_object_set_new(o, "l2", number(r->change_l2));
+    json_object_set_new(o, "linf", nm_json_real(r->change_linf));
+    json_object_set_new(o, "l1", nm_json_real(r->change_l1));
+    json_object_set_new(o, "l2", nm_json_real(r->change_l2));
     json_object_set_new(o, "n_changed", integer(r->n_changed));
     json_object_set_new(o, "n_free", integer(r->n_free));
     json_object_set_new(o, "n_marked", integer(r->n_marked));
@@ -100,8 +91,8 @@ static json_t *refined(const nm_refine_report *r)
     json_t *o = json_object();
 
     json_object_set_new(o, "evaluations", json_integer(r->evaluations));
-    json_object_set_new(o, "drift_before", number(r->drift_before));
-    json_object_set_new(o, "drift_after", number(r->drift_after));
+    json_object_set_new(o, "drift_before", nm_json_real(r->drift_before));
+    json_object_set_new(o, "drift_after", nm_json_real(r->drift_after));
     return o;
 }
 
@@ -171,27 +162,26 @@ static json_t *times(const nm_repair_report *r)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "prepare", number(r->s_prepare));
-    json_object_set_new(o, "solve", number(r->s_solve));
-    json_object_set_new(o, "judge", number(r->s_judge));
-    json_object_set_new(o, "write", number(r->s_write));
-    json_object_set_new(o, "measure", number(r->s_measure));
-    json_object_set_new(o, "certify", number(r->s_certify));
+    json_object_set_new(o, "prepare", nm_json_real(r->s_prepare));
+    json_object_set_new(o, "solve", nm_json_real(r->s_solve));
+    json_object_set_new(o, "judge", nm_json_real(r->s_judge));
+    json_object_set_new(o, "write", nm_json_real(r->s_write));
+    json_object_set_new(o, "measure", nm_json_real(r->s_measure));
+    json_object_set_new(o, "certify", nm_json_real(r->s_certify));
     return o;
 }
 
 char *nm_repair_report_json(const nm_repair_report *r)
 {
     json_t *o = json_object();
-    char *dumped, *text = NULL;
 
     json_object_set_new(o, "status", json_string(nm_outcome_name(r->outcome)));
     json_object_set_new(o, "reason", json_string(r->reason));
     json_object_set_new(o, "layers", layers(r));
-    json_object_set_new(o, "margin", number(r->margin));
-    json_object_set_new(o, "objective", number(r->objective));
-    json_object_set_new(o, "lower_bound", number(r->lower_bound));
-    json_object_set_new(o, "gap", number(r->gap));
+    json_object_set_new(o, "margin", nm_json_real(r->margin));
+    json_object_set_new(o, "objective", nm_json_real(r->objective));
+    json_object_set_new(o, "lower_bound", nm_json_real(r->lower_bound));
+    json_object_set_new(o, "gap", nm_json_real(r->gap));
     json_object_set_new(o, "repair_set", point_set(&r->repair));
     if (r->keep.n > 0)
         json_object_set_new(o, "keep", point_set(&r->keep));
@@ -212,10 +202,5 @@ char *nm_repair_report_json(const nm_repair_report *r)
     if (r->stopped)
         json_object_set_new(o, "stopped", json_true());
     json_object_set_new(o, "time_s", times(r));
-    dumped = json_dumps(o, JSON_REAL_PRECISION(17));
-    json_decref(o);
-    if (dumped)
-        (void)nm_strdup(&text, dumped, NULL);
-    free(dumped);
-    return text;
+    return nm_json_take_text(o);
 }
