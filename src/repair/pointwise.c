@@ -7,8 +7,8 @@
 
 #include "base/mem.h"
 #include "repair/certificate.h"
-#include "repair/misses.h"
 #include "repair/refine.h"
+#include "repair/search.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
 enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
@@ -18,250 +18,6 @@ static void forget_closest(nm_search *s)
 {
     nm_free(s->closest);
     s->closest = NULL;
-}
-
-/* -- opening ----------------------------------------------------------------------------- */
-
-static nm_status grow_demand(nm_search *s, int64_t n, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    if (n <= s->demand_room)
-        return NM_OK;
-    rc = nm_realloc(&s->demand.target, (size_t)(2 * n), sizeof *s->demand.target, err);
-    if (rc == NM_OK)
-        rc = nm_realloc(&s->demand.margin, (size_t)(2 * n), sizeof *s->demand.margin, err);
-    if (rc == NM_OK)
-        s->demand_room = 2 * n;
-    return rc;
-}
-
-static int64_t n_scores(const nm_search *s)
-{
-    return s->net->values[s->net->scores].size;
-}
-
-/* A keep point has to stay right, no more: a little above what float32 could turn around. */
-static double keep_margin(double gap, float score)
-{
-    return fmin(0.5 * gap, 1e-3 * (1 + fabs((double)score)));
-}
-
-/* Keep points that are wrong from the start are not bound to anything. */
-static nm_status open_keep(nm_search *s, nm_err *err)
-{
-    nm_status rc = NM_OK;
-    float *scores = NULL;
-    size_t n = (size_t)s->n_keep;
-
-    NM_TRY(nm_alloc(&s->keep_margin, n, sizeof *s->keep_margin, err));
-    NM_TRY(nm_alloc(&s->keep_slot, n, sizeof *s->keep_slot, err));
-    NM_TRY(nm_alloc(&scores, n, (size_t)n_scores(s) * sizeof *scores, err));
-    NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, s->keep_x, s->n_keep, &s->keep, err));
-    NM_TRY(nm_crowd_scores(s->ctx, s->keep, s->delta, scores, err));
-    for (int64_t p = 0; p < s->n_keep; p++) {
-        double gap = nm_smallest_gap_f32(scores + p * n_scores(s), n_scores(s), s->keep_target[p]);
-
-        s->keep_slot[p] = -1;
-        s->keep_margin[p] =
-            gap > 0 ? keep_margin(gap, scores[p * n_scores(s) + s->keep_target[p]]) : -INFINITY;
-    }
-done:
-    nm_free(scores);
-    return rc;
-}
-
-/* -- the norm ------------------------------------------------------------------------------ */
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* How sure the network usually is: median of best minus second-best score on the reference data. */
-static nm_status find_typical_gap(nm_search *s, nm_err *err)
-{
-    int64_t n = n_scores(s);
-    float *scores = NULL;
-    double *gaps = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&scores, (size_t)s->crowd->n, (size_t)n * sizeof *scores, err));
-    NM_TRY(nm_alloc(&gaps, (size_t)s->crowd->n, sizeof *gaps, err));
-    NM_TRY(nm_crowd_scores(s->ctx, s->crowd, s->delta, scores, err));
-    for (int64_t p = 0; p < s->crowd->n; p++) {
-        const float *score = scores + p * n;
-        int64_t best = 0;
-
-        for (int64_t j = 1; j < n; j++)
-            best = score[j] > score[best] ? j : best;
-        gaps[p] = nm_smallest_gap_f32(score, n, best);
-    }
-    qsort(gaps, (size_t)s->crowd->n, sizeof *gaps, compare_doubles);
-    s->typical_gap = gaps[s->crowd->n / 2];
-    if (!(s->typical_gap > 0 && s->typical_gap < INFINITY))
-        s->typical_gap = 0;
-done:
-    nm_free(scores);
-    nm_free(gaps);
-    return rc;
-}
-
-/* Where the metric shares its points with the keep set, their prefix is computed once. */
-static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *err)
-{
-    nm_metric_opts opts = {.damping_in = s->opts->damping_in,
-                           .damping_out = s->opts->damping_out,
-                           .seed = s->opts->seed};
-    bool shared = data->reference_x == data->keep_x && data->n_reference == data->n_keep && s->keep;
-    nm_status rc = NM_OK;
-
-    if (shared)
-        s->crowd = s->keep;
-    else
-        NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
-                            &s->crowd, err));
-    NM_TRY(find_typical_gap(s, err));
-    NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
-done:
-    return rc;
-}
-
-static nm_status choose_engine(nm_search *s, const nm_search_data *data, nm_err *err)
-{
-    bool function = s->opts->norm == NM_NORM_FUNCTION;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_edits_new(s->net, s->params, &s->active->marks, &s->edits, err));
-    if (function && !s->edits)
-        NM_THROW(err, NM_E_ARG,
-                 "the function norm measures whole dense and convolution layers "
-                 "without groups; expected such a layer and no mask");
-    if (function)
-        NM_TRY(open_metric(s, data, err));
-    s->engine = &nm_engine_explicit;
-    if (s->edits && (function || s->opts->norm == NM_NORM_L2) && s->opts->solver != NM_SOLVER_CLP) {
-        s->engine = &nm_engine_least;
-        NM_TRY(nm_forms_new(s->ctx, s->edits, s->metric, &s->forms, err));
-    }
-done:
-    return rc;
-}
-
-nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
-                         const nm_params *params, const nm_repair_opts *opts,
-                         const nm_search_data *data, nm_search **out, nm_err *err)
-{
-    nm_status rc = NM_OK;
-    nm_search *s = NULL;
-
-    *out = NULL;
-    NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
-    *s = (nm_search){.ctx = ctx,
-                     .net = net,
-                     .plan = plan,
-                     .params = params,
-                     .opts = opts,
-                     .n_repair = data->n,
-                     .keep_x = data->keep_x,
-                     .n_keep = data->n_keep,
-                     .keep_target = data->keep_target};
-    NM_TRY(nm_alloc(&s->delta, (size_t)params->n, sizeof *s->delta, err));
-    NM_TRY(nm_tail_new(ctx, net, params, data->x, data->n, false, &s->active, err));
-    NM_TRY(grow_demand(s, data->n, err));
-    s->demand.n_pinned = data->n;
-    memcpy(s->demand.target, data->target, (size_t)data->n * sizeof *data->target);
-    memset(s->demand.margin, 0, (size_t)data->n * sizeof *s->demand.margin);
-    NM_TRY(nm_memdup(&s->original_scores, s->active->at->val[net->scores],
-                     (size_t)(data->n * n_scores(s)), sizeof *s->original_scores, err));
-    if (s->n_keep > 0)
-        NM_TRY(open_keep(s, err));
-    NM_TRY(choose_engine(s, data, err));
-    *out = s;
-    s = NULL;
-done:
-    nm_search_close(s);
-    return rc;
-}
-
-void nm_search_close(nm_search *s)
-{
-    if (!s)
-        return;
-    nm_tail_free(s->active);
-    if (s->crowd != s->keep)
-        nm_crowd_free(s->crowd);
-    nm_crowd_free(s->keep);
-    nm_forms_free(s->forms);
-    nm_metric_free(s->metric);
-    nm_edits_free(s->edits);
-    nm_free(s->demand.target);
-    nm_free(s->demand.margin);
-    nm_free(s->keep_margin);
-    nm_free(s->keep_slot);
-    nm_free(s->original_scores);
-    nm_free(s->seed_rows);
-    nm_free(s->reference);
-    nm_free(s->reference_rows);
-    nm_free(s->delta);
-    forget_closest(s);
-    nm_free(s->conflict);
-    nm_certificate_clear(&s->certificate);
-    nm_free(s);
-}
-
-/* -- keep points that were broken --------------------------------------------------------- */
-
-/* The points in double, up to the edited layers: what steers from afar may be float32, rows not. */
-static nm_status append_exactly(nm_search *s, const int64_t *points, int64_t n, nm_err *err)
-{
-    int64_t n_in = s->net->values[s->net->input].size, *all = NULL;
-    float *x = NULL;
-    nm_tail *tail = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&x, (size_t)n, (size_t)n_in * sizeof *x, err));
-    NM_TRY(nm_alloc(&all, (size_t)n, sizeof *all, err));
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(x + i * n_in, s->keep_x + points[i] * n_in, (size_t)n_in * sizeof *x);
-        all[i] = i;
-    }
-    NM_TRY(nm_tail_new(s->ctx, s->net, s->params, x, n, true, &tail, err));
-    NM_TRY(nm_tail_append(s->active, tail, all, n, err));
-done:
-    nm_tail_free(tail);
-    nm_free(x);
-    nm_free(all);
-    return rc;
-}
-
-/* Makes keep points that were broken active; they take part in every program from now on.
-   The active tail stays linearised where it is. */
-static nm_status promote(nm_search *s, const nm_misses *m, int64_t *promoted, nm_err *err)
-{
-    nm_status rc = NM_OK;
-    int64_t *points = NULL, n = 0, first = s->active->at->n;
-
-    NM_TRY(nm_alloc(&points, (size_t)m->n_keep, sizeof *points, err));
-    for (int64_t i = 0; i < m->n_keep; i++)
-        if (s->keep_slot[m->keep[i]] < 0)
-            points[n++] = m->keep[i];
-    *promoted = n;
-    if (n == 0)
-        goto done;
-    NM_TRY(grow_demand(s, first + n, err));
-    NM_TRY(append_exactly(s, points, n, err));
-    for (int64_t i = 0; i < n; i++) {
-        s->keep_slot[points[i]] = first + i;
-        s->demand.target[first + i] = s->keep_target[points[i]];
-        s->demand.margin[first + i] = s->keep_margin[points[i]];
-    }
-    NM_TRY(nm_tail_move(s->ctx, s->active, s->active->delta, err));
-done:
-    nm_free(points);
-    return rc;
 }
 
 /* -- programs ---------------------------------------------------------------------------- */
@@ -283,6 +39,12 @@ static nm_status open_program(const nm_search *s, const double *base, bool all_p
     nm_engine_room room = {.edits = s->edits, .forms = s->forms};
 
     return s->engine->open(s->ctx, s->active, &s->demand, &opts, &room, out, err);
+}
+
+/* Sums of steps and refined changes are no program's optimum. */
+static void claim_no_optimum(nm_search *s)
+{
+    s->figures.objective = s->figures.lower_bound = NAN;
 }
 
 static void take_solution(nm_search *s, const void *program)
@@ -446,7 +208,7 @@ static nm_status solve_and_check(nm_search *s, void *program, bool pin, int max_
             raised = ask_more(s, program, &m);
         if (pin)
             NM_TRY(pin_flips(s, program, &m, &pinned, err));
-        NM_TRY(promote(s, &m, &promoted, err));
+        NM_TRY(nm_search_promote(s, &m, &promoted, err));
         if (promoted + pinned == 0 && !raised)
             break;
     }
@@ -611,7 +373,7 @@ static nm_status accumulate(nm_search *s, enum verdict *verdict, nm_err *err)
     NM_TRY(nm_memdup(&margins, s->demand.margin, (size_t)n_margins, sizeof *margins, err));
     NM_TRY(nm_misses_find(s, s->delta, &m, err));
     for (int i = 0; i < MAX_STEPS && m.n_repair + m.n_keep > 0; i++) {
-        NM_TRY(promote(s, &m, &promoted, err));
+        NM_TRY(nm_search_promote(s, &m, &promoted, err));
         for (int64_t p = 0; i == 0 && p < s->n_repair; p++)
             s->demand.margin[p] *= working_reserve;
         NM_TRY(take_step(s, margins, &m, &moved, err));
@@ -688,7 +450,7 @@ static nm_status final_stage(nm_search *s, nm_err *err)
     if (verdict != ACCEPTED) {
         memcpy(s->delta, accumulated, n * sizeof *accumulated);
         s->figures = figures;
-        s->figures.objective = s->figures.lower_bound = NAN; /* sums of steps minimise nothing */
+        claim_no_optimum(s);
     }
 done:
     nm_free(accumulated);
@@ -724,7 +486,7 @@ static nm_status beyond_original(nm_search *s, enum verdict *verdict, nm_err *er
     if (*verdict == ACCEPTED && pins_are_cheap(s))
         NM_TRY(final_stage(s, err));
     else if (*verdict == ACCEPTED)
-        s->figures.objective = s->figures.lower_bound = NAN; /* sums of steps minimise nothing */
+        claim_no_optimum(s);
     else if (s->opts->pins == NM_PINS_LAZY)
         NM_TRY(at_original(s, true, verdict, err));
 done:
@@ -762,7 +524,7 @@ static nm_status refine(nm_search *s, nm_err *err)
     NM_TRY(accumulate(s, &verdict, err));
     if (verdict == ACCEPTED && report.drift_after < report.drift_before) {
         s->refined = report;
-        s->figures.objective = s->figures.lower_bound = NAN; /* no program's optimum any more */
+        claim_no_optimum(s);
     } else {
         memcpy(s->delta, answer, n * sizeof *answer);
         s->figures = figures;
@@ -778,7 +540,7 @@ static nm_status from_answer(nm_search *s, enum verdict *verdict, nm_err *err)
 {
     nm_status rc = accumulate(s, verdict, err);
 
-    s->figures.objective = s->figures.lower_bound = NAN;
+    claim_no_optimum(s);
     return rc;
 }
 
@@ -846,7 +608,7 @@ nm_status nm_search_continue(nm_search *s, nm_search_outcome *outcome, nm_err *e
 
     s->rounds = s->linearisations = 0;
     rc = accumulate(s, &verdict, err);
-    s->figures.objective = s->figures.lower_bound = NAN;
+    claim_no_optimum(s);
     *outcome = verdict == ACCEPTED && fits_float32(s) ? NM_SEARCH_FOUND : NM_SEARCH_GAVE_UP;
     return rc;
 }
@@ -857,14 +619,13 @@ nm_status nm_search_certify_at(nm_search *s, const double *delta, nm_err *err)
     void *program = NULL;
     nm_master_outcome outcome;
     nm_certificate found = {0};
-    int64_t added;
 
     if (!s->opts->certify || s->active->affine || s->plan->joint ||
         s->opts->norm == NM_NORM_FUNCTION || s->opts->norm_includes_outputs)
         return NM_OK;
     NM_TRY(nm_tail_move(s->ctx, s->active, delta, err));
     NM_TRY(open_program(s, NULL, true, &program, err));
-    NM_TRY(s->engine->add(program, s->reference_rows, s->n_reference_rows, &added, err));
+    NM_TRY(add_known(s, program, s->reference_rows, s->n_reference_rows, err));
     NM_TRY(s->engine->solve(program, &outcome, err));
     if (outcome != NM_MASTER_SOLVED)
         goto done;
