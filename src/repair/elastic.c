@@ -134,7 +134,7 @@ static double missing_before(const nm_elastic *e, int64_t p)
     const nm_search *s = e->search;
     int64_t n = s->net->values[s->net->scores].size;
 
-    return e->margin[p] - nm_smallest_gap(s->original_scores + p * n, n, s->demand.target[p]);
+    return e->margin[p] - nm_smallest_gap_f64(s->original_scores + p * n, n, s->demand.target[p]);
 }
 
 /* The points that take part and lag behind, worst first. Where none does (keep points are in the

@@ -107,7 +107,7 @@ static nm_status find_margins(nm_ctx *ctx, const nm_net *net, const float *x, co
     if (rc == NM_OK)
         rc = nm_compare_scores_f64(ctx, net, NULL, x, n, scores, NULL, err);
     for (int64_t p = 0; rc == NM_OK && p < n; p++)
-        margin[p] = nm_smallest_gap(scores + p * size, size, target[p]);
+        margin[p] = nm_smallest_gap_f64(scores + p * size, size, target[p]);
     nm_free(scores);
     return rc;
 }

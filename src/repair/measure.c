@@ -75,9 +75,9 @@ static nm_status measure_right(const nm_ctx *ctx, const nm_net *net, const nm_ne
                            .max_bound_after = NAN,
                            .max_first_order_after = NAN};
     for (int64_t p = 0; p < n; p++)
-        out->right_before += nm_smallest_gap(before + p * size, size, points->labels[p]) > 0;
+        out->right_before += nm_smallest_gap_f64(before + p * size, size, points->labels[p]) > 0;
     for (int64_t p = 0; fixed && p < n; p++) {
-        double margin = nm_smallest_gap(after + p * size, size, points->labels[p]);
+        double margin = nm_smallest_gap_f64(after + p * size, size, points->labels[p]);
 
         out->right_after += margin > 0;
         out->min_margin_after = fmin(out->min_margin_after, margin);

@@ -24,41 +24,11 @@ void nm_misses_clear(nm_misses *m)
     nm_free(m->shortfall);
 }
 
-double nm_smallest_gap(const double *score, int64_t n, int64_t target)
-{
-    double smallest = INFINITY;
-
-    for (int64_t j = 0; j < n; j++) {
-        double gap = score[target] - score[j];
-
-        if (isnan(gap))
-            return NAN;
-        if (j != target && gap < smallest)
-            smallest = gap;
-    }
-    return smallest;
-}
-
-double nm_smallest_gap_f32(const float *score, int64_t n, int64_t target)
-{
-    double smallest = INFINITY;
-
-    for (int64_t j = 0; j < n; j++) {
-        double gap = (double)score[target] - (double)score[j];
-
-        if (isnan(gap))
-            return NAN;
-        if (j != target && gap < smallest)
-            smallest = gap;
-    }
-    return smallest;
-}
-
 /* 0 where the margin is met. */
 static double shortfall(const double *score, int64_t n, int64_t target, double margin)
 {
     double allowed = margin_tolerance * (1 + fabs(score[target]));
-    double gap = nm_smallest_gap(score, n, target);
+    double gap = nm_smallest_gap_f64(score, n, target);
 
     if (margin == -INFINITY) /* nothing is asked */
         return 0;

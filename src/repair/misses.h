@@ -2,6 +2,7 @@
 #ifndef NM_REPAIR_MISSES_H
 #define NM_REPAIR_MISSES_H
 
+#include "repair/gap.h"
 #include "repair/pointwise.h"
 
 /** Points that miss their margin under a change. Arrays have room for all points. */
@@ -23,9 +24,5 @@ void nm_misses_clear(nm_misses *misses);
  *  be right, however small its margin). */
 nm_status nm_misses_find(const nm_search *search, const double *delta, nm_misses *misses,
                          nm_err *err);
-
-/** Smallest score[target] - score[j] over j != target; NAN if a score is. score: [n] */
-double nm_smallest_gap(const double *score, int64_t n, int64_t target);
-double nm_smallest_gap_f32(const float *score, int64_t n, int64_t target);
 
 #endif

@@ -262,7 +262,7 @@ static nm_status count_reached(const struct nm_job *j, int64_t *right, nm_err *e
     NM_TRY(nm_alloc(&scores, (size_t)s->active->at->n, (size_t)n_scores * sizeof *scores, err));
     NM_TRY(nm_tail_scores(j->ctx, s->active, s->delta, scores, err));
     for (int64_t p = 0; p < s->n_repair; p++)
-        *right += nm_smallest_gap(scores + p * n_scores, n_scores, j->target[p]) > 0;
+        *right += nm_smallest_gap_f64(scores + p * n_scores, n_scores, j->target[p]) > 0;
 done:
     nm_free(scores);
     return rc;

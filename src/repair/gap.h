@@ -1,0 +1,11 @@
+/* How far a wanted class is above the others. */
+#ifndef NM_REPAIR_GAP_H
+#define NM_REPAIR_GAP_H
+
+#include <stdint.h>
+
+/** Smallest score[target] - score[j] over j != target; NAN if a score is. score: [n] */
+double nm_smallest_gap_f32(const float *score, int64_t n, int64_t target);
+double nm_smallest_gap_f64(const double *score, int64_t n, int64_t target);
+
+#endif
