@@ -47,6 +47,18 @@ static void put_unrepaired_rows(nm_doc *doc, const nm_points *points,
     nm_doc_put(doc, "unrepaired_rows", rows);
 }
 
+/* Which candidates are repaired, in the order of the heuristic. */
+static json_t *selection(const nm_repair_args *args, const nm_repair_data *data)
+{
+    json_t *scores = json_array();
+
+    for (int64_t i = 0; i < data->chosen.n; i++)
+        (void)json_array_append_new(scores, nm_doc_number(data->chosen.scores[i]));
+    return json_pack("{s:s, s:I, s:I, s:o, s:o}", "heuristic", args->select, "n_candidates",
+                     (json_int_t)data->n_candidates, "n", (json_int_t)data->chosen.n, "rows",
+                     nm_doc_ints(data->repair.rows, data->repair.n), "scores", scores);
+}
+
 static bool is_written(const nm_repair_report *report)
 {
     return report->outcome == NM_REPAIRED || report->outcome == NM_PARTLY;
@@ -61,6 +73,7 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     nm_doc_put(&cli->doc, "norm", json_string(nm_norm_name((nm_norm)args->norm)));
     nm_doc_merge(&cli->doc, json);
     nm_string_free(json);
+    nm_doc_put(&cli->doc, "selection", selection(args, data));
     nm_doc_put(&cli->doc, "conflict_rows",
                file_rows(&data->repair, report->conflict, report->n_conflict));
     if (report->n_unrepaired > 0)
@@ -87,7 +100,7 @@ static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_da
         separator = ", ";
     }
     (void)fprintf(out, " (%" PRId64 " parameters)", nm_plan_n_free(plan));
-    nm_layer_use_print(out, use);
+    nm_layer_use_print(out, args, use);
 }
 
 /* Rows of the file, where they are not the indices that the report names. */
@@ -188,14 +201,15 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     NM_CLI_TRY(nm_repair_data_load(cli, args, net, &data, err));
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
     task = nm_repair_data_task(&data);
-    NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, &opts, &use, &plan, err));
+    NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, data.pool.n > 0 ? &data.pool : NULL,
+                                   &opts, &use, &plan, err));
     NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, err));
     NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     if (report.stopped && report.outcome == NM_PARTLY && cli->exit_code == NM_EXIT_DONE)
         cli->exit_code = NM_EXIT_LIMIT;
-    nm_layer_use_put(cli, &use);
+    nm_layer_use_put(cli, args, &use);
     put_report(cli, args, &data, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);

@@ -25,9 +25,10 @@ static const nm_opt set_rows[] = {
     {.name = "select",
      .kind = NM_OPT_TEXT,
      AT(select),
-     .arg = "HOW",
+     .arg = "HEURISTIC",
      .initial = "All",
-     .help = "repair set: All points of --inputs, or the Misclassified ones, in file order"},
+     .help = "repair set: All points of --inputs, the Misclassified ones, or by another heuristic, "
+             "NAME[:key=value,...]; `netmend help heuristics` lists them"},
     {.name = "size",
      .kind = NM_OPT_INT,
      AT(size),
@@ -37,7 +38,7 @@ static const nm_opt set_rows[] = {
      .initial = "all",
      .word = "all",
      .word_value = 0x1p62,
-     .help = "take the first N of them"},
+     .help = "take the first N of them, in the order of the heuristic"},
     {.name = "target",
      .kind = NM_OPT_TEXT,
      AT(target),
@@ -55,7 +56,7 @@ static const nm_opt edit_rows[] = {
      .kind = NM_OPT_TEXT,
      AT(layer),
      .arg = "L",
-     .shown = "auto",
+     .shown = "as --edit says",
      .help =
          "layer to change: auto (the one where the repair changes least), index (negative: from "
          "the end), name, last, all, K.. (weights of "
@@ -84,7 +85,13 @@ static const nm_opt edit_rows[] = {
      .initial = "none",
      .word = "none",
      .help = "on the change of each parameter: -B to B, or LO to HI"},
-    {.name = "edit", .kind = NM_OPT_LATER},
+    {.name = "edit",
+     .kind = NM_OPT_TEXT,
+     AT(edit),
+     .arg = "HEURISTIC",
+     .shown = "auto",
+     .help = "instead of --layer: what may change by a heuristic, NAME[:key=value,...]; `netmend "
+             "help heuristics` lists them"},
     {0}};
 
 /* The order of these lists is that of the enums in netmend/repair.h. */
@@ -268,18 +275,40 @@ bool nm_repair_args_can_choose(const nm_repair_args *args)
     return args->method == NM_METHOD_POINTWISE && args->pins != NM_PINS_ALL && !args->joint;
 }
 
+static bool is_auto(const char *text)
+{
+    return text && strcmp(text, "auto") == 0;
+}
+
+/* Heuristics that do not exist are found before any file is read. */
+static nm_status check_heuristics(const nm_repair_args *args, nm_err *err)
+{
+    nm_status rc = args->edit ? nm_heuristic_check(true, args->edit, err) : NM_OK;
+
+    if (rc != NM_OK) {
+        nm_cli_prefix(err, "--edit");
+        return rc;
+    }
+    rc = nm_heuristic_check(false, args->select, err);
+    nm_cli_prefix(err, "--select");
+    return rc;
+}
+
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
     if (!args->inputs.path)
         return nm_cli_fail(err, NM_E_ARG, "--inputs is missing (the points to repair)");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
-    if (args->layer && strcmp(args->layer, "auto") == 0 && !nm_repair_args_can_choose(args))
-        return nm_cli_fail(
-            err, NM_E_ARG,
-            "--layer auto goes with method pointwise, without --pins all and --joint; "
-            "name a layer");
+    if (args->edit && (args->layer || args->mask))
+        return nm_cli_fail(err, NM_E_ARG, "--edit and --%s exclude each other",
+                           args->layer ? "layer" : "mask");
+    if (is_auto(args->layer ? args->layer : args->edit) && !nm_repair_args_can_choose(args))
+        return nm_cli_fail(err, NM_E_ARG,
+                           "--%s auto goes with method pointwise, without --pins all and --joint; "
+                           "name a layer",
+                           args->layer ? "layer" : "edit");
     if (args->mask && args->free_kind >= 0)
         return nm_cli_fail(err, NM_E_ARG, "--mask says what is free, --free goes with --layer");
-    return NM_OK;
+    return check_heuristics(args, err);
 }

@@ -11,7 +11,7 @@ typedef struct nm_repair_args {
     nm_data_prep prep;
     const char *select, *target;
     int64_t size; /* INT64_MAX = all */
-    const char *layer, *mask, *curve;
+    const char *layer, *edit, *mask, *curve;
     int free_kind;
     nm_opt_bounds bound;
     int method, norm, norm_counts, refine, safe, pins, solver;

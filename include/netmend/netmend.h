@@ -8,6 +8,7 @@
 #include "netmend/curve.h"
 #include "netmend/data.h"
 #include "netmend/eval.h"
+#include "netmend/heuristic.h"
 #include "netmend/net.h"
 #include "netmend/plan.h"
 #include "netmend/repair.h"
