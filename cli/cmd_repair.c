@@ -64,7 +64,24 @@ static bool is_written(const nm_repair_report *report)
     return report->outcome == NM_REPAIRED || report->outcome == NM_PARTLY;
 }
 
-static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
+/* What the repair set is like; left out where time is up. */
+static void put_set(nm_cli *cli, const nm_net *net, const nm_repair_task *task)
+{
+    nm_set_analysis set;
+    nm_err ignored = {0};
+    char *json;
+
+    if (nm_set_analyse(cli->ctx, net, task, &set, &ignored) != NM_OK)
+        return;
+    json = nm_set_analysis_json(&set);
+    nm_doc_put(&cli->doc, "set", json ? json_loads(json, 0, NULL) : NULL);
+    nm_doc_put_time(&cli->doc, "analyse", set.seconds);
+    nm_string_free(json);
+    nm_set_analysis_free(&set);
+}
+
+static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
+                       const nm_repair_data *data, const nm_repair_task *task,
                        const nm_repair_report *report, bool claimed)
 {
     char *json = nm_repair_report_json(report);
@@ -74,6 +91,7 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     nm_doc_merge(&cli->doc, json);
     nm_string_free(json);
     nm_doc_put(&cli->doc, "selection", selection(args, data));
+    put_set(cli, net, task);
     nm_doc_put(&cli->doc, "conflict_rows",
                file_rows(&data->repair, report->conflict, report->n_conflict));
     if (report->n_unrepaired > 0)
@@ -210,7 +228,8 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     if (report.stopped && report.outcome == NM_PARTLY && cli->exit_code == NM_EXIT_DONE)
         cli->exit_code = NM_EXIT_LIMIT;
     nm_layer_use_put(cli, args, &use);
-    put_report(cli, args, &data, &report, claimed);
+    if (cli->common->json)
+        put_report(cli, args, net, &data, &task, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);
     if (out) {

@@ -21,7 +21,7 @@ static const nm_opt model_rows[] = {{.name = "MODEL",
                                              "succeeds (at least in part, with --elastic)"},
                                     {0}};
 
-static const nm_opt set_rows[] = {
+const nm_opt nm_repair_set_rows[] = {
     {.name = "select",
      .kind = NM_OPT_TEXT,
      AT(select),
@@ -225,6 +225,27 @@ static const nm_opt solver_rows[] = {
     {.name = "report", .kind = NM_OPT_LATER},
     {0}};
 
+const nm_opt nm_advise_rows[] = {
+    {.name = "free",
+     .kind = NM_OPT_CHOICE,
+     AT(free_kind),
+     .choices = free_names,
+     .arg = "WHAT",
+     .shown = "weights+biases",
+     .help = "what may change in a layer: weights+biases, weights or biases"},
+    {.name = "margin",
+     .kind = NM_OPT_DOUBLE,
+     AT(margin),
+     .arg = "M",
+     .max = INFINITY,
+     .initial = "auto",
+     .word = "auto",
+     .word_value = NAN,
+     .unit = "output units",
+     .help = "how far the wanted class must be above each other; auto: a tenth of what the points "
+             "are behind"},
+    {0}};
+
 #undef AT
 
 const nm_opt_group nm_repair_groups[] = {
@@ -235,7 +256,7 @@ const nm_opt_group nm_repair_groups[] = {
     {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
     {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
-    {"What must become right", set_rows, 0},
+    {"What must become right", nm_repair_set_rows, 0},
     {"What may change", edit_rows, 0},
     {"What is asked", problem_rows, 0},
     {"Solver", solver_rows, 0},

@@ -24,6 +24,9 @@ typedef struct nm_repair_args {
 /** Groups for a verb whose struct is nm_repair_args. */
 extern const nm_opt_group nm_repair_groups[];
 
+/** Rows of the same struct that other verbs share: the repair set; what `advise` asks. */
+extern const nm_opt nm_repair_set_rows[], nm_advise_rows[];
+
 /** Options of the library call. */
 nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
 

@@ -13,6 +13,7 @@
 #include "netmend/plan.h"
 #include "netmend/repair.h"
 #include "netmend/report.h"
+#include "netmend/set_analysis.h"
 #include "netmend/train.h"
 
 #endif
