@@ -7,16 +7,6 @@
 #include "repair_data.h"
 #include "repair_layer.h"
 
-/* -- choices left open ------------------------------------------------------------------------- */
-
-static void fill_open_choices(nm_repair_args *args)
-{
-    if (args->norm < 0)
-        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
-    if (!args->mask && args->free_kind < 0)
-        args->free_kind = NM_FREE_ALL;
-}
-
 /* -- output ------------------------------------------------------------------------------------ */
 
 /* Rows of the file behind indices into a set. */
@@ -212,7 +202,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     NM_CLI_TRY(nm_repair_args_check(args, err));
     NM_CLI_TRY(nm_repair_claim_check(args, err));
     NM_CLI_TRY(nm_curve_check(args, err));
-    fill_open_choices(args);
+    nm_repair_args_fill(args);
     opts = nm_repair_args_opts(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
     NM_CLI_TRY(nm_layer_use_open(cli, args, net, &use, &plan, err));

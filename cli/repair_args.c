@@ -286,6 +286,23 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     return opts;
 }
 
+void nm_repair_args_fill(nm_repair_args *args)
+{
+    if (args->norm < 0)
+        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
+    if (!args->mask && args->free_kind < 0)
+        args->free_kind = NM_FREE_ALL;
+}
+
+nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char *value, nm_err *err)
+{
+    char option[256];
+    char *argv[] = {option};
+
+    (void)snprintf(option, sizeof option, "--%.100s=%.100s", name, value);
+    return nm_opt_parse(nm_repair_groups, 1, argv, args, err);
+}
+
 const char *nm_repair_method_name(const nm_repair_args *args)
 {
     return method_names[args->method];

@@ -30,6 +30,13 @@ extern const nm_opt nm_repair_set_rows[], nm_advise_rows[];
 /** Options of the library call. */
 nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
 
+/** Fills choices that were left open: the norm, what is free. */
+void nm_repair_args_fill(nm_repair_args *args);
+
+/** Sets one option by its name. */
+nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char *value,
+                             nm_err *err);
+
 /** "pointwise" or "aprnn". Static storage. */
 const char *nm_repair_method_name(const nm_repair_args *args);
 

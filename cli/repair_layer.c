@@ -7,8 +7,8 @@ enum { MAX_LAYERS = 3 }; /* in which a repair is tried */
 
 /* -- the plan ---------------------------------------------------------------------------------- */
 
-static nm_status finish_plan(const nm_repair_args *args, nm_plan *plan, const char *from,
-                             nm_err *err)
+nm_status nm_repair_plan_finish(const nm_repair_args *args, nm_plan *plan, const char *from,
+                                nm_err *err)
 {
     if (args->joint)
         nm_plan_set_joint(plan, true);
@@ -33,7 +33,7 @@ static nm_status make_plan(nm_cli *cli, const nm_repair_args *args, const nm_net
         if (rc != NM_OK)
             goto done;
     }
-    NM_CLI_TRY(finish_plan(args, *out, args->mask ? args->mask : "--layer", err));
+    NM_CLI_TRY(nm_repair_plan_finish(args, *out, args->mask ? args->mask : "--layer", err));
 done:
     return rc;
 }
@@ -72,7 +72,7 @@ static nm_status plan_by_heuristic(nm_cli *cli, const nm_repair_args *args, cons
     }
     *plan = use->edit.plan;
     use->edit.plan = NULL;
-    return finish_plan(args, *plan, args->edit, err);
+    return nm_repair_plan_finish(args, *plan, args->edit, err);
 }
 
 /* The layer of the choice whose turn it is. */

@@ -15,6 +15,11 @@ typedef struct nm_layer_use {
     int n_failed; /**< of its layers, how many did not do */
 } nm_layer_use;
 
+/** Applies --joint and --bound to a plan that is marked; NM_E_ARG if it frees nothing.
+ *  @param from  what marked it, for the message */
+nm_status nm_repair_plan_finish(const nm_repair_args *args, nm_plan *plan, const char *from,
+                                nm_err *err);
+
 /** Makes the plan from --layer and --mask; a layer that is to be chosen is left for
  *  nm_layer_use_choose(), which needs the points. */
 nm_status nm_layer_use_open(nm_cli *cli, nm_repair_args *args, const nm_net *net, nm_layer_use *use,
