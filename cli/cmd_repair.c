@@ -166,17 +166,40 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
     return NM_OK;
 }
 
+static void put_passes(nm_cli *cli, const nm_repair_args *args, const nm_strategy_report *passes)
+{
+    char *json;
+
+    if (args->strategy == NM_STRATEGY_FULL)
+        return;
+    json = nm_strategy_json(passes);
+    nm_doc_merge(&cli->doc, json);
+    nm_string_free(json);
+}
+
+static void print_passes(FILE *out, const nm_repair_args *args, const nm_strategy_report *passes)
+{
+    char *text = args->strategy == NM_STRATEGY_FULL ? NULL : nm_strategy_text(passes);
+
+    (void)fputs(text ? text : "", out);
+    nm_string_free(text);
+}
+
 /* In the layer of the plan; where the layer was chosen, the next ones, too, until one does. */
 static nm_status repair(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
                         const nm_repair_task *task, const nm_repair_opts *opts, nm_layer_use *use,
-                        nm_plan **plan, nm_repair_report *report, nm_err *err)
+                        nm_plan **plan, nm_repair_report *report, nm_strategy_report *passes,
+                        nm_err *err)
 {
+    nm_strategy_opts how = nm_repair_args_strategy(args);
     bool more = true;
     nm_status rc = NM_OK;
 
     while (more) {
         nm_repair_report_free(report);
-        NM_CLI_TRY(nm_repair(cli->ctx, net, *plan, task, opts, args->output, NULL, report, err));
+        nm_strategy_report_free(passes);
+        NM_CLI_TRY(nm_strategy_run(cli->ctx, net, *plan, task, opts, &how, args->output, NULL,
+                                   report, passes, err));
         NM_CLI_TRY(nm_layer_use_next(cli, args, net, report, use, plan, &more, err));
     }
 done:
@@ -193,6 +216,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_data data = {0};
     nm_repair_task task;
     nm_repair_report report = {0};
+    nm_strategy_report passes = {0};
     nm_layer_use use = {0};
     nm_curve curve = {0};
     bool claimed;
@@ -211,24 +235,27 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     task = nm_repair_data_task(&data);
     NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, data.pool.n > 0 ? &data.pool : NULL,
                                    &opts, &use, &plan, err));
-    NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, err));
+    NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, &passes, err));
     NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     if (report.stopped && report.outcome == NM_PARTLY && cli->exit_code == NM_EXIT_DONE)
         cli->exit_code = NM_EXIT_LIMIT;
     nm_layer_use_put(cli, args, &use);
+    put_passes(cli, args, &passes);
     if (cli->common->json)
         put_report(cli, args, net, &data, &task, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);
     if (out) {
         print_task(out, args, &data, net, plan, &use);
+        print_passes(out, args, &passes);
         NM_CLI_TRY(print_report(out, args, &data, &report, claimed, err));
         nm_curve_print(out, args, &curve);
     }
 done:
     nm_repair_report_free(&report);
+    nm_strategy_report_free(&passes);
     nm_repair_data_free(&data);
     nm_layer_use_close(&use);
     nm_curve_free(&curve);

@@ -103,6 +103,9 @@ static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
 static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
 static const char *const pins_names[] = {"lazy", "all", "none", NULL};
+static const char *const strategy_names[] = {"full", "incremental", "accumulated", NULL};
+static const char *const on_infeasible_names[] = {"skip", "split", "elastic", NULL};
+static const char *const bounds_from_names[] = {"original", "pass", NULL};
 static const char *const solver_names[] = {"auto", "clp", "structured", NULL};
 
 static const nm_opt problem_rows[] = {
@@ -183,14 +186,75 @@ static const nm_opt problem_rows[] = {
      .help =
          "also repairs with half to four times the margin and a tenth to ten times the damping, "
          "in memory, and shows what that costs: as a table, and as a picture"},
-    {.name = "strategy", .kind = NM_OPT_LATER},
-    {.name = "batch", .kind = NM_OPT_LATER},
-    {.name = "passes", .kind = NM_OPT_LATER},
-    {.name = "max-drawdown", .kind = NM_OPT_LATER},
     {.name = "elastic",
      .kind = NM_OPT_FLAG,
      AT(elastic),
      .help = "repair as many points as possible where not all can be, and name the others"},
+    {0}};
+
+const nm_opt nm_strategy_rows[] = {
+    {.name = "strategy",
+     .kind = NM_OPT_CHOICE,
+     AT(strategy),
+     .choices = strategy_names,
+     .arg = "HOW",
+     .initial = "full",
+     .help = "full: all points at once; incremental: in batches, each from the last accepted "
+             "network; accumulated: the same, keeping what earlier passes made right"},
+    {.name = "batch",
+     .kind = NM_OPT_INT,
+     AT(batch),
+     .arg = "B",
+     .min = 1,
+     .max = 1e9,
+     .initial = "10",
+     .help = "points of a pass, drawn by --seed"},
+    {.name = "passes",
+     .kind = NM_OPT_INT,
+     AT(passes),
+     .arg = "N",
+     .min = 1,
+     .max = 1e6,
+     .initial = "once",
+     .word = "once",
+     .word_value = 0,
+     .help = "passes at most; once: until each point had its turn"},
+    {.name = "max-drawdown",
+     .kind = NM_OPT_DOUBLE,
+     AT(max_drawdown),
+     .arg = "D",
+     .max = 100,
+     .initial = "none",
+     .word = "none",
+     .word_value = INFINITY,
+     .unit = "points of accuracy",
+     .help = "a pass after which more is lost on the test set (else the keep set) is undone, and, "
+             "without --patience, the last"},
+    {.name = "patience",
+     .kind = NM_OPT_INT,
+     AT(patience),
+     .arg = "K",
+     .min = 1,
+     .max = 1e6,
+     .initial = "none",
+     .word = "none",
+     .word_value = 0,
+     .help = "ends after so many passes without a better network"},
+    {.name = "on-infeasible",
+     .kind = NM_OPT_CHOICE,
+     AT(on_infeasible),
+     .choices = on_infeasible_names,
+     .arg = "WHAT",
+     .initial = "skip",
+     .help = "with a batch that has no repair: skip it, split it into halves, or repair it in part "
+             "(elastic)"},
+    {.name = "bounds-from",
+     .kind = NM_OPT_CHOICE,
+     AT(bounds_from),
+     .choices = bounds_from_names,
+     .arg = "WHERE",
+     .initial = "original",
+     .help = "what --bound counts from in later passes: the original network, or that of the pass"},
     {0}};
 
 static const nm_opt solver_rows[] = {
@@ -259,6 +323,7 @@ const nm_opt_group nm_repair_groups[] = {
     {"What must become right", nm_repair_set_rows, 0},
     {"What may change", edit_rows, 0},
     {"What is asked", problem_rows, 0},
+    {"Passes", nm_strategy_rows, 0},
     {"Solver", solver_rows, 0},
     NM_COMMON_GROUP,
     {0}};
@@ -301,6 +366,21 @@ nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char 
 
     (void)snprintf(option, sizeof option, "--%.100s=%.100s", name, value);
     return nm_opt_parse(nm_repair_groups, 1, argv, args, err);
+}
+
+nm_strategy_opts nm_repair_args_strategy(const nm_repair_args *args)
+{
+    nm_strategy_opts how = NM_STRATEGY_OPTS_INIT;
+
+    how.strategy = (nm_strategy)args->strategy;
+    how.batch = args->batch;
+    how.passes = (int)args->passes;
+    how.max_drawdown = args->max_drawdown;
+    how.patience = (int)args->patience;
+    how.on_infeasible = (nm_on_infeasible)args->on_infeasible;
+    how.bounds_from_pass = args->bounds_from == 1;
+    how.seed = (uint64_t)args->common.seed;
+    return how;
 }
 
 const char *nm_repair_method_name(const nm_repair_args *args)
@@ -348,5 +428,8 @@ nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
                            args->layer ? "layer" : "edit");
     if (args->mask && args->free_kind >= 0)
         return nm_cli_fail(err, NM_E_ARG, "--mask says what is free, --free goes with --layer");
+    if (args->strategy != NM_STRATEGY_FULL && (args->claim || args->curve))
+        return nm_cli_fail(err, NM_E_ARG, "--%s goes with --strategy full only",
+                           args->claim ? "claim" : "curve");
     return check_heuristics(args, err);
 }

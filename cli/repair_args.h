@@ -19,16 +19,22 @@ typedef struct nm_repair_args {
     double margin, gap, damping;
     int64_t max_rounds;
     const char *claim;
+    int strategy, on_infeasible, bounds_from;
+    int64_t batch, passes, patience;
+    double max_drawdown;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */
 extern const nm_opt_group nm_repair_groups[];
 
 /** Rows of the same struct that other verbs share: the repair set; what `advise` asks. */
-extern const nm_opt nm_repair_set_rows[], nm_advise_rows[];
+extern const nm_opt nm_repair_set_rows[], nm_advise_rows[], nm_strategy_rows[];
 
 /** Options of the library call. */
 nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
+
+/** What --strategy and its options say. */
+nm_strategy_opts nm_repair_args_strategy(const nm_repair_args *args);
 
 /** Fills choices that were left open: the norm, what is free. */
 void nm_repair_args_fill(nm_repair_args *args);

@@ -14,6 +14,7 @@
 #include "netmend/repair.h"
 #include "netmend/report.h"
 #include "netmend/set_analysis.h"
+#include "netmend/strategy.h"
 #include "netmend/train.h"
 
 #endif

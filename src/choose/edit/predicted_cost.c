@@ -11,27 +11,35 @@
  * activations keep their sides. With norm=function it is the cost of all points together
  * (choose/predict.h). */
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "choose/edit/edit.h"
+#include "choose/scores.h"
 #include "netmend/choose.h"
 
 enum { NORM, MARGIN, POINTS };
 /* In the order of nm_norm. */
 static const char *const norms[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
-static const nm_heuristic_param params[] = {{.name = "norm",
-                                             .kind = NM_PARAM_WORD,
-                                             .words = norms,
-                                             .shown = "that of the repair",
-                                             .help = "in which costs are measured"},
-                                            {.name = "margin",
-                                             .initial = 1e-3,
-                                             .min = 0,
-                                             .max = 1e9,
-                                             .shown = "that of the repair, or 0.001",
-                                             .help = "asked of each point, output units"},
-                                            NM_EDIT_PARAM_POINTS(16)};
+static const nm_heuristic_param params[] = {
+    {.name = "norm",
+     .kind = NM_PARAM_WORD,
+     .words = norms,
+     .shown = "that of the repair",
+     .help = "in which costs are measured"},
+    {.name = "margin",
+     .initial = 1e-3,
+     .min = 0,
+     .max = 1e9,
+     .shown = "that of the repair, or 0.001",
+     .help = "asked of each point, output units"},
+    {.name = "points",
+     .kind = NM_PARAM_INT,
+     .initial = 16,
+     .min = 1,
+     .max = 1e6,
+     .help = "so many repair points at most are looked at, those that are most behind"}};
 
 /* max_s G_s / (P + s): the fixed point of t -> sum of the |g| > t over (P + how many those are)
  * (Dinkelbach, "On nonlinear fractional programming", Management Science 13, 1967); t only grows.
@@ -120,6 +128,54 @@ static nm_status by_function_norm(const nm_edit_job *job, nm_edit_choice *out, n
     return NM_OK;
 }
 
+struct behind {
+    double deficit;
+    int64_t point;
+};
+
+static int by_deficit(const void *a, const void *b)
+{
+    const struct behind *x = a, *y = b;
+
+    if (x->deficit != y->deficit)
+        return x->deficit > y->deficit ? -1 : 1;
+    return (x->point > y->point) - (x->point < y->point);
+}
+
+/* The points with the largest deficits; those without one cost nothing. */
+static nm_status take_worst(const nm_edit_job *job, int64_t most, nm_sample *out, nm_err *err)
+{
+    const nm_points *set = job->task->repair;
+    int64_t n_scores = job->net->values[job->net->scores].size, n_in = set->n_in;
+    struct behind *list = NULL;
+    float *scores = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&list, (size_t)set->n, sizeof *list, err));
+    NM_TRY(nm_alloc(&scores, (size_t)set->n, (size_t)n_scores * sizeof *scores, err));
+    NM_TRY(nm_scores_of(job->ctx, job->net, set->x, set->n, scores, err));
+    for (int64_t p = 0; p < set->n; p++) {
+        const float *s = scores + p * n_scores;
+
+        list[p] = (struct behind){-INFINITY, p};
+        for (int64_t j = 0; j < n_scores; j++)
+            if (j != job->target[p])
+                list[p].deficit = fmax(list[p].deficit, (double)s[j] - (double)s[job->target[p]]);
+    }
+    qsort(list, (size_t)set->n, sizeof *list, by_deficit);
+    out->n = set->n < most ? set->n : most;
+    NM_TRY(nm_alloc(&out->x, (size_t)out->n, (size_t)n_in * sizeof *out->x, err));
+    NM_TRY(nm_alloc(&out->labels, (size_t)out->n, sizeof *out->labels, err));
+    for (int64_t i = 0; i < out->n; i++) {
+        memcpy(out->x + i * n_in, set->x + list[i].point * n_in, (size_t)n_in * sizeof *out->x);
+        out->labels[i] = job->target[list[i].point];
+    }
+done:
+    nm_free(list);
+    nm_free(scores);
+    return rc;
+}
+
 static nm_status run(const nm_edit_job *job, nm_edit_choice *out, nm_err *err)
 {
     const nm_values *v = job->values;
@@ -131,7 +187,7 @@ static nm_status run(const nm_edit_job *job, nm_edit_choice *out, nm_err *err)
 
     if (norm == NM_NORM_FUNCTION)
         return by_function_norm(job, out, err);
-    NM_TRY(nm_edit_repair_sample(job, (int64_t)v->v[POINTS], &repair, err));
+    NM_TRY(take_worst(job, (int64_t)v->v[POINTS], &repair, err));
     NM_TRY(nm_layer_gradient_open(job->ctx, job->net, repair.x, repair.labels, repair.n,
                                   NM_OF_MARGIN, &g, err));
     for (int i = 0; i < job->net->n_layers; i++) {
