@@ -213,14 +213,54 @@ static nm_status check_keys(const nm_sweep_config *c, const char *path, nm_err *
     return NM_OK;
 }
 
+static bool is_strategy_option(const char *name)
+{
+    for (const nm_opt *row = nm_strategy_rows; row->name; row++)
+        if (strcmp(row->name, name) == 0)
+            return strcmp(name, "strategy") != 0;
+    return false;
+}
+
+/* Only that the options are understood; what they are is asked again for each row. */
 static nm_status check_strategies(const nm_sweep_config *c, const char *path, nm_err *err)
 {
-    for (int i = 0; i < c->n_strategy; i++)
-        if (strcmp(c->strategy[i], "full") != 0 && strcmp(c->strategy[i], "elastic") != 0)
-            return nm_cli_fail(err, NM_E_FORMAT,
-                               "%s: key 'strategy': '%.64s', expected full or elastic", path,
-                               c->strategy[i]);
-    return NM_OK;
+    nm_status rc = NM_OK;
+
+    for (int i = 0; rc == NM_OK && i < c->n_strategy; i++) {
+        nm_repair_args args = {0};
+
+        rc = nm_sweep_set_strategy(&args, c->strategy[i], err);
+        nm_cli_prefix(err, path);
+    }
+    return rc == NM_E_ARG ? NM_E_FORMAT : rc;
+}
+
+nm_status nm_sweep_set_strategy(nm_repair_args *args, const char *text, nm_err *err)
+{
+    size_t length = strcspn(text, ":");
+    char name[64], value[64];
+    nm_status rc = NM_OK;
+
+    (void)snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), text);
+    if (strcmp(name, "elastic") == 0)
+        args->elastic = true;
+    else
+        rc = nm_repair_args_set(args, "strategy", name, err);
+    for (const char *at = text + length; rc == NM_OK && *at;) {
+        size_t pair = strcspn(++at, ","), key = strcspn(at, "=,");
+
+        if (key >= pair || key > 63 || pair - key > 63)
+            return nm_cli_fail(err, NM_E_ARG, "strategy '%.100s': expected NAME:key=value,...",
+                               text);
+        (void)snprintf(name, sizeof name, "%.*s", (int)key, at);
+        (void)snprintf(value, sizeof value, "%.*s", (int)(pair - key - 1), at + key + 1);
+        rc = is_strategy_option(name)
+                 ? nm_repair_args_set(args, name, value, err)
+                 : nm_cli_fail(err, NM_E_ARG, "strategy '%.100s': '%s' is none of its options",
+                               text, name);
+        at += pair;
+    }
+    return rc;
 }
 
 static nm_status read_time_limit(nm_sweep_config *c, const char *path, nm_err *err)

@@ -168,14 +168,21 @@ static nm_status probe(struct run *r, bool *infeasible, nm_err *err)
 
 static nm_status repair(struct run *r, nm_err *err)
 {
+    nm_strategy_opts how = nm_repair_args_strategy(&r->args);
     nm_repair_task task = task_of(r);
-    bool infeasible;
-    nm_status rc = probe(r, &infeasible, err);
+    nm_strategy_report passes;
+    bool infeasible = false;
+    nm_status rc = how.strategy == NM_STRATEGY_FULL ? probe(r, &infeasible, err) : NM_OK;
 
     if (rc != NM_OK || infeasible)
         return rc;
-    return nm_repair(r->cli->ctx, r->task->net, r->edit.plan, &task, &r->opts, NULL, &r->fixed,
-                     &r->report, err);
+    if (how.strategy != NM_STRATEGY_FULL)
+        task.test = &r->task->test;
+    rc = nm_strategy_run(r->cli->ctx, r->task->net, r->edit.plan, &task, &r->opts, &how, NULL,
+                         &r->fixed, &r->report, &passes, err);
+    if (rc == NM_OK)
+        nm_strategy_report_free(&passes);
+    return rc;
 }
 
 /* -- measuring --------------------------------------------------------------------------------- */
@@ -308,8 +315,8 @@ nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_ce
     nm_status rc = NM_OK;
 
     r.args.common.seed = cell->seed;
-    r.args.elastic = r.args.elastic || strcmp(cell->strategy, "elastic") == 0;
-    if (cell->norm)
+    rc = nm_sweep_set_strategy(&r.args, cell->strategy, err);
+    if (rc == NM_OK && cell->norm)
         rc = nm_repair_args_set(&r.args, "norm", cell->norm, err);
     nm_repair_args_fill(&r.args);
     r.opts = nm_repair_args_opts(&r.args);
