@@ -45,7 +45,7 @@ struct room {
 };
 
 /* Records may take this much together. */
-static const size_t most_bytes = (size_t)1 << 30;
+static const size_t most_bytes = (size_t)3 << 27;
 
 /* -- a block ----------------------------------------------------------------------------- */
 
