@@ -59,4 +59,7 @@ struct nm_property {
  * an output is none. -INFINITY for a case without rows. */
 double nm_out_case_excess(const nm_property *p, const nm_out_case *c, const double *y);
 
+/** True if x lies in the box as the file gives it. */
+bool nm_in_box_holds(const nm_property *p, const nm_in_box *box, const float *x);
+
 #endif
