@@ -1,0 +1,58 @@
+/* Proving that no input of a box is unsafe: the problem, and how a search over it ends.
+ *
+ * A point is unsafe when for one of the *cases* all its rows are <= 0; a case is closed on a part of
+ * the box when some combination of its rows with weights >= 0 is > 0 there. Rows are linear
+ * functions of the output. */
+#ifndef NM_VERIFY_REGION_H
+#define NM_VERIFY_REGION_H
+
+#include "verify/bound.h"
+
+/** Asked about a float32 point in the box that looks unsafe: true ends the search. */
+typedef bool (*nm_try_point)(void *user, const float *x);
+
+typedef struct nm_region {
+    const nm_vnet *v;
+    const double *lo, *hi;             /* [n_in] box, outward of the decimal one */
+    const float *point_lo, *point_hi;  /* [n_in] float32 numbers inside it; lo > hi: there are none */
+    int n_rows;
+    const nm_vrow *rows;
+    int n_cases;
+    const int *first; /* [n_cases + 1] rows of each case */
+    nm_try_point try_point;
+    void *user;
+} nm_region;
+
+typedef enum nm_region_outcome { NM_REGION_SAFE, NM_REGION_UNSAFE, NM_REGION_OPEN } nm_region_outcome;
+
+/** How an input search went on: a tree of boxes, from the claim's point of view. */
+typedef struct nm_box_split {
+    int32_t dim;      /* -1 = closed, or still open */
+    bool clipped;     /* the box was first cut by the lines of the rows */
+    double at;        /* children: x[dim] <= at (child), x[dim] >= at (child + 1) */
+    int64_t child;    /* -1 = none */
+} nm_box_split;
+
+typedef struct nm_region_report {
+    nm_region_outcome outcome;
+    int64_t n_nodes;
+    double worst_bound;  /* of the parts that are left open; INFINITY when there are none */
+    double share_proved; /* of the volume */
+    nm_box_split *splits;    /* [n_splits] the root is 0; NULL unless asked for */
+    int64_t n_splits;
+} nm_region_report;
+
+typedef struct nm_search_opts {
+    bool keep_tree;
+    double floor; /* of the split score, output units per input unit */
+} nm_search_opts;
+
+/** Splits the box along its inputs until every part is closed. For few inputs.
+ *  @return NM_OK with the outcome (open when the time limit or an interrupt came: then err says so
+ *          too and the status is that one); NM_E_NOMEM */
+nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
+                           nm_region_report *report, nm_err *err);
+
+void nm_region_report_free(nm_region_report *report);
+
+#endif

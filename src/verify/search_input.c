@@ -1,0 +1,687 @@
+/* Splitting the box of inputs (region.h).
+ *
+ * Each box is bounded, cut to where its lines leave room for unsafe points, tried at a few points,
+ * and halved. The dimension is the one with the largest max(|slope|, floor) x width, slopes those of
+ * the case that is furthest from closed. Without the floor a clipped lower line, which may be flat
+ * in the very dimension that makes neurons unstable, leads astray.
+ *
+ * Threads share one heap, the worst bound on top; when it is long, they go depth first. Verdicts do
+ * not depend on the number of threads: what is closed is closed, and a part with an unsafe point
+ * never is. */
+#include <math.h>
+#include <omp.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "verify/combine.h"
+#include "verify/region.h"
+
+/* Boxes in the heap before threads go depth first. */
+enum { MOST_WAITING = 8192 };
+
+/* A box that lost this share of its volume to cutting is bounded once more before it is split. */
+#define WORTH_AGAIN 0.5
+
+typedef struct box {
+    double worst;  /* how far the furthest case is from closed; small = first */
+    double volume; /* share of the whole */
+    int64_t split; /* place in the tree, -1 = not kept */
+    uint64_t *open;     /* cases that are not closed */
+    double *lo, *hi;    /* [n_in] */
+    double *z_lo, *z_hi; /* [n_neurons] */
+} box;
+
+struct shared {
+    nm_ctx *ctx;
+    const nm_region *region;
+    const nm_search_opts *opts;
+    nm_region_report *report;
+    box **heap;
+    int64_t n_heap, room;
+    int n_busy;
+    bool stop;
+    nm_status rc;
+    nm_err *err;
+    int64_t room_splits;
+    omp_lock_t lock;
+};
+
+struct worker {
+    struct shared *s;
+    const nm_region *region;
+    nm_bounder bounder;
+    nm_arena arena;
+    box **stack; /* depth first */
+    int64_t n_stack, room_stack;
+    /* one box's findings */
+    double *slope, *constant, *bound; /* rows */
+    double *y, *joint, *to_lo, *to_hi, *hull_lo, *hull_hi, *values;
+    double *steer; /* [n_in] slopes to split by */
+    float *point;
+    int64_t n_nodes;
+};
+
+/* -- boxes ----------------------------------------------------------------------------------- */
+
+static size_t n_words(const nm_region *r)
+{
+    return ((size_t)r->n_cases + 63) / 64;
+}
+
+static box *box_new(const nm_region *r)
+{
+    size_t n_in = (size_t)r->v->nodes[0].n, n = (size_t)r->v->n_neurons, words = n_words(r);
+    nm_err ignored = {0};
+    char *room;
+    box *b;
+
+    if (nm_alloc(&room, 1, sizeof *b + words * 8 + (2 * n_in + 2 * n) * sizeof(double), &ignored) !=
+        NM_OK)
+        return NULL;
+    b = (box *)(void *)room;
+    b->open = (uint64_t *)(void *)(room + sizeof *b);
+    b->lo = (double *)(void *)(room + sizeof *b + words * 8);
+    b->hi = b->lo + n_in;
+    b->z_lo = b->hi + n_in;
+    b->z_hi = b->z_lo + n;
+    return b;
+}
+
+static bool is_open(const box *b, int c)
+{
+    return (b->open[c / 64] >> (c % 64) & 1) != 0;
+}
+
+/* -- the heap -------------------------------------------------------------------------------- */
+
+static void sift_up(box **heap, int64_t i)
+{
+    while (i > 0 && heap[i]->worst < heap[(i - 1) / 2]->worst) {
+        box *other = heap[(i - 1) / 2];
+
+        heap[(i - 1) / 2] = heap[i];
+        heap[i] = other;
+        i = (i - 1) / 2;
+    }
+}
+
+static void sift_down(box **heap, int64_t n, int64_t i)
+{
+    for (;;) {
+        int64_t least = i;
+
+        for (int64_t c = 2 * i + 1; c <= 2 * i + 2; c++)
+            if (c < n && heap[c]->worst < heap[least]->worst)
+                least = c;
+        if (least == i)
+            return;
+        box *other = heap[least];
+        heap[least] = heap[i];
+        heap[i] = other;
+        i = least;
+    }
+}
+
+static bool push(box ***list, int64_t *n, int64_t *room, box *b)
+{
+    nm_err ignored = {0};
+
+    if (*n == *room) {
+        int64_t more = *room > 0 ? 2 * *room : 256;
+
+        if (nm_realloc(list, (size_t)more, sizeof **list, &ignored) != NM_OK)
+            return false;
+        *room = more;
+    }
+    (*list)[(*n)++] = b;
+    return true;
+}
+
+static box *take_first(struct shared *s)
+{
+    box *first = s->heap[0];
+
+    s->heap[0] = s->heap[--s->n_heap];
+    sift_down(s->heap, s->n_heap, 0);
+    return first;
+}
+
+/* The next box of this worker; NULL when there is no work left for anyone. */
+static box *next_box(struct worker *w)
+{
+    struct shared *s = w->s;
+    box *b = NULL;
+
+    if (w->n_stack > 0) {
+        bool stop;
+
+#pragma omp atomic read
+        stop = s->stop;
+        if (stop)
+            return NULL;
+        return w->stack[--w->n_stack];
+    }
+    omp_set_lock(&s->lock);
+    s->n_busy--;
+    while (!s->stop && !b) {
+        if (s->n_heap > 0) {
+            b = take_first(s);
+            s->n_busy++;
+        } else if (s->n_busy == 0)
+            break;
+        else {
+            omp_unset_lock(&s->lock);
+            (void)sched_yield();
+            omp_set_lock(&s->lock);
+        }
+    }
+    omp_unset_lock(&s->lock);
+    return b;
+}
+
+static void fail(struct shared *s, nm_status rc)
+{
+    omp_set_lock(&s->lock);
+    if (s->rc == NM_OK) {
+        s->rc = rc;
+        if (rc == NM_E_NOMEM)
+            (void)nm_fail(s->err, rc, "out of memory");
+    }
+#pragma omp atomic write
+    s->stop = true;
+    omp_unset_lock(&s->lock);
+}
+
+/* -- points ---------------------------------------------------------------------------------- */
+
+/* The float32 number next to x inside the point box. */
+static float inside(const nm_region *r, int64_t j, double x)
+{
+    float f = (float)x;
+
+    return f < r->point_lo[j] ? r->point_lo[j] : f > r->point_hi[j] ? r->point_hi[j] : f;
+}
+
+static double row_value(const nm_region *r, int row, const double *y)
+{
+    double sum = r->rows[row].at_0;
+
+    for (int64_t j = 0; j < nm_vnet_output(r->v)->n; j++)
+        sum += r->rows[row].c[j] * y[j];
+    return sum;
+}
+
+/* In double first, which is cheap; then whoever asked for the search decides. */
+static bool is_unsafe(struct worker *w)
+{
+    const nm_region *r = w->region;
+    const nm_vnet *v = r->v;
+
+    for (int64_t j = 0; j < v->nodes[0].n; j++)
+        w->values[j] = (double)w->point[j];
+    nm_vnet_evaluate(v, w->values);
+    for (int c = 0; c < r->n_cases; c++) {
+        bool all = true;
+
+        for (int row = r->first[c]; all && row < r->first[c + 1]; row++)
+            all = row_value(r, row, w->values + nm_vnet_output(v)->first) <= 0;
+        if (all) {
+            bool found = false;
+
+#pragma omp critical(nm_try_point)
+            found = r->try_point && r->try_point(r->user, w->point);
+            return found;
+        }
+    }
+    return false;
+}
+
+static bool has_points(const nm_region *r)
+{
+    for (int64_t j = 0; j < r->v->nodes[0].n; j++)
+        if (r->point_lo[j] > r->point_hi[j])
+            return false;
+    return true;
+}
+
+static bool try_middle(struct worker *w, const double *lo, const double *hi)
+{
+    for (int64_t j = 0; j < w->region->v->nodes[0].n; j++)
+        w->point[j] = inside(w->region, j, 0.5 * lo[j] + 0.5 * hi[j]);
+    return is_unsafe(w);
+}
+
+static bool try_corner(struct worker *w, const double *slope, const double *lo, const double *hi)
+{
+    for (int64_t j = 0; j < w->region->v->nodes[0].n; j++)
+        w->point[j] = inside(w->region, j,
+                             slope[j] > 0   ? lo[j]
+                             : slope[j] < 0 ? hi[j]
+                                            : 0.5 * lo[j] + 0.5 * hi[j]);
+    return is_unsafe(w);
+}
+
+/* -- one box ----------------------------------------------------------------------------------- */
+
+/* Bounds all rows of open cases. */
+static void bound_rows(struct worker *w, const box *b)
+{
+    const nm_region *r = w->region;
+    int64_t n_in = r->v->nodes[0].n;
+    int n = 0, at[NM_MOST_LANES];
+    nm_vrow rows[NM_MOST_LANES];
+    double bound[NM_MOST_LANES], constant[NM_MOST_LANES];
+
+    for (int c = 0; c < r->n_cases; c++)
+        for (int row = r->first[c]; is_open(b, c) && row < r->first[c + 1]; row++) {
+            at[n] = row;
+            rows[n++] = r->rows[row];
+            if (n < NM_MOST_LANES)
+                continue;
+            nm_bound_rows(&w->bounder, n, rows, bound, w->joint, constant);
+            for (int k = 0; k < n; k++) {
+                w->bound[at[k]] = bound[k];
+                w->constant[at[k]] = constant[k];
+                memcpy(w->slope + at[k] * n_in, w->joint + k * n_in, (size_t)n_in * sizeof(double));
+            }
+            n = 0;
+        }
+    if (n > 0)
+        nm_bound_rows(&w->bounder, n, rows, bound, w->joint, constant);
+    for (int k = 0; k < n; k++) {
+        w->bound[at[k]] = bound[k];
+        w->constant[at[k]] = constant[k];
+        memcpy(w->slope + at[k] * n_in, w->joint + k * n_in, (size_t)n_in * sizeof(double));
+    }
+}
+
+/* Is the case closed, and if not: where may its unsafe points be? */
+static bool close_case(struct worker *w, const box *b, int c, double *least)
+{
+    const nm_region *r = w->region;
+    int64_t n_in = r->v->nodes[0].n;
+    int first = r->first[c], m = r->first[c + 1] - first;
+    const double *slope[NM_COMBINE_MOST];
+    double constant;
+    nm_combine all = {.m = m, .n = n_in, .slope = slope, .constant = w->constant + first,
+                      .lo = b->lo, .hi = b->hi};
+
+    *least = -(double)INFINITY;
+    for (int k = 0; k < m; k++)
+        if (w->bound[first + k] > 0 && isfinite(w->bound[first + k])) {
+            *least = w->bound[first + k];
+            return true;
+        }
+    if (m > NM_COMBINE_MOST)
+        all.m = m = NM_COMBINE_MOST;
+    for (int k = 0; k < m; k++)
+        slope[k] = w->slope + (first + k) * n_in;
+    *least = nm_combine_best(&all, w->y, w->joint, &constant);
+    if (*least > 0 && isfinite(*least))
+        return true;
+    if (!isfinite(*least)) { /* no lines to cut by */
+        memcpy(w->to_lo, b->lo, (size_t)n_in * sizeof(double));
+        memcpy(w->to_hi, b->hi, (size_t)n_in * sizeof(double));
+        return false;
+    }
+    nm_combine_clip(n_in, w->joint, *least, b->lo, b->hi, w->to_lo, w->to_hi);
+    for (int k = 0; k < m; k++)
+        if (isfinite(w->bound[first + k]) && w->bound[first + k] <= 0)
+            nm_combine_clip(n_in, slope[k], w->bound[first + k], w->to_lo, w->to_hi, w->to_lo,
+                            w->to_hi);
+    return false;
+}
+
+typedef enum verdict { CLOSED, FOUND, AGAIN, SPLIT } verdict;
+
+/* Bounds a box, closes cases, cuts it. Points are tried before it is cut. */
+static verdict look_at(struct worker *w, box *b, bool *clipped)
+{
+    const nm_region *r = w->region;
+    int64_t n_in = r->v->nodes[0].n;
+    size_t bytes = (size_t)n_in * sizeof(double);
+    double worst = (double)INFINITY, share = 1;
+    bool any = false;
+
+    w->n_nodes++;
+    if (!nm_bound_neurons(&w->bounder, b->lo, b->hi, b->z_lo, b->z_hi))
+        return CLOSED;
+    nm_bound_copy(&w->bounder, b->z_lo, b->z_hi);
+    bound_rows(w, b);
+    for (int c = 0; c < r->n_cases; c++) {
+        double least;
+
+        if (!is_open(b, c))
+            continue;
+        if (close_case(w, b, c, &least)) {
+            b->open[c / 64] &= ~((uint64_t)1 << (c % 64));
+            continue;
+        }
+        for (int64_t j = 0; j < n_in; j++) {
+            w->hull_lo[j] = any ? fmin(w->hull_lo[j], w->to_lo[j]) : w->to_lo[j];
+            w->hull_hi[j] = any ? fmax(w->hull_hi[j], w->to_hi[j]) : w->to_hi[j];
+        }
+        any = true;
+        if (!(least >= worst)) {
+            worst = least;
+            memcpy(w->steer, w->joint, bytes);
+        }
+        if (has_points(r) && try_corner(w, w->joint, b->lo, b->hi))
+            return FOUND;
+    }
+    if (!any)
+        return CLOSED;
+    b->worst = worst;
+    for (int64_t j = 0; j < n_in; j++) {
+        double before = b->hi[j] - b->lo[j], after = w->hull_hi[j] - w->hull_lo[j];
+
+        if (w->hull_hi[j] < b->hi[j] || w->hull_lo[j] > b->lo[j])
+            *clipped = true;
+        if (after < 0)
+            return CLOSED; /* every unsafe point would have to be on both sides */
+        share *= before > 0 ? after / before : 1;
+    }
+    memcpy(b->lo, w->hull_lo, bytes);
+    memcpy(b->hi, w->hull_hi, bytes);
+    if (has_points(r) && try_middle(w, b->lo, b->hi))
+        return FOUND;
+    return share < WORTH_AGAIN ? AGAIN : SPLIT;
+}
+
+static int64_t choose_dim(const struct worker *w, const box *b)
+{
+    int64_t best = -1;
+    double most = 0;
+
+    for (int64_t j = 0; j < w->region->v->nodes[0].n; j++) {
+        double score = fmax(fabs(w->steer[j]), w->s->opts->floor) * (b->hi[j] - b->lo[j]);
+        double at = 0.5 * b->lo[j] + 0.5 * b->hi[j];
+
+        if (score > most && at > b->lo[j] && at < b->hi[j]) {
+            most = score;
+            best = j;
+        }
+    }
+    return best;
+}
+
+/* -- the tree -------------------------------------------------------------------------------- */
+
+static bool note(struct shared *s, int64_t place, nm_box_split split, int n_children)
+{
+    nm_region_report *report = s->report;
+    bool ok = true;
+
+    if (!s->opts->keep_tree)
+        return true;
+    omp_set_lock(&s->lock);
+    if (report->n_splits + n_children > s->room_splits) {
+        int64_t room = 2 * (s->room_splits + n_children);
+        nm_err ignored = {0};
+
+        ok = nm_realloc(&report->splits, (size_t)room, sizeof *report->splits, &ignored) == NM_OK;
+        s->room_splits = ok ? room : s->room_splits;
+    }
+    if (ok) {
+        split.child = n_children > 0 ? report->n_splits : -1;
+        for (int i = 0; i < n_children; i++)
+            report->splits[report->n_splits++] = (nm_box_split){.dim = -1, .child = -1};
+        report->splits[place] = split;
+    }
+    omp_unset_lock(&s->lock);
+    return ok;
+}
+
+/* A node with one child: the same box, cut. */
+static bool note_again(struct shared *s, box *b)
+{
+    int64_t place = b->split;
+
+    if (!note(s, place, (nm_box_split){.dim = -1, .clipped = true}, 1))
+        return false;
+    if (s->opts->keep_tree)
+        b->split = s->report->splits[place].child;
+    return true;
+}
+
+/* -- workers --------------------------------------------------------------------------------- */
+
+static bool split_box(struct worker *w, box *b, bool clipped)
+{
+    struct shared *s = w->s;
+    int64_t dim = choose_dim(w, b), n_in = w->region->v->nodes[0].n, n_waiting;
+    size_t bytes = (size_t)(2 * n_in + 2 * w->region->v->n_neurons) * sizeof(double);
+    box *other;
+    double at;
+
+    if (dim < 0) { /* a point, to double precision: it can be neither closed nor refuted */
+        omp_set_lock(&s->lock);
+        s->report->outcome = NM_REGION_OPEN;
+        s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
+        omp_unset_lock(&s->lock);
+        nm_free(b);
+        return true;
+    }
+    other = box_new(w->region);
+    if (!other)
+        return false;
+    at = 0.5 * b->lo[dim] + 0.5 * b->hi[dim];
+    memcpy(other->open, b->open, n_words(w->region) * 8);
+    memcpy(other->lo, b->lo, bytes);
+    b->volume *= 0.5;
+    other->volume = b->volume;
+    other->worst = b->worst;
+    b->hi[dim] = other->lo[dim] = at;
+    if (!note(s, b->split, (nm_box_split){.dim = (int32_t)dim, .at = at, .clipped = clipped}, 2))
+        return false;
+    if (s->opts->keep_tree) {
+        omp_set_lock(&s->lock);
+        b->split = s->report->splits[b->split].child;
+        omp_unset_lock(&s->lock);
+        other->split = b->split + 1;
+    }
+    omp_set_lock(&s->lock);
+    n_waiting = s->n_heap;
+    if (n_waiting < MOST_WAITING) {
+        bool ok = push(&s->heap, &s->n_heap, &s->room, b);
+
+        if (ok)
+            sift_up(s->heap, s->n_heap - 1);
+        ok = ok && push(&s->heap, &s->n_heap, &s->room, other);
+        if (ok)
+            sift_up(s->heap, s->n_heap - 1);
+        omp_unset_lock(&s->lock);
+        return ok;
+    }
+    omp_unset_lock(&s->lock);
+    return push(&w->stack, &w->n_stack, &w->room_stack, b) &&
+           push(&w->stack, &w->n_stack, &w->room_stack, other);
+}
+
+static void finish_box(struct worker *w, box *b, verdict v)
+{
+    struct shared *s = w->s;
+
+    omp_set_lock(&s->lock);
+    if (v == FOUND) {
+        s->report->outcome = NM_REGION_UNSAFE;
+#pragma omp atomic write
+        s->stop = true;
+    } else
+        s->report->share_proved += b->volume;
+    omp_unset_lock(&s->lock);
+    nm_free(b);
+}
+
+static bool run_box(struct worker *w, box *b)
+{
+    bool clipped = false;
+    verdict v = look_at(w, b, &clipped);
+
+    for (int again = 0; v == AGAIN && again < 8; again++) {
+        if (!note_again(w->s, b))
+            return false;
+        clipped = false;
+        v = look_at(w, b, &clipped);
+    }
+    if (v == CLOSED || v == FOUND) {
+        finish_box(w, b, v);
+        return true;
+    }
+    return split_box(w, b, clipped);
+}
+
+static bool open_worker(struct worker *w, struct shared *s)
+{
+    size_t n_in, n_rows;
+    nm_err ignored = {0};
+
+    *w = (struct worker){.s = s, .region = s->region};
+    n_in = (size_t)w->region->v->nodes[0].n;
+    n_rows = (size_t)w->region->n_rows;
+    if (nm_bounder_open(&w->bounder, w->region->v, &ignored) != NM_OK)
+        return false;
+    w->slope = nm_arena_take(&w->arena, n_rows * n_in, sizeof(double));
+    w->constant = nm_arena_take(&w->arena, n_rows, sizeof(double));
+    w->bound = nm_arena_take(&w->arena, n_rows, sizeof(double));
+    w->y = nm_arena_take(&w->arena, NM_COMBINE_MOST, sizeof(double));
+    w->joint = nm_arena_take(&w->arena, NM_MOST_LANES * n_in, sizeof(double));
+    w->to_lo = nm_arena_take(&w->arena, n_in, sizeof(double));
+    w->to_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
+    w->hull_lo = nm_arena_take(&w->arena, n_in, sizeof(double));
+    w->hull_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
+    w->steer = nm_arena_take(&w->arena, n_in, sizeof(double));
+    w->values = nm_arena_take(&w->arena, (size_t)w->region->v->n_neurons, sizeof(double));
+    w->point = nm_arena_take(&w->arena, n_in, sizeof(float));
+    if (!w->arena.failed)
+        memset(w->steer, 0, n_in * sizeof(double));
+    return !w->arena.failed;
+}
+
+static void close_worker(struct worker *w)
+{
+    struct shared *s = w->s;
+
+    omp_set_lock(&s->lock);
+    s->report->n_nodes += w->n_nodes;
+    while (w->n_stack > 0) {
+        box *b = w->stack[--w->n_stack];
+
+        s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
+        nm_free(b);
+    }
+    omp_unset_lock(&s->lock);
+    nm_free(w->stack);
+    nm_arena_clear(&w->arena);
+    nm_bounder_close(&w->bounder);
+}
+
+static void run_worker(struct shared *s)
+{
+    struct worker w;
+    box *b;
+    int64_t n = 0;
+
+    if (!open_worker(&w, s)) {
+        fail(s, NM_E_NOMEM);
+        close_worker(&w);
+        return;
+    }
+    while ((b = next_box(&w))) {
+        if (nm_ctx_must_stop(s->ctx)) {
+            omp_set_lock(&s->lock);
+            s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
+            omp_unset_lock(&s->lock);
+            nm_free(b);
+            fail(s, NM_E_LIMIT);
+            break;
+        }
+        if (!run_box(&w, b)) {
+            fail(s, NM_E_NOMEM);
+            break;
+        }
+        if (omp_get_thread_num() == 0 && n++ % 64 == 0) {
+            omp_set_lock(&s->lock);
+            double share = s->report->share_proved;
+            int64_t waiting = s->n_heap;
+            omp_unset_lock(&s->lock);
+            nm_progress(s->ctx, "open boxes", waiting, 0, share);
+        }
+    }
+    close_worker(&w);
+}
+
+/* -- all ------------------------------------------------------------------------------------- */
+
+static nm_status push_root(struct shared *s, nm_err *err)
+{
+    const nm_region *r = s->region;
+    size_t n_in = (size_t)r->v->nodes[0].n;
+    box *b = box_new(r);
+
+    if (!b || !push(&s->heap, &s->n_heap, &s->room, b)) {
+        nm_free(b);
+        return nm_fail(err, NM_E_NOMEM, "out of memory");
+    }
+    b->worst = -(double)INFINITY;
+    b->volume = 1;
+    for (int c = 0; c < r->n_cases; c++)
+        b->open[c / 64] |= (uint64_t)1 << (c % 64);
+    memcpy(b->lo, r->lo, n_in * sizeof(double));
+    memcpy(b->hi, r->hi, n_in * sizeof(double));
+    for (int k = 0; k < r->v->n_nodes; k++) {
+        const nm_vnode *node = &r->v->nodes[k];
+
+        memcpy(b->z_lo + node->first, node->lo, (size_t)node->n * sizeof(double));
+        memcpy(b->z_hi + node->first, node->hi, (size_t)node->n * sizeof(double));
+    }
+    if (!s->opts->keep_tree)
+        return NM_OK;
+    s->room_splits = 256;
+    s->report->n_splits = 1;
+    nm_status rc = nm_alloc(&s->report->splits, 256, sizeof *s->report->splits, err);
+
+    if (rc == NM_OK)
+        s->report->splits[0] = (nm_box_split){.dim = -1, .child = -1};
+    return rc;
+}
+
+nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
+                           nm_region_report *report, nm_err *err)
+{
+    struct shared s = {.ctx = ctx, .region = region, .opts = opts, .report = report, .err = err};
+    int n_threads = nm_ctx_threads(ctx);
+
+    *report = (nm_region_report){.outcome = NM_REGION_SAFE, .worst_bound = (double)INFINITY};
+    s.rc = push_root(&s, err);
+    s.n_busy = n_threads;
+    omp_init_lock(&s.lock);
+    if (s.rc == NM_OK) {
+#pragma omp parallel num_threads(n_threads)
+        {
+#pragma omp single
+            s.n_busy = omp_get_num_threads();
+            run_worker(&s);
+        }
+    }
+    omp_destroy_lock(&s.lock);
+    if (report->outcome == NM_REGION_SAFE && s.rc != NM_OK)
+        report->outcome = NM_REGION_OPEN;
+    for (int64_t i = 0; i < s.n_heap; i++) {
+        report->worst_bound = fmin(report->worst_bound, s.heap[i]->worst);
+        nm_free(s.heap[i]);
+    }
+    nm_free(s.heap);
+    if (report->outcome == NM_REGION_UNSAFE)
+        return NM_OK;
+    if (s.rc == NM_E_LIMIT)
+        return nm_ctx_check(ctx, err);
+    return s.rc;
+}
+
+void nm_region_report_free(nm_region_report *report)
+{
+    nm_free(report->splits);
+    *report = (nm_region_report){0};
+}
