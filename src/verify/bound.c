@@ -7,7 +7,7 @@
 
 #define ROUNDOFF 0x1p-53
 
-nm_status nm_bounder_open(nm_bounder *b, const nm_vnet *v, nm_err *err)
+nm_status nm_bounder_open(nm_bounder *b, const nm_vnet *v, bool keep, nm_err *err)
 {
     size_t n = (size_t)v->n_neurons;
 
@@ -22,6 +22,10 @@ nm_status nm_bounder_open(nm_bounder *b, const nm_vnet *v, nm_err *err)
     b->lines.n_alive = nm_arena_take(&b->arena, (size_t)v->n_nodes, sizeof(int32_t));
     b->rows = nm_arena_take(&b->arena, n * NM_MOST_LANES, sizeof(double));
     b->reached = nm_arena_take(&b->arena, (size_t)v->n_nodes, sizeof(bool));
+    if (keep) {
+        b->before = nm_arena_take(&b->arena, n * NM_MOST_LANES, sizeof(double));
+        b->z_slope = nm_arena_take(&b->arena, n * (size_t)v->nodes[0].n, sizeof(double));
+    }
     if (b->arena.failed) {
         nm_bounder_close(b);
         return nm_fail(err, NM_E_NOMEM, "out of memory");
@@ -150,8 +154,25 @@ static void pass_map(nm_bounder *b, int k, const nm_vmap *map, int lanes)
         }
 }
 
+static bool is_unstable(const nm_bounder *b, int k, int64_t i)
+{
+    return is_smooth(b->v->nodes[k].kind) ||
+           (b->v->nodes[k].kind == NM_VNODE_RELU && b->lines.lo[i] < 0 && b->lines.hi[i] > 0);
+}
+
+static void keep_rows(nm_bounder *b, int k, int lanes)
+{
+    int64_t first = b->v->nodes[k].first;
+    const int32_t *alive = b->lines.alive + first;
+
+    for (int64_t i = 0; i < b->lines.n_alive[k]; i++)
+        if (is_unstable(b, k, first + alive[i]))
+            memcpy(b->before + (first + alive[i]) * NM_MOST_LANES,
+                   rows_of(b, k) + (int64_t)alive[i] * lanes, (size_t)lanes * sizeof *b->before);
+}
+
 /* From rows on the z of node k (and on the x of nodes before it) to the input. */
-static void carry(nm_bounder *b, int k, int lanes, double *bound)
+static void carry(nm_bounder *b, int k, int lanes, bool keep, double *bound)
 {
     const nm_vnode *input = &b->v->nodes[0];
     const nm_lines *l = &b->lines;
@@ -172,6 +193,8 @@ static void carry(nm_bounder *b, int k, int lanes, double *bound)
 
         if (!b->reached[j])
             continue;
+        if (keep)
+            keep_rows(b, j, lanes);
         kernels->relax(&lines, rows_of(b, j), b->constant, b->lost);
         for (int t = 0; t < node->n_maps; t++)
             pass_map(b, j, &node->maps[t], lanes);
@@ -250,7 +273,7 @@ void nm_bound_rows(nm_bounder *b, int n, const nm_vrow *rows, double *bound, dou
         for (int64_t j = 0; j < output->n; j++)
             to[j * lanes + r] = rows[r].c[j];
     }
-    carry(b, k + 1, lanes, found);
+    carry(b, k + 1, lanes, b->before != NULL, found);
     memcpy(bound, found, (size_t)n * sizeof *bound);
     for (int r = 0; slope && r < n; r++) {
         constant[r] = b->constant[r];
@@ -311,6 +334,26 @@ static void improve(nm_lines *l, int64_t i, double lo, double hi)
         l->hi[i] = hi;
 }
 
+static void keep_slopes(nm_bounder *b, int64_t i, int below, int above, int lanes)
+{
+    int64_t n_in = b->v->nodes[0].n;
+
+    for (int64_t j = 0; j < n_in; j++)
+        b->z_slope[i * n_in + j] =
+            0.5 * (fabs(b->rows[j * lanes + below]) + fabs(b->rows[j * lanes + above]));
+}
+
+static void keep_weights(nm_bounder *b, const nm_vnode *node, int64_t r)
+{
+    const nm_vmap *map = &node->maps[0];
+    int64_t n_in = b->v->nodes[0].n;
+    double *to = b->z_slope + (node->first + r) * n_in;
+
+    memset(to, 0, (size_t)n_in * sizeof *to);
+    for (int64_t e = map->start[r]; e < map->start[r + 1]; e++)
+        to[map->at[e]] = fabs(map->w[e]);
+}
+
 static void bound_units(nm_bounder *b, int k, int n, const int32_t *unit)
 {
     const int half = NM_MOST_LANES / 2;
@@ -327,9 +370,11 @@ static void bound_units(nm_bounder *b, int k, int n, const int32_t *unit)
             sign[m + r] = -1;
         }
         begin_units(b, k, lanes_for(2 * m), 2 * m, at, sign);
-        carry(b, k, lanes_for(2 * m), bound);
+        carry(b, k, lanes_for(2 * m), false, bound);
         for (int r = 0; r < m; r++)
             improve(&b->lines, node->first + at[r], bound[r], -bound[m + r]);
+        for (int r = 0; b->z_slope && r < m; r++)
+            keep_slopes(b, node->first + at[r], r, m + r, lanes_for(2 * m));
     }
 }
 
@@ -362,6 +407,8 @@ static bool bound_node(nm_bounder *b, int k)
     }
     if (!reads_input_only(node))
         bound_units(b, k, n, open);
+    for (int r = 0; b->z_slope && reads_input_only(node) && r < n; r++)
+        keep_weights(b, node, open[r]);
     for (int64_t i = node->first; i < node->first + node->n; i++)
         if (l->lo[i] > l->hi[i])
             return false;
@@ -387,6 +434,38 @@ bool nm_bound_neurons(nm_bounder *b, const double *lo, const double *hi, const d
         nm_bound_set_lines(b, k);
     }
     return true;
+}
+
+/* What a row with coefficient a on x loses at most where the line is used. */
+static double gap(const nm_lines *l, int64_t i, double a)
+{
+    if (a < 0)
+        return -a * l->above_at[i];
+    return a * (l->below[i] > 0 ? -l->lo[i] : l->hi[i]);
+}
+
+void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost)
+{
+    const nm_vnet *v = b->v;
+    const nm_lines *l = &b->lines;
+    int64_t n_in = v->nodes[0].n;
+
+    memset(cost, 0, (size_t)n_in * sizeof *cost);
+    for (int k = 1; k < v->n_nodes; k++)
+        for (int64_t q = 0; q < l->n_alive[k]; q++) {
+            int64_t i = v->nodes[k].first + l->alive[v->nodes[k].first + q];
+            const double *slope = b->z_slope + i * n_in;
+            double lost = 0, width = 0;
+
+            if (!is_unstable(b, k, i))
+                continue;
+            for (int r = 0; r < n; r++)
+                lost += weight[r] * gap(l, i, b->before[i * NM_MOST_LANES + r]);
+            for (int64_t j = 0; j < n_in; j++)
+                width += slope[j] * (l->hi[j] - l->lo[j]);
+            for (int64_t j = 0; width > 0 && j < n_in; j++)
+                cost[j] += lost * slope[j] * (l->hi[j] - l->lo[j]) / width;
+        }
 }
 
 void nm_bound_copy(const nm_bounder *b, double *z_lo, double *z_hi)

@@ -34,10 +34,14 @@ typedef struct nm_bounder {
     bool *reached; /* [n_nodes] rows of a node hold something */
     double constant[NM_MOST_LANES], lost[NM_MOST_LANES];
     int64_t n_carried; /* lanes carried so far: effort */
+    /* What splits are chosen by; NULL = not kept. */
+    double *before;  /* [n_neurons x NM_MOST_LANES] rows on the x of unstable neurons */
+    double *z_slope; /* [n_neurons x n_in] |slope| of the lines around z of unstable neurons */
     nm_arena arena;
 } nm_bounder;
 
-nm_status nm_bounder_open(nm_bounder *b, const nm_vnet *v, nm_err *err);
+/** @param keep  keep what splits are chosen by */
+nm_status nm_bounder_open(nm_bounder *b, const nm_vnet *v, bool keep, nm_err *err);
 void nm_bounder_close(nm_bounder *b);
 
 /** A linear function of the output: coefficients on all its elements. */
@@ -64,6 +68,13 @@ void nm_bound_set_lines(nm_bounder *b, int k);
  *  @param constant  out, [n] ... and their constants, lowered by all that rounds */
 void nm_bound_rows(nm_bounder *b, int n, const nm_vrow *rows, double *bound, double *slope,
                    double *constant);
+
+/** What relaxing costs the row in lane `lane` of the last nm_bound_rows(), by input: each neuron's
+ *  part goes to the inputs in proportion to what they move it by. Needs `keep`.
+ *  @param lanes   of that call: rows, rounded up to NM_LANE_VECTOR
+ *  @param weight  [n] of the rows, whose sum is meant
+ *  @param cost    out, [n_in] */
+void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost);
 
 /** Everything the bounds of bounder `b` know, copied. [n_neurons] each */
 void nm_bound_copy(const nm_bounder *b, double *z_lo, double *z_hi);

@@ -57,7 +57,9 @@ struct worker {
     /* one box's findings */
     double *slope, *constant, *bound; /* rows */
     double *y, *joint, *to_lo, *to_hi, *hull_lo, *hull_hi, *values;
-    double *steer; /* [n_in] slopes to split by */
+    double *steer; /* [n_in] what splitting each input would gain */
+    int *lane;     /* [n_rows] of each row in the last call */
+    int n_calls;
     float *point;
     int64_t n_nodes;
 };
@@ -273,9 +275,11 @@ static void bound_rows(struct worker *w, const box *b)
     nm_vrow rows[NM_MOST_LANES];
     double bound[NM_MOST_LANES], constant[NM_MOST_LANES];
 
+    w->n_calls = 1;
     for (int c = 0; c < r->n_cases; c++)
         for (int row = r->first[c]; is_open(b, c) && row < r->first[c + 1]; row++) {
             at[n] = row;
+            w->lane[row] = n;
             rows[n++] = r->rows[row];
             if (n < NM_MOST_LANES)
                 continue;
@@ -286,6 +290,7 @@ static void bound_rows(struct worker *w, const box *b)
                 memcpy(w->slope + at[k] * n_in, w->joint + k * n_in, (size_t)n_in * sizeof(double));
             }
             n = 0;
+            w->n_calls++;
         }
     if (n > 0)
         nm_bound_rows(&w->bounder, n, rows, bound, w->joint, constant);
@@ -333,6 +338,28 @@ static bool close_case(struct worker *w, const box *b, int c, double *least)
     return false;
 }
 
+/* A split halves what relaxation costs in proportion to what an input has a part in, and the width
+   of the linear part, which helps one child only. */
+static void find_gains(struct worker *w, const box *b, int c)
+{
+    const nm_region *r = w->region;
+    double weight[NM_MOST_LANES] = {0};
+    int first = r->first[c], m = r->first[c + 1] - first;
+
+    if (w->n_calls > 1) {
+        double bound[NM_MOST_LANES];
+
+        m = m < NM_MOST_LANES ? m : NM_MOST_LANES;
+        nm_bound_rows(&w->bounder, m, r->rows + first, bound, NULL, NULL);
+        memcpy(weight, w->y, (size_t)m * sizeof *weight);
+    } else
+        for (int k = 0; k < m; k++)
+            weight[w->lane[first + k]] = w->y[k];
+    nm_bound_costs(&w->bounder, NM_MOST_LANES, weight, w->steer);
+    for (int64_t j = 0; j < r->v->nodes[0].n; j++)
+        w->steer[j] += w->s->opts->floor * fabs(w->joint[j]) * (b->hi[j] - b->lo[j]);
+}
+
 typedef enum verdict { CLOSED, FOUND, AGAIN, SPLIT } verdict;
 
 /* Bounds a box, closes cases, cuts it. Points are tried before it is cut. */
@@ -365,7 +392,7 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
         any = true;
         if (!(least >= worst)) {
             worst = least;
-            memcpy(w->steer, w->joint, bytes);
+            find_gains(w, b, c);
         }
         if (has_points(r) && try_corner(w, w->joint, b->lo, b->hi))
             return FOUND;
@@ -395,7 +422,7 @@ static int64_t choose_dim(const struct worker *w, const box *b)
     double most = 0;
 
     for (int64_t j = 0; j < w->region->v->nodes[0].n; j++) {
-        double score = fmax(fabs(w->steer[j]), w->s->opts->floor) * (b->hi[j] - b->lo[j]);
+        double score = w->steer[j];
         double at = 0.5 * b->lo[j] + 0.5 * b->hi[j];
 
         if (score > most && at > b->lo[j] && at < b->hi[j]) {
@@ -540,11 +567,12 @@ static bool open_worker(struct worker *w, struct shared *s)
     *w = (struct worker){.s = s, .region = s->region};
     n_in = (size_t)w->region->v->nodes[0].n;
     n_rows = (size_t)w->region->n_rows;
-    if (nm_bounder_open(&w->bounder, w->region->v, &ignored) != NM_OK)
+    if (nm_bounder_open(&w->bounder, w->region->v, true, &ignored) != NM_OK)
         return false;
     w->slope = nm_arena_take(&w->arena, n_rows * n_in, sizeof(double));
     w->constant = nm_arena_take(&w->arena, n_rows, sizeof(double));
     w->bound = nm_arena_take(&w->arena, n_rows, sizeof(double));
+    w->lane = nm_arena_take(&w->arena, n_rows, sizeof(int));
     w->y = nm_arena_take(&w->arena, NM_COMBINE_MOST, sizeof(double));
     w->joint = nm_arena_take(&w->arena, NM_MOST_LANES * n_in, sizeof(double));
     w->to_lo = nm_arena_take(&w->arena, n_in, sizeof(double));
