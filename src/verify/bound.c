@@ -119,6 +119,23 @@ void nm_bound_set_lines(nm_bounder *b, int k)
     l->n_alive[k] = n;
 }
 
+static bool is_unstable(const nm_bounder *b, int k, int64_t i)
+{
+    return is_smooth(b->v->nodes[k].kind) ||
+           (b->v->nodes[k].kind == NM_VNODE_RELU && b->lines.lo[i] < 0 && b->lines.hi[i] > 0);
+}
+
+void nm_bound_touch(nm_bounder *b, const double *x)
+{
+    for (int k = 1; k < b->v->n_nodes; k++) {
+        const nm_vnode *node = &b->v->nodes[k];
+
+        for (int64_t i = node->first; node->kind == NM_VNODE_RELU && i < node->first + node->n; i++)
+            if (is_unstable(b, k, i))
+                b->lines.below[i] = x[i] > 0 ? 1 : 0;
+    }
+}
+
 /* -- carrying -------------------------------------------------------------------------------- */
 
 static double *rows_of(const nm_bounder *b, int k)
@@ -152,12 +169,6 @@ static void pass_map(nm_bounder *b, int k, const nm_vmap *map, int lanes)
             for (int r = 0; r < lanes; r++)
                 place[r] += w * row[r];
         }
-}
-
-static bool is_unstable(const nm_bounder *b, int k, int64_t i)
-{
-    return is_smooth(b->v->nodes[k].kind) ||
-           (b->v->nodes[k].kind == NM_VNODE_RELU && b->lines.lo[i] < 0 && b->lines.hi[i] > 0);
 }
 
 static void keep_rows(nm_bounder *b, int k, int lanes)
@@ -279,6 +290,34 @@ void nm_bound_rows(nm_bounder *b, int n, const nm_vrow *rows, double *bound, dou
         constant[r] = b->constant[r];
         for (int64_t j = 0; j < n_in; j++)
             slope[r * n_in + j] = b->rows[j * lanes + r];
+    }
+}
+
+static int node_of(const nm_vnet *v, int32_t neuron)
+{
+    int k = v->n_nodes - 1;
+
+    while (v->nodes[k].first > neuron)
+        k--;
+    return k;
+}
+
+void nm_bound_literals(nm_bounder *b, int n, const int32_t *neuron, const double *sign,
+                       double *bound, double *slope, double *constant)
+{
+    int64_t n_in = b->v->nodes[0].n;
+
+    for (int r = 0; r < n; r++) { /* one by one: they begin at different nodes */
+        int k = node_of(b->v, neuron[r]);
+        int32_t unit = (int32_t)(neuron[r] - b->v->nodes[k].first);
+        double found[NM_MOST_LANES];
+
+        begin_units(b, k, NM_LANE_VECTOR, 1, &unit, sign + r);
+        carry(b, k, NM_LANE_VECTOR, false, found);
+        bound[r] = found[0];
+        constant[r] = b->constant[0];
+        for (int64_t j = 0; j < n_in; j++)
+            slope[r * n_in + j] = b->rows[j * NM_LANE_VECTOR];
     }
 }
 
@@ -444,12 +483,15 @@ static double gap(const nm_lines *l, int64_t i, double a)
     return a * (l->below[i] > 0 ? -l->lo[i] : l->hi[i]);
 }
 
-void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost)
+void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost,
+                    int32_t *neuron, double *most)
 {
     const nm_vnet *v = b->v;
     const nm_lines *l = &b->lines;
     int64_t n_in = v->nodes[0].n;
 
+    *neuron = -1;
+    *most = 0;
     memset(cost, 0, (size_t)n_in * sizeof *cost);
     for (int k = 1; k < v->n_nodes; k++)
         for (int64_t q = 0; q < l->n_alive[k]; q++) {
@@ -461,6 +503,10 @@ void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *co
                 continue;
             for (int r = 0; r < n; r++)
                 lost += weight[r] * gap(l, i, b->before[i * NM_MOST_LANES + r]);
+            if (lost > *most && v->nodes[k].kind == NM_VNODE_RELU) {
+                *most = lost;
+                *neuron = (int32_t)i;
+            }
             for (int64_t j = 0; j < n_in; j++)
                 width += slope[j] * (l->hi[j] - l->lo[j]);
             for (int64_t j = 0; width > 0 && j < n_in; j++)

@@ -2,6 +2,7 @@
 #ifndef NM_VERIFY_COMBINE_H
 #define NM_VERIFY_COMBINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Functions f_r(x) = slope[r] . x + constant[r], r < m <= NM_COMBINE_MOST, over [lo, hi]^n. */
@@ -19,18 +20,18 @@ typedef struct nm_combine {
  *  @param joint  out, [n] the slopes of the sum (computed) */
 double nm_combine_least(const nm_combine *c, const double *y, double *joint, double *constant);
 
-/** Weights y >= 0, sum 1, under which that bound is large: ascent along pairs of weights, each step
- *  exact. Stops as soon as the bound is > 0. Few inputs.
+/** Weights y >= 0, sum 1, with the largest least value, and a point where the largest f_r is least:
+ *  the linear program min over the box of max_r f_r, by the simplex method on its m x (n + 1)
+ *  dictionary, in double. The bound returned is nm_combine_least() of the weights.
  *  @param y      out, [m]
  *  @param joint  out, [n]; *constant belongs to it
+ *  @param x      out, [n] the point, or NULL
  *  @return the bound */
-double nm_combine_best(const nm_combine *c, double *y, double *joint, double *constant);
+double nm_combine_best(const nm_combine *c, double *y, double *joint, double *constant, double *x);
 
-/** Shrinks the box to where joint . x + constant <= 0 may hold, rounding outward.
- *  @param least  lower bound of it over the box, <= 0
- *  @param size   [n] largest |x|
- *  @param to_lo, to_hi  [n] out; may be c's own */
-void nm_combine_clip(int64_t n, const double *joint, double least, const double *lo,
-                     const double *hi, double *to_lo, double *to_hi);
+/** Shrinks a box to where slope . x + constant <= 0 may hold, rounding outward.
+ *  @param lo, hi  [n] in and out
+ *  @return false if it holds nowhere in the box (which is then left as it was) */
+bool nm_combine_cut(int64_t n, const double *slope, double constant, double *lo, double *hi);
 
 #endif

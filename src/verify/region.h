@@ -27,10 +27,16 @@ typedef enum nm_region_outcome { NM_REGION_SAFE, NM_REGION_UNSAFE, NM_REGION_OPE
 
 /** How an input search went on: a tree of boxes, from the claim's point of view. */
 typedef struct nm_box_split {
-    int32_t dim;      /* -1 = closed, or still open */
-    bool clipped;     /* the box was first cut by the lines of the rows */
-    double at;        /* children: x[dim] <= at (child), x[dim] >= at (child + 1) */
-    int64_t child;    /* -1 = none */
+    enum {
+        NM_SPLIT_NONE,  /* closed, or left open */
+        NM_SPLIT_AGAIN, /* one child: the same box, cut */
+        NM_SPLIT_INPUT, /* x[which] <= at in the first child, >= at in the second */
+        NM_SPLIT_NEURON /* z[which] <= 0, z[which] >= 0 */
+    } kind;
+    bool clipped;  /* the box was first cut by the lines of the rows */
+    int32_t which; /* input, or neuron counted over all nodes */
+    double at;
+    int64_t child; /* the second one follows it; -1 = none */
 } nm_box_split;
 
 typedef struct nm_region_report {
@@ -44,7 +50,10 @@ typedef struct nm_region_report {
 
 typedef struct nm_search_opts {
     bool keep_tree;
-    double floor; /* of the split score, output units per input unit */
+    double linear; /* what the width of the linear part counts, against what relaxation costs */
+    int rounds;    /* of lines with better slopes */
+    double neuron; /* a neuron is split where it costs more than this share of what the best input
+                      has a part in */
 } nm_search_opts;
 
 /** Splits the box along its inputs until every part is closed. For few inputs.

@@ -20,6 +20,9 @@
 /* Boxes in the heap before threads go depth first. */
 enum { MOST_WAITING = 8192 };
 
+/* Neurons that are split on the way to one box. */
+enum { MOST_LITERALS = 24 };
+
 /* A box that lost this share of its volume to cutting is bounded once more before it is split. */
 #define WORTH_AGAIN 0.5
 
@@ -27,7 +30,10 @@ typedef struct box {
     double worst;  /* how far the furthest case is from closed; small = first */
     double volume; /* share of the whole */
     int64_t split; /* place in the tree, -1 = not kept */
-    uint64_t *open;     /* cases that are not closed */
+    int n_literals;
+    int32_t literal[MOST_LITERALS]; /* neurons whose sign was chosen ... */
+    bool positive[MOST_LITERALS];   /* ... and which */
+    uint64_t *open;      /* cases that are not closed */
     double *lo, *hi;    /* [n_in] */
     double *z_lo, *z_hi; /* [n_neurons] */
 } box;
@@ -57,7 +63,15 @@ struct worker {
     /* one box's findings */
     double *slope, *constant, *bound; /* rows */
     double *y, *joint, *to_lo, *to_hi, *hull_lo, *hull_hi, *values;
-    double *steer; /* [n_in] what splitting each input would gain */
+    double *steer;  /* [n_in] what splitting each input would gain */
+    int32_t neuron; /* what splitting this one would */
+    double neuron_gain;
+    double *literal_slope, *x, *touch_slope;
+    double *line_slope; /* lines of one case: the rows', the literals', refined ones */
+    double line_constant[NM_COMBINE_MOST], line_bound[NM_COMBINE_MOST];
+    double joint_constant;
+    int n_lines;
+    double literal_constant[MOST_LITERALS], literal_bound[MOST_LITERALS];
     int *lane;     /* [n_rows] of each row in the last call */
     int n_calls;
     float *point;
@@ -301,40 +315,100 @@ static void bound_rows(struct worker *w, const box *b)
     }
 }
 
-/* Is the case closed, and if not: where may its unsafe points be? */
-static bool close_case(struct worker *w, const box *b, int c, double *least)
+/* Literals are rows like others: z <= 0 where it was chosen, -z <= 0. */
+static void bound_literals(struct worker *w, const box *b)
+{
+    double sign[MOST_LITERALS];
+
+    for (int i = 0; i < b->n_literals; i++)
+        sign[i] = b->positive[i] ? -1 : 1;
+    nm_bound_literals(&w->bounder, b->n_literals, b->literal, sign, w->literal_bound,
+                      w->literal_slope, w->literal_constant);
+}
+
+static void add_line(struct worker *w, const double *slope, double constant, double bound)
+{
+    int64_t n_in = w->region->v->nodes[0].n;
+
+    memcpy(w->line_slope + w->n_lines * n_in, slope, (size_t)n_in * sizeof *slope);
+    w->line_constant[w->n_lines] = constant;
+    w->line_bound[w->n_lines++] = bound;
+}
+
+static double combine(struct worker *w, const box *b)
+{
+    int64_t n_in = w->region->v->nodes[0].n;
+    const double *slope[NM_COMBINE_MOST];
+
+    for (int k = 0; k < w->n_lines; k++)
+        slope[k] = w->line_slope + k * n_in;
+    return nm_combine_best(&(nm_combine){.m = w->n_lines, .n = n_in, .slope = slope,
+                                         .constant = w->line_constant, .lo = b->lo, .hi = b->hi},
+                           w->y, w->joint, &w->joint_constant, w->x);
+}
+
+static bool is_proof(double bound)
+{
+    return bound > 0 && isfinite(bound);
+}
+
+/* Lines with the lower slopes that are best where all lines leave most room (a cutting plane for
+   the slopes). The point is tried on the way. */
+static bool refine(struct worker *w, const box *b, int c, double *least)
 {
     const nm_region *r = w->region;
     int64_t n_in = r->v->nodes[0].n;
     int first = r->first[c], m = r->first[c + 1] - first;
-    const double *slope[NM_COMBINE_MOST];
-    double constant;
-    nm_combine all = {.m = m, .n = n_in, .slope = slope, .constant = w->constant + first,
-                      .lo = b->lo, .hi = b->hi};
 
-    *least = -(double)INFINITY;
-    for (int k = 0; k < m; k++)
-        if (w->bound[first + k] > 0 && isfinite(w->bound[first + k])) {
-            *least = w->bound[first + k];
+    for (int round = 0; round < w->s->opts->rounds; round++) {
+        double bound[NM_MOST_LANES], constant[NM_MOST_LANES], before = *least;
+
+        if (m > NM_MOST_LANES || w->n_lines + m > NM_COMBINE_MOST || !isfinite(*least))
+            break;
+        if (try_middle(w, w->x, w->x))
+            return true;
+        nm_bound_touch(&w->bounder, w->values);
+        nm_bound_rows(&w->bounder, m, r->rows + first, bound, w->touch_slope, constant);
+        for (int k = 0; k < m; k++)
+            add_line(w, w->touch_slope + k * n_in, constant[k], bound[k]);
+        *least = combine(w, b);
+        if (is_proof(*least) || !(*least - before > -0.05 * before))
+            break;
+    }
+    return false;
+}
+
+/* Is the case closed, and if not: where may its unsafe points be? */
+static bool close_case(struct worker *w, const box *b, int c, double *least, bool *found)
+{
+    const nm_region *r = w->region;
+    int64_t n_in = r->v->nodes[0].n;
+    size_t bytes = (size_t)n_in * sizeof(double);
+    int first = r->first[c], m = r->first[c + 1] - first;
+
+    m = m < NM_COMBINE_MOST - MOST_LITERALS ? m : NM_COMBINE_MOST - MOST_LITERALS;
+    w->n_lines = 0;
+    for (int k = first; k < first + m; k++)
+        add_line(w, w->slope + k * n_in, w->constant[k], w->bound[k]);
+    for (int i = 0; i < b->n_literals; i++)
+        add_line(w, w->literal_slope + i * n_in, w->literal_constant[i], w->literal_bound[i]);
+    for (int k = 0; k < w->n_lines; k++)
+        if (is_proof(w->line_bound[k])) {
+            *least = w->line_bound[k];
             return true;
         }
-    if (m > NM_COMBINE_MOST)
-        all.m = m = NM_COMBINE_MOST;
-    for (int k = 0; k < m; k++)
-        slope[k] = w->slope + (first + k) * n_in;
-    *least = nm_combine_best(&all, w->y, w->joint, &constant);
-    if (*least > 0 && isfinite(*least))
+    *least = combine(w, b);
+    if (!is_proof(*least))
+        *found = refine(w, b, c, least);
+    if (is_proof(*least))
         return true;
-    if (!isfinite(*least)) { /* no lines to cut by */
-        memcpy(w->to_lo, b->lo, (size_t)n_in * sizeof(double));
-        memcpy(w->to_hi, b->hi, (size_t)n_in * sizeof(double));
-        return false;
-    }
-    nm_combine_clip(n_in, w->joint, *least, b->lo, b->hi, w->to_lo, w->to_hi);
-    for (int k = 0; k < m; k++)
-        if (isfinite(w->bound[first + k]) && w->bound[first + k] <= 0)
-            nm_combine_clip(n_in, slope[k], w->bound[first + k], w->to_lo, w->to_hi, w->to_lo,
-                            w->to_hi);
+    memcpy(w->to_lo, b->lo, bytes);
+    memcpy(w->to_hi, b->hi, bytes);
+    for (int round = 0; round < 2; round++)
+        for (int k = -1; k < w->n_lines; k++)
+            if (!nm_combine_cut(n_in, k < 0 ? w->joint : w->line_slope + k * n_in,
+                                k < 0 ? w->joint_constant : w->line_constant[k], w->to_lo, w->to_hi))
+                return true;
     return false;
 }
 
@@ -355,9 +429,9 @@ static void find_gains(struct worker *w, const box *b, int c)
     } else
         for (int k = 0; k < m; k++)
             weight[w->lane[first + k]] = w->y[k];
-    nm_bound_costs(&w->bounder, NM_MOST_LANES, weight, w->steer);
+    nm_bound_costs(&w->bounder, NM_MOST_LANES, weight, w->steer, &w->neuron, &w->neuron_gain);
     for (int64_t j = 0; j < r->v->nodes[0].n; j++)
-        w->steer[j] += w->s->opts->floor * fabs(w->joint[j]) * (b->hi[j] - b->lo[j]);
+        w->steer[j] += w->s->opts->linear * fabs(w->joint[j]) * (b->hi[j] - b->lo[j]);
 }
 
 typedef enum verdict { CLOSED, FOUND, AGAIN, SPLIT } verdict;
@@ -369,19 +443,20 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
     int64_t n_in = r->v->nodes[0].n;
     size_t bytes = (size_t)n_in * sizeof(double);
     double worst = (double)INFINITY, share = 1;
-    bool any = false;
+    bool any = false, found = false;
 
     w->n_nodes++;
     if (!nm_bound_neurons(&w->bounder, b->lo, b->hi, b->z_lo, b->z_hi))
         return CLOSED;
     nm_bound_copy(&w->bounder, b->z_lo, b->z_hi);
     bound_rows(w, b);
+    bound_literals(w, b);
     for (int c = 0; c < r->n_cases; c++) {
         double least;
 
         if (!is_open(b, c))
             continue;
-        if (close_case(w, b, c, &least)) {
+        if (close_case(w, b, c, &least, &found)) {
             b->open[c / 64] &= ~((uint64_t)1 << (c % 64));
             continue;
         }
@@ -394,7 +469,8 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
             worst = least;
             find_gains(w, b, c);
         }
-        if (has_points(r) && try_corner(w, w->joint, b->lo, b->hi))
+        if (found || (has_points(r) &&
+                      (try_corner(w, w->joint, b->lo, b->hi) || try_middle(w, w->x, w->x))))
             return FOUND;
     }
     if (!any)
@@ -453,7 +529,7 @@ static bool note(struct shared *s, int64_t place, nm_box_split split, int n_chil
     if (ok) {
         split.child = n_children > 0 ? report->n_splits : -1;
         for (int i = 0; i < n_children; i++)
-            report->splits[report->n_splits++] = (nm_box_split){.dim = -1, .child = -1};
+            report->splits[report->n_splits++] = (nm_box_split){.child = -1};
         report->splits[place] = split;
     }
     omp_unset_lock(&s->lock);
@@ -465,7 +541,7 @@ static bool note_again(struct shared *s, box *b)
 {
     int64_t place = b->split;
 
-    if (!note(s, place, (nm_box_split){.dim = -1, .clipped = true}, 1))
+    if (!note(s, place, (nm_box_split){.kind = NM_SPLIT_AGAIN, .clipped = true}, 1))
         return false;
     if (s->opts->keep_tree)
         b->split = s->report->splits[place].child;
@@ -478,11 +554,13 @@ static bool split_box(struct worker *w, box *b, bool clipped)
 {
     struct shared *s = w->s;
     int64_t dim = choose_dim(w, b), n_in = w->region->v->nodes[0].n, n_waiting;
+    nm_box_split how = {.kind = NM_SPLIT_INPUT, .clipped = clipped, .which = (int32_t)dim};
     size_t bytes = (size_t)(2 * n_in + 2 * w->region->v->n_neurons) * sizeof(double);
     box *other;
-    double at;
+    bool by_neuron = w->neuron >= 0 && b->n_literals < MOST_LITERALS &&
+                     (dim < 0 || w->neuron_gain > s->opts->neuron * w->steer[dim]);
 
-    if (dim < 0) { /* a point, to double precision: it can be neither closed nor refuted */
+    if (dim < 0 && !by_neuron) { /* a point, to double precision: it can be neither closed nor refuted */
         omp_set_lock(&s->lock);
         s->report->outcome = NM_REGION_OPEN;
         s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
@@ -493,14 +571,26 @@ static bool split_box(struct worker *w, box *b, bool clipped)
     other = box_new(w->region);
     if (!other)
         return false;
-    at = 0.5 * b->lo[dim] + 0.5 * b->hi[dim];
     memcpy(other->open, b->open, n_words(w->region) * 8);
     memcpy(other->lo, b->lo, bytes);
     b->volume *= 0.5;
     other->volume = b->volume;
     other->worst = b->worst;
-    b->hi[dim] = other->lo[dim] = at;
-    if (!note(s, b->split, (nm_box_split){.dim = (int32_t)dim, .at = at, .clipped = clipped}, 2))
+    other->n_literals = b->n_literals;
+    memcpy(other->literal, b->literal, sizeof b->literal);
+    memcpy(other->positive, b->positive, sizeof b->positive);
+    if (by_neuron) {
+        how.kind = NM_SPLIT_NEURON;
+        how.which = w->neuron;
+        b->literal[b->n_literals] = other->literal[b->n_literals] = w->neuron;
+        b->positive[b->n_literals++] = false;
+        other->positive[other->n_literals++] = true;
+        b->z_hi[w->neuron] = other->z_lo[w->neuron] = 0;
+    } else {
+        how.at = 0.5 * b->lo[dim] + 0.5 * b->hi[dim];
+        b->hi[dim] = other->lo[dim] = how.at;
+    }
+    if (!note(s, b->split, how, 2))
         return false;
     if (s->opts->keep_tree) {
         omp_set_lock(&s->lock);
@@ -579,6 +669,10 @@ static bool open_worker(struct worker *w, struct shared *s)
     w->to_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->hull_lo = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->hull_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
+    w->literal_slope = nm_arena_take(&w->arena, MOST_LITERALS * n_in, sizeof(double));
+    w->touch_slope = nm_arena_take(&w->arena, NM_MOST_LANES * n_in, sizeof(double));
+    w->line_slope = nm_arena_take(&w->arena, NM_COMBINE_MOST * n_in, sizeof(double));
+    w->x = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->steer = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->values = nm_arena_take(&w->arena, (size_t)w->region->v->n_neurons, sizeof(double));
     w->point = nm_arena_take(&w->arena, n_in, sizeof(float));
@@ -671,7 +765,7 @@ static nm_status push_root(struct shared *s, nm_err *err)
     nm_status rc = nm_alloc(&s->report->splits, 256, sizeof *s->report->splits, err);
 
     if (rc == NM_OK)
-        s->report->splits[0] = (nm_box_split){.dim = -1, .child = -1};
+        s->report->splits[0] = (nm_box_split){.child = -1};
     return rc;
 }
 
