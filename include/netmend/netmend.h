@@ -13,5 +13,6 @@
 #include "netmend/repair.h"
 #include "netmend/report.h"
 #include "netmend/train.h"
+#include "netmend/verify.h"
 
 #endif
