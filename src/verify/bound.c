@@ -136,6 +136,30 @@ void nm_bound_touch(nm_bounder *b, const double *x)
     }
 }
 
+void nm_bound_linearise(nm_bounder *b, const double *x)
+{
+    nm_lines *l = &b->lines;
+
+    for (int k = 1; k < b->v->n_nodes; k++) {
+        const nm_vnode *node = &b->v->nodes[k];
+        int32_t n = 0;
+
+        for (int64_t r = 0; r < node->n; r++) {
+            int64_t i = node->first + r;
+            double slope = node->kind == NM_VNODE_RELU      ? x[i] > 0
+                           : node->kind == NM_VNODE_SIGMOID ? x[i] * (1 - x[i])
+                           : node->kind == NM_VNODE_TANH    ? 1 - x[i] * x[i]
+                                                            : 1;
+
+            l->below[i] = l->above[i] = slope;
+            l->below_at[i] = l->above_at[i] = 0;
+            if (slope != 0)
+                l->alive[node->first + n++] = (int32_t)r;
+        }
+        l->n_alive[k] = n;
+    }
+}
+
 /* -- carrying -------------------------------------------------------------------------------- */
 
 static double *rows_of(const nm_bounder *b, int k)
@@ -290,34 +314,6 @@ void nm_bound_rows(nm_bounder *b, int n, const nm_vrow *rows, double *bound, dou
         constant[r] = b->constant[r];
         for (int64_t j = 0; j < n_in; j++)
             slope[r * n_in + j] = b->rows[j * lanes + r];
-    }
-}
-
-static int node_of(const nm_vnet *v, int32_t neuron)
-{
-    int k = v->n_nodes - 1;
-
-    while (v->nodes[k].first > neuron)
-        k--;
-    return k;
-}
-
-void nm_bound_literals(nm_bounder *b, int n, const int32_t *neuron, const double *sign,
-                       double *bound, double *slope, double *constant)
-{
-    int64_t n_in = b->v->nodes[0].n;
-
-    for (int r = 0; r < n; r++) { /* one by one: they begin at different nodes */
-        int k = node_of(b->v, neuron[r]);
-        int32_t unit = (int32_t)(neuron[r] - b->v->nodes[k].first);
-        double found[NM_MOST_LANES];
-
-        begin_units(b, k, NM_LANE_VECTOR, 1, &unit, sign + r);
-        carry(b, k, NM_LANE_VECTOR, false, found);
-        bound[r] = found[0];
-        constant[r] = b->constant[0];
-        for (int64_t j = 0; j < n_in; j++)
-            slope[r * n_in + j] = b->rows[j * NM_LANE_VECTOR];
     }
 }
 
@@ -483,15 +479,12 @@ static double gap(const nm_lines *l, int64_t i, double a)
     return a * (l->below[i] > 0 ? -l->lo[i] : l->hi[i]);
 }
 
-void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost,
-                    int32_t *neuron, double *most)
+void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost)
 {
     const nm_vnet *v = b->v;
     const nm_lines *l = &b->lines;
     int64_t n_in = v->nodes[0].n;
 
-    *neuron = -1;
-    *most = 0;
     memset(cost, 0, (size_t)n_in * sizeof *cost);
     for (int k = 1; k < v->n_nodes; k++)
         for (int64_t q = 0; q < l->n_alive[k]; q++) {
@@ -503,10 +496,6 @@ void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *co
                 continue;
             for (int r = 0; r < n; r++)
                 lost += weight[r] * gap(l, i, b->before[i * NM_MOST_LANES + r]);
-            if (lost > *most && v->nodes[k].kind == NM_VNODE_RELU) {
-                *most = lost;
-                *neuron = (int32_t)i;
-            }
             for (int64_t j = 0; j < n_in; j++)
                 width += slope[j] * (l->hi[j] - l->lo[j]);
             for (int64_t j = 0; width > 0 && j < n_in; j++)

@@ -66,6 +66,10 @@ void nm_bound_set_lines(nm_bounder *b, int k);
  *  @param x  [n_neurons] values there (nm_vnet_evaluate) */
 void nm_bound_touch(nm_bounder *b, const double *x);
 
+/** Lines that are the network's tangent at a point: rows then arrive as their linear pieces.
+ *  @param x  [n_neurons] values there */
+void nm_bound_linearise(nm_bounder *b, const double *x);
+
 /** Lower bounds of rows with the lines in b.
  *  @param n         rows, at most NM_MOST_LANES
  *  @param bound     out, [n]
@@ -74,19 +78,12 @@ void nm_bound_touch(nm_bounder *b, const double *x);
 void nm_bound_rows(nm_bounder *b, int n, const nm_vrow *rows, double *bound, double *slope,
                    double *constant);
 
-/** Lines below signs[r] times the z of neurons (counted over all nodes), with the lines in b.
- *  @param n  at most NM_MOST_LANES; the rest as for nm_bound_rows() */
-void nm_bound_literals(nm_bounder *b, int n, const int32_t *neuron, const double *sign,
-                       double *bound, double *slope, double *constant);
-
 /** What relaxing costs the row in lane `lane` of the last nm_bound_rows(), by input: each neuron's
  *  part goes to the inputs in proportion to what they move it by. Needs `keep`.
  *  @param lanes   of that call: rows, rounded up to NM_LANE_VECTOR
  *  @param weight  [n] of the rows, whose sum is meant
- *  @param cost    out, [n_in]
- *  @param neuron  out, the relu neuron that costs most, by itself *most; -1 = none does */
-void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost,
-                    int32_t *neuron, double *most);
+ *  @param cost    out, [n_in] */
+void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *cost);
 
 /** Everything the bounds of bounder `b` know, copied. [n_neurons] each */
 void nm_bound_copy(const nm_bounder *b, double *z_lo, double *z_hi);

@@ -30,11 +30,10 @@ typedef struct nm_box_split {
     enum {
         NM_SPLIT_NONE,  /* closed, or left open */
         NM_SPLIT_AGAIN, /* one child: the same box, cut */
-        NM_SPLIT_INPUT, /* x[which] <= at in the first child, >= at in the second */
-        NM_SPLIT_NEURON /* z[which] <= 0, z[which] >= 0 */
+        NM_SPLIT_INPUT  /* x[dim] <= at in the first child, >= at in the second */
     } kind;
-    bool clipped;  /* the box was first cut by the lines of the rows */
-    int32_t which; /* input, or neuron counted over all nodes */
+    bool clipped; /* the box was first cut by the lines of the rows */
+    int32_t dim;
     double at;
     int64_t child; /* the second one follows it; -1 = none */
 } nm_box_split;
@@ -52,8 +51,6 @@ typedef struct nm_search_opts {
     bool keep_tree;
     double linear; /* what the width of the linear part counts, against what relaxation costs */
     int rounds;    /* of lines with better slopes */
-    double neuron; /* a neuron is split where it costs more than this share of what the best input
-                      has a part in */
 } nm_search_opts;
 
 /** Splits the box along its inputs until every part is closed. For few inputs.

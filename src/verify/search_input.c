@@ -15,13 +15,10 @@
 
 #include "base/mem.h"
 #include "verify/combine.h"
-#include "verify/region.h"
+#include "verify/descend.h"
 
 /* Boxes in the heap before threads go depth first. */
 enum { MOST_WAITING = 8192 };
-
-/* Neurons that are split on the way to one box. */
-enum { MOST_LITERALS = 24 };
 
 /* A box that lost this share of its volume to cutting is bounded once more before it is split. */
 #define WORTH_AGAIN 0.5
@@ -30,10 +27,7 @@ typedef struct box {
     double worst;  /* how far the furthest case is from closed; small = first */
     double volume; /* share of the whole */
     int64_t split; /* place in the tree, -1 = not kept */
-    int n_literals;
-    int32_t literal[MOST_LITERALS]; /* neurons whose sign was chosen ... */
-    bool positive[MOST_LITERALS];   /* ... and which */
-    uint64_t *open;      /* cases that are not closed */
+    uint64_t *open; /* cases that are not closed */
     double *lo, *hi;    /* [n_in] */
     double *z_lo, *z_hi; /* [n_neurons] */
 } box;
@@ -64,16 +58,17 @@ struct worker {
     double *slope, *constant, *bound; /* rows */
     double *y, *joint, *to_lo, *to_hi, *hull_lo, *hull_hi, *values;
     double *steer;  /* [n_in] what splitting each input would gain */
-    int32_t neuron; /* what splitting this one would */
-    double neuron_gain;
-    double *literal_slope, *x, *touch_slope;
-    double *line_slope; /* lines of one case: the rows', the literals', refined ones */
+    double *x, *touch_slope;
+    double *line_slope; /* lines of one case: of its rows, then refined ones */
     double line_constant[NM_COMBINE_MOST], line_bound[NM_COMBINE_MOST];
     double joint_constant;
-    int n_lines;
-    double literal_constant[MOST_LITERALS], literal_bound[MOST_LITERALS];
+    int n_lines, line_row[NM_COMBINE_MOST];
+    bool refined; /* the last rows carried were refined ones */
     int *lane;     /* [n_rows] of each row in the last call */
     int n_calls;
+    nm_descent descent;
+    double *worst_x;
+    int worst_case;
     float *point;
     int64_t n_nodes;
 };
@@ -315,21 +310,12 @@ static void bound_rows(struct worker *w, const box *b)
     }
 }
 
-/* Literals are rows like others: z <= 0 where it was chosen, -z <= 0. */
-static void bound_literals(struct worker *w, const box *b)
-{
-    double sign[MOST_LITERALS];
-
-    for (int i = 0; i < b->n_literals; i++)
-        sign[i] = b->positive[i] ? -1 : 1;
-    nm_bound_literals(&w->bounder, b->n_literals, b->literal, sign, w->literal_bound,
-                      w->literal_slope, w->literal_constant);
-}
-
-static void add_line(struct worker *w, const double *slope, double constant, double bound)
+/* @param row  of the case */
+static void add_line(struct worker *w, int row, const double *slope, double constant, double bound)
 {
     int64_t n_in = w->region->v->nodes[0].n;
 
+    w->line_row[w->n_lines] = row;
     memcpy(w->line_slope + w->n_lines * n_in, slope, (size_t)n_in * sizeof *slope);
     w->line_constant[w->n_lines] = constant;
     w->line_bound[w->n_lines++] = bound;
@@ -367,10 +353,11 @@ static bool refine(struct worker *w, const box *b, int c, double *least)
             break;
         if (try_middle(w, w->x, w->x))
             return true;
+        w->refined = true;
         nm_bound_touch(&w->bounder, w->values);
         nm_bound_rows(&w->bounder, m, r->rows + first, bound, w->touch_slope, constant);
         for (int k = 0; k < m; k++)
-            add_line(w, w->touch_slope + k * n_in, constant[k], bound[k]);
+            add_line(w, k, w->touch_slope + k * n_in, constant[k], bound[k]);
         *least = combine(w, b);
         if (is_proof(*least) || !(*least - before > -0.05 * before))
             break;
@@ -386,12 +373,11 @@ static bool close_case(struct worker *w, const box *b, int c, double *least, boo
     size_t bytes = (size_t)n_in * sizeof(double);
     int first = r->first[c], m = r->first[c + 1] - first;
 
-    m = m < NM_COMBINE_MOST - MOST_LITERALS ? m : NM_COMBINE_MOST - MOST_LITERALS;
+    m = m < NM_COMBINE_MOST ? m : NM_COMBINE_MOST;
     w->n_lines = 0;
+    w->refined = false;
     for (int k = first; k < first + m; k++)
-        add_line(w, w->slope + k * n_in, w->constant[k], w->bound[k]);
-    for (int i = 0; i < b->n_literals; i++)
-        add_line(w, w->literal_slope + i * n_in, w->literal_constant[i], w->literal_bound[i]);
+        add_line(w, k - first, w->slope + k * n_in, w->constant[k], w->bound[k]);
     for (int k = 0; k < w->n_lines; k++)
         if (is_proof(w->line_bound[k])) {
             *least = w->line_bound[k];
@@ -420,16 +406,19 @@ static void find_gains(struct worker *w, const box *b, int c)
     double weight[NM_MOST_LANES] = {0};
     int first = r->first[c], m = r->first[c + 1] - first;
 
-    if (w->n_calls > 1) {
+    m = m < NM_MOST_LANES ? m : NM_MOST_LANES;
+    if (!w->refined && w->n_calls > 1) {
         double bound[NM_MOST_LANES];
 
-        m = m < NM_MOST_LANES ? m : NM_MOST_LANES;
         nm_bound_rows(&w->bounder, m, r->rows + first, bound, NULL, NULL);
-        memcpy(weight, w->y, (size_t)m * sizeof *weight);
-    } else
-        for (int k = 0; k < m; k++)
-            weight[w->lane[first + k]] = w->y[k];
-    nm_bound_costs(&w->bounder, NM_MOST_LANES, weight, w->steer, &w->neuron, &w->neuron_gain);
+    }
+    for (int k = 0; k < w->n_lines; k++) {
+        int row = w->line_row[k];
+
+        if (row < m)
+            weight[w->refined || w->n_calls > 1 ? row : w->lane[first + row]] += w->y[k];
+    }
+    nm_bound_costs(&w->bounder, NM_MOST_LANES, weight, w->steer);
     for (int64_t j = 0; j < r->v->nodes[0].n; j++)
         w->steer[j] += w->s->opts->linear * fabs(w->joint[j]) * (b->hi[j] - b->lo[j]);
 }
@@ -450,7 +439,6 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
         return CLOSED;
     nm_bound_copy(&w->bounder, b->z_lo, b->z_hi);
     bound_rows(w, b);
-    bound_literals(w, b);
     for (int c = 0; c < r->n_cases; c++) {
         double least;
 
@@ -468,6 +456,8 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
         if (!(least >= worst)) {
             worst = least;
             find_gains(w, b, c);
+            w->worst_case = c;
+            memcpy(w->worst_x, w->x, bytes);
         }
         if (found || (has_points(r) &&
                       (try_corner(w, w->joint, b->lo, b->hi) || try_middle(w, w->x, w->x))))
@@ -490,6 +480,17 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
     if (has_points(r) && try_middle(w, b->lo, b->hi))
         return FOUND;
     return share < WORTH_AGAIN ? AGAIN : SPLIT;
+}
+
+/* From where the lines of the worst case leave most room, now and then. */
+static bool descend(struct worker *w)
+{
+    const nm_region *r = w->region;
+
+    if (!has_points(r) || (w->n_nodes > 16 && w->n_nodes % 4 != 0))
+        return false;
+    (void)nm_descend(&w->descent, &w->bounder, r, w->worst_case, w->worst_x, 24);
+    return try_middle(w, w->worst_x, w->worst_x);
 }
 
 static int64_t choose_dim(const struct worker *w, const box *b)
@@ -554,13 +555,11 @@ static bool split_box(struct worker *w, box *b, bool clipped)
 {
     struct shared *s = w->s;
     int64_t dim = choose_dim(w, b), n_in = w->region->v->nodes[0].n, n_waiting;
-    nm_box_split how = {.kind = NM_SPLIT_INPUT, .clipped = clipped, .which = (int32_t)dim};
+    nm_box_split how = {.kind = NM_SPLIT_INPUT, .clipped = clipped, .dim = (int32_t)dim};
     size_t bytes = (size_t)(2 * n_in + 2 * w->region->v->n_neurons) * sizeof(double);
     box *other;
-    bool by_neuron = w->neuron >= 0 && b->n_literals < MOST_LITERALS &&
-                     (dim < 0 || w->neuron_gain > s->opts->neuron * w->steer[dim]);
 
-    if (dim < 0 && !by_neuron) { /* a point, to double precision: it can be neither closed nor refuted */
+    if (dim < 0) { /* a point, to double precision: it can be neither closed nor refuted */
         omp_set_lock(&s->lock);
         s->report->outcome = NM_REGION_OPEN;
         s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
@@ -576,20 +575,8 @@ static bool split_box(struct worker *w, box *b, bool clipped)
     b->volume *= 0.5;
     other->volume = b->volume;
     other->worst = b->worst;
-    other->n_literals = b->n_literals;
-    memcpy(other->literal, b->literal, sizeof b->literal);
-    memcpy(other->positive, b->positive, sizeof b->positive);
-    if (by_neuron) {
-        how.kind = NM_SPLIT_NEURON;
-        how.which = w->neuron;
-        b->literal[b->n_literals] = other->literal[b->n_literals] = w->neuron;
-        b->positive[b->n_literals++] = false;
-        other->positive[other->n_literals++] = true;
-        b->z_hi[w->neuron] = other->z_lo[w->neuron] = 0;
-    } else {
-        how.at = 0.5 * b->lo[dim] + 0.5 * b->hi[dim];
-        b->hi[dim] = other->lo[dim] = how.at;
-    }
+    how.at = 0.5 * b->lo[dim] + 0.5 * b->hi[dim];
+    b->hi[dim] = other->lo[dim] = how.at;
     if (!note(s, b->split, how, 2))
         return false;
     if (s->opts->keep_tree) {
@@ -642,6 +629,8 @@ static bool run_box(struct worker *w, box *b)
         clipped = false;
         v = look_at(w, b, &clipped);
     }
+    if (v == SPLIT && descend(w))
+        v = FOUND;
     if (v == CLOSED || v == FOUND) {
         finish_box(w, b, v);
         return true;
@@ -669,16 +658,16 @@ static bool open_worker(struct worker *w, struct shared *s)
     w->to_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->hull_lo = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->hull_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
-    w->literal_slope = nm_arena_take(&w->arena, MOST_LITERALS * n_in, sizeof(double));
     w->touch_slope = nm_arena_take(&w->arena, NM_MOST_LANES * n_in, sizeof(double));
     w->line_slope = nm_arena_take(&w->arena, NM_COMBINE_MOST * n_in, sizeof(double));
+    w->worst_x = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->x = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->steer = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->values = nm_arena_take(&w->arena, (size_t)w->region->v->n_neurons, sizeof(double));
     w->point = nm_arena_take(&w->arena, n_in, sizeof(float));
     if (!w->arena.failed)
         memset(w->steer, 0, n_in * sizeof(double));
-    return !w->arena.failed;
+    return nm_descent_open(&w->descent, w->region->v, &w->arena);
 }
 
 static void close_worker(struct worker *w)
