@@ -8,8 +8,11 @@
 
 #include "verify/bound.h"
 
-/** Asked about a float32 point in the box that looks unsafe: true ends the search. */
+/** Asked about a float32 point in the box that looks unsafe: true ends the search. Thread safe. */
 typedef bool (*nm_try_point)(void *user, const float *x);
+
+/** Looks for such points from x within a part of the box: true ends the search. Thread safe. */
+typedef bool (*nm_attack_from)(void *user, const float *x, const double *lo, const double *hi);
 
 typedef struct nm_region {
     const nm_vnet *v;
@@ -20,6 +23,7 @@ typedef struct nm_region {
     int n_cases;
     const int *first; /* [n_cases + 1] rows of each case */
     nm_try_point try_point;
+    nm_attack_from attack_from; /* may be NULL */
     void *user;
 } nm_region;
 
@@ -40,22 +44,25 @@ typedef struct nm_box_split {
 
 typedef struct nm_region_report {
     nm_region_outcome outcome;
-    int64_t n_nodes;
-    double worst_bound;  /* of the parts that are left open; INFINITY when there are none */
+    int64_t n_nodes, n_open;
+    double worst_bound; /* over the parts left open; of a safe region, over those closed */
     double share_proved; /* of the volume */
     nm_box_split *splits;    /* [n_splits] the root is 0; NULL unless asked for */
     int64_t n_splits;
 } nm_region_report;
 
 typedef struct nm_search_opts {
+    int64_t max_nodes;
     bool keep_tree;
     double linear; /* what the width of the linear part counts, against what relaxation costs */
-    int rounds;    /* of lines with better slopes */
+    int rounds;    /* of lines with better slopes, at most */
 } nm_search_opts;
 
+#define NM_SEARCH_OPTS_INIT {.max_nodes = INT64_MAX, .linear = 1, .rounds = 4}
+
 /** Splits the box along its inputs until every part is closed. For few inputs.
- *  @return NM_OK with the outcome (open when the time limit or an interrupt came: then err says so
- *          too and the status is that one); NM_E_NOMEM */
+ *  @return NM_OK with the outcome (also when it is open, at a limit); NM_E_CANCELLED with what is
+ *          known in the report; NM_E_NOMEM */
 nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
                            nm_region_report *report, nm_err *err);
 

@@ -24,6 +24,7 @@ enum { MOST_WAITING = 8192 };
 #define WORTH_AGAIN 0.5
 
 typedef struct box {
+    double least;  /* bounds by which cases were closed */
     double worst;  /* how far the furthest case is from closed; small = first */
     double volume; /* share of the whole */
     int64_t split; /* place in the tree, -1 = not kept */
@@ -40,6 +41,8 @@ struct shared {
     box **heap;
     int64_t n_heap, room;
     int n_busy;
+    int64_t n_started; /* boxes, where they are limited */
+    double least;      /* bound over what was closed */
     bool stop;
     nm_status rc;
     nm_err *err;
@@ -237,13 +240,8 @@ static bool is_unsafe(struct worker *w)
 
         for (int row = r->first[c]; all && row < r->first[c + 1]; row++)
             all = row_value(r, row, w->values + nm_vnet_output(v)->first) <= 0;
-        if (all) {
-            bool found = false;
-
-#pragma omp critical(nm_try_point)
-            found = r->try_point && r->try_point(r->user, w->point);
-            return found;
-        }
+        if (all)
+            return r->try_point && r->try_point(r->user, w->point);
     }
     return false;
 }
@@ -445,6 +443,7 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
         if (!is_open(b, c))
             continue;
         if (close_case(w, b, c, &least, &found)) {
+            b->least = fmin(b->least, least);
             b->open[c / 64] &= ~((uint64_t)1 << (c % 64));
             continue;
         }
@@ -483,12 +482,18 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
 }
 
 /* From where the lines of the worst case leave most room, now and then. */
-static bool descend(struct worker *w)
+static bool descend(struct worker *w, const box *b)
 {
     const nm_region *r = w->region;
 
     if (!has_points(r) || (w->n_nodes > 16 && w->n_nodes % 4 != 0))
         return false;
+    if (r->attack_from && (w->n_nodes & (w->n_nodes - 1)) == 0 && w->n_nodes >= 64) {
+        for (int64_t j = 0; j < r->v->nodes[0].n; j++)
+            w->point[j] = inside(r, j, w->worst_x[j]);
+        if (r->attack_from(r->user, w->point, b->lo, b->hi))
+            return true;
+    }
     (void)nm_descend(&w->descent, &w->bounder, r, w->worst_case, w->worst_x, 24);
     return try_middle(w, w->worst_x, w->worst_x);
 }
@@ -508,6 +513,18 @@ static int64_t choose_dim(const struct worker *w, const box *b)
         }
     }
     return best;
+}
+
+/* -- limits and reports ------------------------------------------------------------------- */
+
+static void leave_open(struct shared *s, box *b)
+{
+    omp_set_lock(&s->lock);
+    s->report->outcome = NM_REGION_OPEN;
+    s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
+    s->report->n_open++;
+    omp_unset_lock(&s->lock);
+    nm_free(b);
 }
 
 /* -- the tree -------------------------------------------------------------------------------- */
@@ -560,11 +577,7 @@ static bool split_box(struct worker *w, box *b, bool clipped)
     box *other;
 
     if (dim < 0) { /* a point, to double precision: it can be neither closed nor refuted */
-        omp_set_lock(&s->lock);
-        s->report->outcome = NM_REGION_OPEN;
-        s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
-        omp_unset_lock(&s->lock);
-        nm_free(b);
+        leave_open(s, b);
         return true;
     }
     other = box_new(w->region);
@@ -575,6 +588,7 @@ static bool split_box(struct worker *w, box *b, bool clipped)
     b->volume *= 0.5;
     other->volume = b->volume;
     other->worst = b->worst;
+    other->least = b->least;
     how.at = 0.5 * b->lo[dim] + 0.5 * b->hi[dim];
     b->hi[dim] = other->lo[dim] = how.at;
     if (!note(s, b->split, how, 2))
@@ -612,8 +626,10 @@ static void finish_box(struct worker *w, box *b, verdict v)
         s->report->outcome = NM_REGION_UNSAFE;
 #pragma omp atomic write
         s->stop = true;
-    } else
+    } else {
         s->report->share_proved += b->volume;
+        s->least = fmin(s->least, b->least);
+    }
     omp_unset_lock(&s->lock);
     nm_free(b);
 }
@@ -629,7 +645,7 @@ static bool run_box(struct worker *w, box *b)
         clipped = false;
         v = look_at(w, b, &clipped);
     }
-    if (v == SPLIT && descend(w))
+    if (v == SPLIT && descend(w, b))
         v = FOUND;
     if (v == CLOSED || v == FOUND) {
         finish_box(w, b, v);
@@ -676,16 +692,23 @@ static void close_worker(struct worker *w)
 
     omp_set_lock(&s->lock);
     s->report->n_nodes += w->n_nodes;
-    while (w->n_stack > 0) {
-        box *b = w->stack[--w->n_stack];
-
-        s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
-        nm_free(b);
-    }
     omp_unset_lock(&s->lock);
+    while (w->n_stack > 0)
+        leave_open(s, w->stack[--w->n_stack]);
     nm_free(w->stack);
     nm_arena_clear(&w->arena);
     nm_bounder_close(&w->bounder);
+}
+
+static bool has_spent(struct worker *w)
+{
+    int64_t all;
+
+    if (w->s->opts->max_nodes == INT64_MAX)
+        return false;
+#pragma omp atomic capture
+    all = ++w->s->n_started;
+    return all > w->s->opts->max_nodes;
 }
 
 static void run_worker(struct shared *s)
@@ -700,11 +723,8 @@ static void run_worker(struct shared *s)
         return;
     }
     while ((b = next_box(&w))) {
-        if (nm_ctx_must_stop(s->ctx)) {
-            omp_set_lock(&s->lock);
-            s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
-            omp_unset_lock(&s->lock);
-            nm_free(b);
+        if (nm_ctx_must_stop(s->ctx) || has_spent(&w)) {
+            leave_open(s, b);
             fail(s, NM_E_LIMIT);
             break;
         }
@@ -736,6 +756,7 @@ static nm_status push_root(struct shared *s, nm_err *err)
         return nm_fail(err, NM_E_NOMEM, "out of memory");
     }
     b->worst = -(double)INFINITY;
+    b->least = (double)INFINITY;
     b->volume = 1;
     for (int c = 0; c < r->n_cases; c++)
         b->open[c / 64] |= (uint64_t)1 << (c % 64);
@@ -761,7 +782,8 @@ static nm_status push_root(struct shared *s, nm_err *err)
 nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
                            nm_region_report *report, nm_err *err)
 {
-    struct shared s = {.ctx = ctx, .region = region, .opts = opts, .report = report, .err = err};
+    struct shared s = {.ctx = ctx, .region = region, .opts = opts, .report = report, .err = err,
+                       .least = (double)INFINITY};
     int n_threads = nm_ctx_threads(ctx);
 
     *report = (nm_region_report){.outcome = NM_REGION_SAFE, .worst_bound = (double)INFINITY};
@@ -779,15 +801,18 @@ nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search
     omp_destroy_lock(&s.lock);
     if (report->outcome == NM_REGION_SAFE && s.rc != NM_OK)
         report->outcome = NM_REGION_OPEN;
+    if (report->outcome == NM_REGION_SAFE)
+        report->worst_bound = s.least;
     for (int64_t i = 0; i < s.n_heap; i++) {
         report->worst_bound = fmin(report->worst_bound, s.heap[i]->worst);
+        report->n_open++;
         nm_free(s.heap[i]);
     }
     nm_free(s.heap);
     if (report->outcome == NM_REGION_UNSAFE)
         return NM_OK;
     if (s.rc == NM_E_LIMIT)
-        return nm_ctx_check(ctx, err);
+        return nm_ctx_cancelled(ctx) ? nm_ctx_check(ctx, err) : NM_OK;
     return s.rc;
 }
 
