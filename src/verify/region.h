@@ -1,0 +1,71 @@
+/* Proving that no input of a box is unsafe: the problem, and how a search over it ends.
+ *
+ * A point is unsafe when for one of the *cases* all its rows are <= 0; a case is closed on a part of
+ * the box when some combination of its rows with weights >= 0 is > 0 there. Rows are linear
+ * functions of the output. */
+#ifndef NM_VERIFY_REGION_H
+#define NM_VERIFY_REGION_H
+
+#include "verify/bound.h"
+
+/** Asked about a float32 point in the box that looks unsafe: true ends the search. Thread safe. */
+typedef bool (*nm_try_point)(void *user, const float *x);
+
+/** Looks for such points from x within a part of the box: true ends the search. Thread safe. */
+typedef bool (*nm_attack_from)(void *user, const float *x, const double *lo, const double *hi);
+
+typedef struct nm_region {
+    const nm_vnet *v;
+    const double *lo, *hi;             /* [n_in] box, outward of the decimal one */
+    const float *point_lo, *point_hi;  /* [n_in] float32 numbers inside it; lo > hi: there are none */
+    int n_rows;
+    const nm_vrow *rows;
+    int n_cases;
+    const int *first; /* [n_cases + 1] rows of each case */
+    nm_try_point try_point;
+    nm_attack_from attack_from; /* may be NULL */
+    void *user;
+} nm_region;
+
+typedef enum nm_region_outcome { NM_REGION_SAFE, NM_REGION_UNSAFE, NM_REGION_OPEN } nm_region_outcome;
+
+/** How an input search went on: a tree of boxes, from the claim's point of view. */
+typedef struct nm_box_split {
+    enum {
+        NM_SPLIT_NONE,  /* closed, or left open */
+        NM_SPLIT_AGAIN, /* one child: the same box, cut */
+        NM_SPLIT_INPUT  /* x[dim] <= at in the first child, >= at in the second */
+    } kind;
+    bool clipped; /* the box was first cut by the lines of the rows */
+    int32_t dim;
+    double at;
+    int64_t child; /* the second one follows it; -1 = none */
+} nm_box_split;
+
+typedef struct nm_region_report {
+    nm_region_outcome outcome;
+    int64_t n_nodes, n_open;
+    double worst_bound; /* over the parts left open; of a safe region, over those closed */
+    double share_proved; /* of the volume */
+    nm_box_split *splits;    /* [n_splits] the root is 0; NULL unless asked for */
+    int64_t n_splits;
+} nm_region_report;
+
+typedef struct nm_search_opts {
+    int64_t max_nodes;
+    bool keep_tree;
+    double linear; /* what the width of the linear part counts, against what relaxation costs */
+    int rounds;    /* of lines with better slopes, at most */
+} nm_search_opts;
+
+#define NM_SEARCH_OPTS_INIT {.max_nodes = INT64_MAX, .linear = 1, .rounds = 4}
+
+/** Splits the box along its inputs until every part is closed. For few inputs.
+ *  @return NM_OK with the outcome (also when it is open, at a limit); NM_E_CANCELLED with what is
+ *          known in the report; NM_E_NOMEM */
+nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
+                           nm_region_report *report, nm_err *err);
+
+void nm_region_report_free(nm_region_report *report);
+
+#endif
