@@ -76,7 +76,7 @@ typedef struct nm_verify_report {
     int64_t n_open;       /**< of them, left open */
     double worst_bound;   /**< least proven lower bound over the open parts (<= 0: not safe yet); of
                                a property that holds, over all; NAN if nothing was bounded */
-    double share_proved;  /**< of the volume of the boxes, 0..1 */
+    double share_proved;  /**< of the volume, mean over the boxes, 0..1 */
     bool centre_violates; /**< a box with several free inputs is violated at its very centre: often
                                a mapping of inputs that is wrong */
     double attack_s, search_s; /**< wall time */

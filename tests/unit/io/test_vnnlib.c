@@ -44,7 +44,7 @@ static void decimals_are_kept_on_both_sides(void **state)
     (void)state;
     assert_int_equal(p->n_boxes, 1);
     assert_int_equal(p->n_rows, 2);
-    assert_true(box->lo_in[0] == 0.1F);         /* 0.100000001490116 */
+    assert_true(box->lo_in[0] == 0.1F); /* 0.100000001490116 */
     assert_true((double)box->hi_in[0] < 0.679857769 && 0.679857769F > box->hi_in[0]);
     assert_true(box->lo_out[0] == nextafter(0.1, 0)); /* the double is above */
     assert_true(box->hi_out[1] == 0.5 && box->lo_out[1] == -0.5);
@@ -111,9 +111,9 @@ static void disjuncts_over_the_same_box_stand_together(void **state)
 
 static void a_box_between_two_floats_has_no_points(void **state)
 {
-    nm_property *p = property_of(DECLARE
-                                 "(assert (<= X_0 0.10000000001)) (assert (>= X_0 0.1))"
-                                 "(assert (<= X_1 1)) (assert (>= X_1 -1)) (assert (<= Y_0 0))");
+    nm_property *p =
+        property_of(DECLARE "(assert (<= X_0 0.10000000001)) (assert (>= X_0 0.1))"
+                            "(assert (<= X_1 1)) (assert (>= X_1 -1)) (assert (<= Y_0 0))");
 
     (void)state;
     assert_int_equal(p->n_boxes, 1);
@@ -201,7 +201,8 @@ static void random_formulas_mean_what_they_say(void **state)
         nm_err err = {0};
         nm_status rc;
 
-        s = (sample){.text = text, .room = sizeof text, .rng = {.seed = 7, .stream = (uint64_t)trial}};
+        s = (sample){
+            .text = text, .room = sizeof text, .rng = {.seed = 7, .stream = (uint64_t)trial}};
         for (int k = 0; k < N_GRID; k++)
             for (int i = 0; i < 2; i++) {
                 s.x[k][i] = (float)nm_rng_below(&s.rng, 13) / 4 - 1.5F;
@@ -273,7 +274,8 @@ static void refusals_name_the_place(void **state)
         {DECLARE "(assert (<= foo 1))", "'foo' is no number and no variable"},
         {DECLARE "(assert (or))", "expected something to be or-ed"},
         {DECLARE "(assert (and", "the file ends"},
-        {DECLARE "(assert (<= X_0 1)", "2:19: the file ends where ')' of an assertion was expected"},
+        {DECLARE "(assert (<= X_0 1)",
+         "2:19: the file ends where ')' of an assertion was expected"},
         {DECLARE "(frobnicate)", "'frobnicate' where declare-const or assert was expected"},
         {DECLARE BOX, "nothing is asserted of the outputs"},
         {DECLARE "(assert (<= X_0 1))(assert (>= X_0 0))(assert (<= X_1 1))(assert (<= Y_0 1))",
