@@ -13,8 +13,8 @@
  *          becomes 0 or subnormal */
 bool nm_parse_double(const char *begin, const char *end, double *out);
 
-/** A decimal number between two neighbouring doubles: it is `near` when side = 0, larger when side =
- *  1, smaller when side = -1. */
+/** A decimal number between two neighbouring doubles: it is `near` when side = 0, larger when side
+ * = 1, smaller when side = -1. */
 typedef struct nm_decimal {
     double near; /* the nearest double */
     int side;
