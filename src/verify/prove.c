@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "verify/region.h"
 
-/* Boxes with more free inputs are searched by splitting neurons. */
-enum { MOST_SPLIT_INPUTS = 24 };
 
 struct proving {
     nm_arena arena;
@@ -60,14 +58,6 @@ static nm_status take_rows(struct proving *p, const nm_prove_job *job, nm_err *e
     return NM_OK;
 }
 
-static int n_free(const nm_prove_job *job)
-{
-    int n = 0;
-
-    for (int64_t j = 0; j < job->property->n_in; j++)
-        n += job->box->lo_out[j] < job->box->hi_out[j];
-    return n;
-}
 
 static bool has_bare_case(const nm_region *r)
 {
