@@ -10,7 +10,8 @@ enum {
     FEW_INPUTS = 20,   /* free inputs for which random points and moves are worth while */
     MOST_CORNERS = 6,  /* free inputs whose corners are all tried */
     MOST_BEST = 60,    /* points that are followed */
-    MOST_CHUNK = 1024, /* points that are evaluated at a time */
+    MOST_CHUNK = 256,    /* points evaluated at a time: one block, no waiting for other threads */
+    PASS_COST = 3000,  /* of a pass through however small a network, in multiplications */
     N_STEPS = 20,      /* along the gradient */
     STEP_COST = 8,     /* of one, against a forward pass in float32 */
     STREAM_RANDOM = 1000
@@ -18,7 +19,7 @@ enum {
 
 double nm_attack_cost(const nm_net *net)
 {
-    double cost = 1;
+    double cost = PASS_COST;
 
     for (int i = 0; i < net->n_ops; i++)
         cost += (double)net->values[net->ops[i].out].size;

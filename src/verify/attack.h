@@ -25,7 +25,7 @@ typedef struct nm_attack {
     void *user;
 } nm_attack;
 
-/** Multiplications of one forward pass. */
+/** Multiplications of one forward pass, and what goes with it. */
 double nm_attack_cost(const nm_net *net);
 
 /** Centre, corners, random points, steps along the sign of the gradient, then random moves of

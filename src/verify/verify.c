@@ -302,8 +302,10 @@ static void conclude(decision *d)
     nm_free(r->x);
     nm_free(r->y);
     r->x = r->y = NULL;
-    if (d->n_open_boxes > 0)
+    if (d->n_open_boxes > 0) {
+        r->timed_out = nm_ctx_must_stop(d->ctx) && !nm_ctx_cancelled(d->ctx);
         return;
+    }
     r->verdict = NM_VERDICT_HOLDS;
     (void)snprintf(r->reason, sizeof r->reason, "%s",
                    d->property->n_boxes > 0 ? "every part of the inputs was bounded away from the "
