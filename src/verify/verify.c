@@ -9,11 +9,13 @@
 #include "verify/attack.h"
 #include "verify/prove.h"
 
-/* Multiplications that the first attack may take, over all boxes: some 50 ms; and those of an
-   attack within the search. */
-#define FIRST_EFFORT 2.5e8
-#define LEAST_EFFORT 1e6
+/* Multiplications that attacks may take. The first, over all boxes, is over in some milliseconds:
+   most violated properties fall to it, and easy ones are not kept from their proof. The long one,
+   some 50 ms, is for boxes that turn out to be hard; from the search, many more come. */
+#define FIRST_EFFORT 2.5e7
+#define LONG_EFFORT 2.5e8
 #define NEAR_EFFORT 1e7
+#define LEAST_EFFORT 1e6
 
 /* From this many free inputs on a box is taken for a neighbourhood of its centre. */
 enum { MANY_INPUTS = 50 };
@@ -27,7 +29,7 @@ typedef struct decision {
     const nm_in_box *box; /* the one at hand */
     omp_lock_t lock;      /* on the report, for points that threads find */
     int64_t n_open_boxes;
-    int n_near;        /* attacks within the search so far */
+    int n_near;        /* attacks within the search of this box so far */
     const char *phase; /* who is at work, for the reason */
 } decision;
 
@@ -124,6 +126,7 @@ static bool try_point(void *user, const float *x)
     return replay(user, x, &unsafe) == NM_OK && unsafe;
 }
 
+/* Streams of random numbers: one for each attack. */
 static nm_attack attack_on(decision *d, uint64_t stream)
 {
     return (nm_attack){.ctx = d->ctx,
@@ -131,11 +134,27 @@ static nm_attack attack_on(decision *d, uint64_t stream)
                        .property = d->property,
                        .box = d->box,
                        .seed = d->opts->seed,
-                       .stream = stream << 32,
+                       .stream = (((uint64_t)(d->box - d->property->boxes) << 24) + stream) << 32,
                        .hit = try_point,
                        .user = d};
 }
 
+static double share_of_box(const decision *d, double effort)
+{
+    return fmax(effort / (double)d->property->n_boxes, LEAST_EFFORT);
+}
+
+static nm_status attack_whole(decision *d, uint64_t stream, double effort, bool *found, nm_err *err)
+{
+    nm_attack attack = attack_on(d, stream);
+
+    *found = false;
+    if (!d->box->has_points)
+        return NM_OK;
+    return nm_attack_box(&attack, share_of_box(d, effort), found, err);
+}
+
+/* When the search asks for the first time, the box is no easy one: then all of it is attacked. */
 static bool attack_from(void *user, const float *x, const double *lo, const double *hi)
 {
     decision *d = user;
@@ -146,7 +165,9 @@ static bool attack_from(void *user, const float *x, const double *lo, const doub
 
 #pragma omp atomic capture
     number = ++d->n_near;
-    attack = attack_on(d, (uint64_t)number);
+    if (number == 1 && (attack_whole(d, 1, LONG_EFFORT, &found, &ignored) != NM_OK || found))
+        return found;
+    attack = attack_on(d, 1 + (uint64_t)number);
     return nm_attack_near(&attack, x, lo, hi, NEAR_EFFORT, &found, &ignored) == NM_OK && found;
 }
 
@@ -195,24 +216,19 @@ static bool decided(const decision *d)
 
 static nm_status attack_boxes(decision *d, nm_err *err)
 {
-    double start = nm_now(),
-           effort = fmax(FIRST_EFFORT / (double)d->property->n_boxes, LEAST_EFFORT);
+    double start = nm_now();
+    bool found;
     nm_status rc = NM_OK;
 
     d->phase = "attack";
     for (int64_t b = 0; b < d->property->n_boxes && !decided(d); b++) {
-        nm_attack attack;
-        bool found;
-
         d->box = &d->property->boxes[b];
-        if (!d->box->has_points)
-            continue;
         if (nm_ctx_must_stop(d->ctx))
             break;
-        NM_TRY(look_at_centre(d, err));
-        attack = attack_on(d, (uint64_t)b << 16);
+        if (d->box->has_points)
+            NM_TRY(look_at_centre(d, err));
         if (!decided(d))
-            NM_TRY(nm_attack_box(&attack, effort, &found, err));
+            NM_TRY(attack_whole(d, 0, FIRST_EFFORT, &found, err));
     }
 done:
     d->report->attack_s = nm_now() - start;
@@ -248,6 +264,7 @@ static void account(decision *d, int64_t b, const nm_prove_result *result)
 static nm_status prove_boxes(decision *d, nm_err *err)
 {
     double start = nm_now();
+    bool found;
     nm_status rc = NM_OK;
 
     d->phase = "search";
@@ -269,7 +286,10 @@ static nm_status prove_boxes(decision *d, nm_err *err)
                             .user = d};
 
         d->box = job.box;
+        d->n_near = 0;
         rc = nm_prove_box(d->ctx, &job, &result, err);
+        if (rc == NM_OK && !result.proved && !decided(d) && d->opts->attack && d->n_near == 0)
+            rc = attack_whole(d, 1, LONG_EFFORT, &found, err);
         account(d, b, &result);
         NM_TRY(rc);
     }
