@@ -131,7 +131,8 @@ static bool push(struct shared *s, part *p)
 static void leave_open(struct shared *s, part *p, double bound)
 {
     omp_set_lock(&s->lock);
-    s->report->outcome = NM_REGION_OPEN;
+    if (s->report->outcome == NM_REGION_SAFE)
+        s->report->outcome = NM_REGION_OPEN;
     s->report->worst_bound = fmin(s->report->worst_bound, bound);
     s->report->n_open++;
     omp_unset_lock(&s->lock);
