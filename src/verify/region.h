@@ -66,6 +66,10 @@ typedef struct nm_search_opts {
 nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
                            nm_region_report *report, nm_err *err);
 
+/** Splits neurons: for many inputs. As nm_search_inputs(); no tree is kept. */
+nm_status nm_search_neurons(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
+                            nm_region_report *report, nm_err *err);
+
 void nm_region_report_free(nm_region_report *report);
 
 #endif

@@ -520,7 +520,8 @@ static int64_t choose_dim(const struct worker *w, const box *b)
 static void leave_open(struct shared *s, box *b)
 {
     omp_set_lock(&s->lock);
-    s->report->outcome = NM_REGION_OPEN;
+    if (s->report->outcome == NM_REGION_SAFE)
+        s->report->outcome = NM_REGION_OPEN;
     s->report->worst_bound = fmin(s->report->worst_bound, b->worst);
     s->report->n_open++;
     omp_unset_lock(&s->lock);
