@@ -98,8 +98,7 @@ NM_API nm_status nm_verify(nm_ctx *ctx, const nm_net *net, const nm_property *pr
 NM_API void nm_verify_report_free(nm_verify_report *report);
 
 /** Writes the competition's result file (VNN-COMP): one word, "unsat", "sat", "unknown" or
- *  "timeout", and behind "sat" one parenthesis with all inputs and outputs. Inputs are written to
- *  the last digit, so that the decimal numbers are in the box, too.
+ *  "timeout", and behind "sat" one parenthesis with all inputs (17 digits) and outputs.
  *  @param report  NULL writes "error" */
 NM_API nm_status nm_vnncomp_write(const nm_verify_report *report, const char *path, nm_err *err);
 

@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "netmend/verify.h"
 
-/* Digits of the exact decimal expansion of a float32 number, at most. */
-enum { ALL_DIGITS = 120 };
+/* Digits of a double: what a reader takes for a double is the float32 number. */
+enum { ALL_DIGITS = 17 };
 
 static void put_point(FILE *out, const nm_verify_report *report)
 {

@@ -121,6 +121,22 @@ static void a_box_between_two_floats_has_no_points(void **state)
     nm_property_free(p);
 }
 
+/* 0.3f printed as a double: 0.30000001192092896, a little more than it is. */
+static void a_printed_float_is_a_point(void **state)
+{
+    nm_property *p =
+        property_of(DECLARE "(assert (<= X_0 0.30000001192092896)) (assert (>= X_0 "
+                            "0.30000001192092896)) (assert (<= X_1 0.30000001192092896))"
+                            "(assert (>= X_1 -1)) (assert (<= Y_0 0))");
+    const nm_in_box *box = &p->boxes[0];
+
+    (void)state;
+    assert_true(box->has_points);
+    assert_true(box->lo_in[0] == 0.3F && box->hi_in[0] == 0.3F);
+    assert_true(box->hi_in[1] == 0.3F || box->hi_in[1] == nextafterf(0.3F, 0));
+    nm_property_free(p);
+}
+
 /* -- against direct evaluation ---------------------------------------------------------------- */
 
 /* A random formula, written as text and evaluated at a grid of points at the same time. */
@@ -284,7 +300,8 @@ static void refusals_name_the_place(void **state)
                  "(assert (or (and (<= X_1 2) (<= Y_0 1)) (<= Y_0 1)))",
          "X_1 has no upper bound in disjunct 2 of 2"},
         {DECLARE BOX "(assert (<= Y_0 \x01 1))", "byte 0x01 has no place here"},
-        {DECLARE "(assert (<= (+ (- 1 Y_0) )", "the file ends"},
+        {DECLARE "(assert (<= (+ (- 1 Y_0) )", "2:27: a comparison takes two terms, this has 1"},
+        {DECLARE "(assert (<= (+ (- 1 Y_0)", "the file ends"},
     };
 
     (void)state;
@@ -349,6 +366,7 @@ int main(void)
         cmocka_unit_test(linear_terms_are_read),
         cmocka_unit_test(disjuncts_over_the_same_box_stand_together),
         cmocka_unit_test(a_box_between_two_floats_has_no_points),
+        cmocka_unit_test(a_printed_float_is_a_point),
         cmocka_unit_test(random_formulas_mean_what_they_say),
         cmocka_unit_test(refusals_name_the_place),
         cmocka_unit_test(explosion_is_refused),
