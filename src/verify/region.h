@@ -27,6 +27,16 @@ typedef struct nm_region {
     void *user;
 } nm_region;
 
+/** Whether float32 numbers lie in the box. */
+bool nm_region_has_points(const nm_region *r);
+
+/** The float32 number next to x inside the point box. */
+float nm_region_inside(const nm_region *r, int64_t j, double x);
+
+/** Is a point unsafe? In double first, which is cheap; then r->try_point decides.
+ *  @param values  out, [n_neurons] what nm_vnet_evaluate() gives there */
+bool nm_region_is_unsafe(const nm_region *r, const float *x, double *values);
+
 typedef enum nm_region_outcome { NM_REGION_SAFE, NM_REGION_UNSAFE, NM_REGION_OPEN } nm_region_outcome;
 
 /** How an input search went on: a tree of boxes, from the claim's point of view. */

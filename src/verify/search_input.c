@@ -209,66 +209,21 @@ static void fail(struct shared *s, nm_status rc)
 
 /* -- points ---------------------------------------------------------------------------------- */
 
-/* The float32 number next to x inside the point box. */
-static float inside(const nm_region *r, int64_t j, double x)
-{
-    float f = (float)x;
-
-    return f < r->point_lo[j] ? r->point_lo[j] : f > r->point_hi[j] ? r->point_hi[j] : f;
-}
-
-static double row_value(const nm_region *r, int row, const double *y)
-{
-    double sum = r->rows[row].at_0;
-
-    for (int64_t j = 0; j < nm_vnet_output(r->v)->n; j++)
-        sum += r->rows[row].c[j] * y[j];
-    return sum;
-}
-
-/* In double first, which is cheap; then whoever asked for the search decides. */
-static bool is_unsafe(struct worker *w)
-{
-    const nm_region *r = w->region;
-    const nm_vnet *v = r->v;
-
-    for (int64_t j = 0; j < v->nodes[0].n; j++)
-        w->values[j] = (double)w->point[j];
-    nm_vnet_evaluate(v, w->values);
-    for (int c = 0; c < r->n_cases; c++) {
-        bool all = true;
-
-        for (int row = r->first[c]; all && row < r->first[c + 1]; row++)
-            all = row_value(r, row, w->values + nm_vnet_output(v)->first) <= 0;
-        if (all)
-            return r->try_point && r->try_point(r->user, w->point);
-    }
-    return false;
-}
-
-static bool has_points(const nm_region *r)
-{
-    for (int64_t j = 0; j < r->v->nodes[0].n; j++)
-        if (r->point_lo[j] > r->point_hi[j])
-            return false;
-    return true;
-}
-
 static bool try_middle(struct worker *w, const double *lo, const double *hi)
 {
     for (int64_t j = 0; j < w->region->v->nodes[0].n; j++)
-        w->point[j] = inside(w->region, j, 0.5 * lo[j] + 0.5 * hi[j]);
-    return is_unsafe(w);
+        w->point[j] = nm_region_inside(w->region, j, 0.5 * lo[j] + 0.5 * hi[j]);
+    return nm_region_is_unsafe(w->region, w->point, w->values);
 }
 
 static bool try_corner(struct worker *w, const double *slope, const double *lo, const double *hi)
 {
     for (int64_t j = 0; j < w->region->v->nodes[0].n; j++)
-        w->point[j] = inside(w->region, j,
+        w->point[j] = nm_region_inside(w->region, j,
                              slope[j] > 0   ? lo[j]
                              : slope[j] < 0 ? hi[j]
                                             : 0.5 * lo[j] + 0.5 * hi[j]);
-    return is_unsafe(w);
+    return nm_region_is_unsafe(w->region, w->point, w->values);
 }
 
 /* -- one box ----------------------------------------------------------------------------------- */
@@ -458,7 +413,7 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
             w->worst_case = c;
             memcpy(w->worst_x, w->x, bytes);
         }
-        if (found || (has_points(r) &&
+        if (found || (nm_region_has_points(r) &&
                       (try_corner(w, w->joint, b->lo, b->hi) || try_middle(w, w->x, w->x))))
             return FOUND;
     }
@@ -476,7 +431,7 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
     }
     memcpy(b->lo, w->hull_lo, bytes);
     memcpy(b->hi, w->hull_hi, bytes);
-    if (has_points(r) && try_middle(w, b->lo, b->hi))
+    if (nm_region_has_points(r) && try_middle(w, b->lo, b->hi))
         return FOUND;
     return share < WORTH_AGAIN ? AGAIN : SPLIT;
 }
@@ -486,11 +441,11 @@ static bool descend(struct worker *w, const box *b)
 {
     const nm_region *r = w->region;
 
-    if (!has_points(r) || (w->n_nodes > 16 && w->n_nodes % 4 != 0))
+    if (!nm_region_has_points(r) || (w->n_nodes > 16 && w->n_nodes % 4 != 0))
         return false;
     if (r->attack_from && (w->n_nodes & (w->n_nodes - 1)) == 0 && w->n_nodes >= 64) {
         for (int64_t j = 0; j < r->v->nodes[0].n; j++)
-            w->point[j] = inside(r, j, w->worst_x[j]);
+            w->point[j] = nm_region_inside(r, j, w->worst_x[j]);
         if (r->attack_from(r->user, w->point, b->lo, b->hi))
             return true;
     }
@@ -815,10 +770,4 @@ nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search
     if (s.rc == NM_E_LIMIT)
         return nm_ctx_cancelled(ctx) ? nm_ctx_check(ctx, err) : NM_OK;
     return s.rc;
-}
-
-void nm_region_report_free(nm_region_report *report)
-{
-    nm_free(report->splits);
-    *report = (nm_region_report){0};
 }
