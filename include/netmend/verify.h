@@ -76,7 +76,8 @@ typedef struct nm_verify_report {
     int64_t n_open;       /**< of them, left open */
     double worst_bound;   /**< least proven lower bound over the open parts (<= 0: not safe yet); of
                                a property that holds, over all; NAN if nothing was bounded */
-    double share_proved;  /**< of the volume of the boxes, 0..1 */
+    double share_proved;  /**< of the volume, mean over the boxes, 0..1 */
+    bool timed_out;       /**< unknown because the time limit of the context has passed */
     bool centre_violates; /**< a box with several free inputs is violated at its very centre: often
                                a mapping of inputs that is wrong */
     double attack_s, search_s; /**< wall time */
@@ -95,6 +96,11 @@ typedef struct nm_verify_report {
 NM_API nm_status nm_verify(nm_ctx *ctx, const nm_net *net, const nm_property *property,
                            const nm_verify_opts *opts, nm_verify_report *report, nm_err *err);
 NM_API void nm_verify_report_free(nm_verify_report *report);
+
+/** Writes the competition's result file (VNN-COMP): one word, "unsat", "sat", "unknown" or
+ *  "timeout", and behind "sat" one parenthesis with all inputs (17 digits) and outputs.
+ *  @param report  NULL writes "error" */
+NM_API nm_status nm_vnncomp_write(const nm_verify_report *report, const char *path, nm_err *err);
 
 #ifdef __cplusplus
 }

@@ -94,6 +94,19 @@ static uint32_t hash_box(const builder *b)
     return h;
 }
 
+/* The float32 numbers of one side. Fixed inputs are often float32 numbers printed with as many
+   digits as a double has, and so not exactly what is printed: where no float32 number lies between
+   the decimals, those between their neighbouring doubles count. */
+static void float_sides(const builder *b, size_t i, float *lo, float *hi)
+{
+    *lo = nm_f32_up(b->one.lo_in[i]);
+    *hi = nm_f32_down(b->one.hi_in[i]);
+    if (*lo > *hi && nm_f32_up(b->one.lo_out[i]) <= nm_f32_down(b->one.hi_out[i])) {
+        *lo = nm_f32_up(b->one.lo_out[i]);
+        *hi = nm_f32_down(b->one.hi_out[i]);
+    }
+}
+
 static bool same_box(const builder *b, const nm_in_box *box)
 {
     const size_t bytes = (size_t)b->p->n_in * sizeof(double);
@@ -101,10 +114,13 @@ static bool same_box(const builder *b, const nm_in_box *box)
     if (memcmp(b->one.lo_out, box->lo_out, bytes) != 0 ||
         memcmp(b->one.hi_out, box->hi_out, bytes) != 0)
         return false;
-    for (int64_t i = 0; i < b->p->n_in; i++)
-        if (nm_f32_up(b->one.lo_in[i]) != box->lo_in[i] ||
-            nm_f32_down(b->one.hi_in[i]) != box->hi_in[i])
+    for (int64_t i = 0; i < b->p->n_in; i++) {
+        float lo, hi;
+
+        float_sides(b, (size_t)i, &lo, &hi);
+        if (lo != box->lo_in[i] || hi != box->hi_in[i])
             return false;
+    }
     return true;
 }
 
@@ -122,8 +138,7 @@ static nm_status keep_box(builder *b, uint32_t hash)
     memcpy(lo, b->one.lo_out, n_in * sizeof *lo);
     memcpy(hi, b->one.hi_out, n_in * sizeof *hi);
     for (size_t i = 0; i < n_in; i++) {
-        lo_in[i] = nm_f32_up(b->one.lo_in[i]);
-        hi_in[i] = nm_f32_down(b->one.hi_in[i]);
+        float_sides(b, i, &lo_in[i], &hi_in[i]);
         has_points = has_points && lo_in[i] <= hi_in[i];
     }
     b->hash[b->n_boxes] = hash;

@@ -203,7 +203,7 @@ static nm_status and_one_of(reader *r, nm_dnf *target, int depth)
         NM_TRY(and_formula(r, &one, depth));
         NM_TRY(placed(r, nm_dnf_or(&choice, &one, err)));
     }
-    if (choice.n == 0)
+    if (choice.n == 0 && r->v.token.kind == NM_TOKEN_CLOSE)
         NM_TRY(
             nm_lex_fail(&r->v.lexer, &r->v.token, NM_E_FORMAT, "expected something to be or-ed"));
     NM_TRY(placed(r, nm_dnf_and(target, &choice, err)));

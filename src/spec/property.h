@@ -11,7 +11,9 @@
  * For the prover (the rows of one case, as it likes them: "unsafe when all rows are <= 0"):
  *     coef . y - limit_out <= 0,   x in [lo_out, hi_out].
  * For points: coef . y <= limit_in, x float32 in [lo_in, hi_in]; lo_in > hi_in in some dimension
- * when no float32 number lies in the box. A case without rows is unsafe on its whole box. */
+ * when no float32 number lies in the box. (Where no float32 number lies between two decimals, but
+ * one is within a rounding error of a double, lo_in and hi_in are that one: files print float32
+ * numbers.) A case without rows is unsafe on its whole box. */
 #ifndef NM_SPEC_PROPERTY_H
 #define NM_SPEC_PROPERTY_H
 

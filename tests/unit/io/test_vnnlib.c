@@ -44,7 +44,7 @@ static void decimals_are_kept_on_both_sides(void **state)
     (void)state;
     assert_int_equal(p->n_boxes, 1);
     assert_int_equal(p->n_rows, 2);
-    assert_true(box->lo_in[0] == 0.1F);         /* 0.100000001490116 */
+    assert_true(box->lo_in[0] == 0.1F); /* 0.100000001490116 */
     assert_true((double)box->hi_in[0] < 0.679857769 && 0.679857769F > box->hi_in[0]);
     assert_true(box->lo_out[0] == nextafter(0.1, 0)); /* the double is above */
     assert_true(box->hi_out[1] == 0.5 && box->lo_out[1] == -0.5);
@@ -111,13 +111,29 @@ static void disjuncts_over_the_same_box_stand_together(void **state)
 
 static void a_box_between_two_floats_has_no_points(void **state)
 {
-    nm_property *p = property_of(DECLARE
-                                 "(assert (<= X_0 0.10000000001)) (assert (>= X_0 0.1))"
-                                 "(assert (<= X_1 1)) (assert (>= X_1 -1)) (assert (<= Y_0 0))");
+    nm_property *p =
+        property_of(DECLARE "(assert (<= X_0 0.10000000001)) (assert (>= X_0 0.1))"
+                            "(assert (<= X_1 1)) (assert (>= X_1 -1)) (assert (<= Y_0 0))");
 
     (void)state;
     assert_int_equal(p->n_boxes, 1);
     assert_true(!p->boxes[0].has_points);
+    nm_property_free(p);
+}
+
+/* 0.3f printed as a double: 0.30000001192092896, a little more than it is. */
+static void a_printed_float_is_a_point(void **state)
+{
+    nm_property *p =
+        property_of(DECLARE "(assert (<= X_0 0.30000001192092896)) (assert (>= X_0 "
+                            "0.30000001192092896)) (assert (<= X_1 0.30000001192092896))"
+                            "(assert (>= X_1 -1)) (assert (<= Y_0 0))");
+    const nm_in_box *box = &p->boxes[0];
+
+    (void)state;
+    assert_true(box->has_points);
+    assert_true(box->lo_in[0] == 0.3F && box->hi_in[0] == 0.3F);
+    assert_true(box->hi_in[1] == 0.3F || box->hi_in[1] == nextafterf(0.3F, 0));
     nm_property_free(p);
 }
 
@@ -201,7 +217,8 @@ static void random_formulas_mean_what_they_say(void **state)
         nm_err err = {0};
         nm_status rc;
 
-        s = (sample){.text = text, .room = sizeof text, .rng = {.seed = 7, .stream = (uint64_t)trial}};
+        s = (sample){
+            .text = text, .room = sizeof text, .rng = {.seed = 7, .stream = (uint64_t)trial}};
         for (int k = 0; k < N_GRID; k++)
             for (int i = 0; i < 2; i++) {
                 s.x[k][i] = (float)nm_rng_below(&s.rng, 13) / 4 - 1.5F;
@@ -273,7 +290,8 @@ static void refusals_name_the_place(void **state)
         {DECLARE "(assert (<= foo 1))", "'foo' is no number and no variable"},
         {DECLARE "(assert (or))", "expected something to be or-ed"},
         {DECLARE "(assert (and", "the file ends"},
-        {DECLARE "(assert (<= X_0 1)", "2:19: the file ends where ')' of an assertion was expected"},
+        {DECLARE "(assert (<= X_0 1)",
+         "2:19: the file ends where ')' of an assertion was expected"},
         {DECLARE "(frobnicate)", "'frobnicate' where declare-const or assert was expected"},
         {DECLARE BOX, "nothing is asserted of the outputs"},
         {DECLARE "(assert (<= X_0 1))(assert (>= X_0 0))(assert (<= X_1 1))(assert (<= Y_0 1))",
@@ -282,7 +300,8 @@ static void refusals_name_the_place(void **state)
                  "(assert (or (and (<= X_1 2) (<= Y_0 1)) (<= Y_0 1)))",
          "X_1 has no upper bound in disjunct 2 of 2"},
         {DECLARE BOX "(assert (<= Y_0 \x01 1))", "byte 0x01 has no place here"},
-        {DECLARE "(assert (<= (+ (- 1 Y_0) )", "the file ends"},
+        {DECLARE "(assert (<= (+ (- 1 Y_0) )", "2:27: a comparison takes two terms, this has 1"},
+        {DECLARE "(assert (<= (+ (- 1 Y_0)", "the file ends"},
     };
 
     (void)state;
@@ -347,6 +366,7 @@ int main(void)
         cmocka_unit_test(linear_terms_are_read),
         cmocka_unit_test(disjuncts_over_the_same_box_stand_together),
         cmocka_unit_test(a_box_between_two_floats_has_no_points),
+        cmocka_unit_test(a_printed_float_is_a_point),
         cmocka_unit_test(random_formulas_mean_what_they_say),
         cmocka_unit_test(refusals_name_the_place),
         cmocka_unit_test(explosion_is_refused),
