@@ -63,6 +63,27 @@ void nm_branch_candidates(const nm_parts *s, const nm_batch *b, int lane, nm_can
     }
 }
 
+int32_t nm_branch_scope(const nm_parts *s, const nm_batch *b, int lane)
+{
+    const nm_vnet *v = b->v;
+    int last = v->n_nodes - 1;
+    double best = 0;
+    int32_t neuron = -1;
+
+    while (last > 0 && v->nodes[last].kind == NM_VNODE_LINEAR)
+        last--;
+    for (int64_t i = 0; i < s->n_open && s->open[i] < v->nodes[last].first; i++) {
+        int64_t at = (int64_t)s->open[i] * LANES + lane;
+        double score = b->open[at] == 0 ? 0 : loss_anywhere(b, s->open[i], at);
+
+        if (score > best) {
+            best = score;
+            neuron = s->open[i];
+        }
+    }
+    return neuron;
+}
+
 int nm_branch_probe(nm_batch *probe, const nm_batch *b, int lane, const nm_candidates *c,
                     double *off, double *on)
 {

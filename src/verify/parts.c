@@ -159,8 +159,12 @@ static int take_parts(worker *w, bool *over)
         s->stop = true;
         s->rc = NM_E_LIMIT;
     }
-    if (s->n_passes > s->most_passes)
-        s->stop = s->spent = true;
+    if (s->n_passes > s->most_passes) {
+        if ((double)s->n_passes * s->scope_volume < (double)s->longest_passes * s->proved)
+            s->most_passes += s->most_passes / 2;
+        else
+            s->stop = s->spent = true;
+    }
     *over = s->stop || (n == 0 && s->n_busy == 0);
     omp_unset_lock(&s->lock);
     return n;
@@ -224,11 +228,19 @@ static nm_part *child_of(worker *w, int lane, int32_t neuron, bool active, doubl
     return child;
 }
 
+static bool is_whole(const worker *w, int lane)
+{
+    return w->s->first_split[w->lane[lane]->c] < 0;
+}
+
+/* @param neuron  what the lane is split by; the scope takes another if it can */
 static void note_first(worker *w, int lane, int32_t neuron)
 {
     nm_parts *s = w->s;
     const nm_part *p = w->lane[lane];
+    int32_t better = nm_branch_scope(s, &w->batch, lane);
 
+    neuron = better >= 0 ? better : neuron;
     omp_set_lock(&s->lock);
     if (s->first_split[p->c] < 0) {
         s->first_split[p->c] = neuron;
@@ -251,7 +263,8 @@ static bool split_lane(worker *w, int lane)
         return true;
     }
     best = nm_branch_probe(&w->probe, &w->batch, lane, &c, &bound_off, &bound_on);
-    note_first(w, lane, c.neuron[best]);
+    if (is_whole(w, lane))
+        note_first(w, lane, c.neuron[best]);
     off = child_of(w, lane, c.neuron[best], false, c.reach[best]);
     on = child_of(w, lane, c.neuron[best], true, c.reach[best]);
     ok = off && on;
@@ -303,11 +316,6 @@ static void set_reaches(worker *w, int lane)
         if (w->batch.reach[at] == 0)
             w->batch.reach[at] = fabs(w->batch.kept[at]);
     }
-}
-
-static bool is_whole(const worker *w, int lane)
-{
-    return w->s->first_split[w->lane[lane]->c] < 0;
 }
 
 /* After a pass back: closes lanes, sets steps. Returns whether any lane goes on; done: has had all
@@ -409,7 +417,7 @@ static void report_progress(nm_parts *s)
     int64_t waiting;
 
     omp_set_lock(&s->lock);
-    proved = s->proved;
+    proved = s->proved_before + s->proved;
     waiting = s->n_stack;
     omp_unset_lock(&s->lock);
     nm_progress(s->ctx, "open parts", waiting, 0, proved);

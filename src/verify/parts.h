@@ -53,10 +53,11 @@ typedef struct nm_parts {
     double *first_bound;  /* [n_cases] the whole scope's */
     double *case_least;   /* [n_cases] least bound by which parts were closed */
     int64_t n_passes, most_passes;
+    int64_t longest_passes; /* while it looks as if that were enough for the whole scope */
     int64_t n_nodes; /* parts bounded, in all scopes */
     double worst;    /* bound of parts that nothing could be done about */
     int64_t n_stuck;
-    double proved; /* volume, for progress */
+    double proved_before, proved, scope_volume; /* before this scope, in it; its open cases */
     bool stop, found, spent;
     nm_status rc;
     nm_err *err;
@@ -83,6 +84,10 @@ typedef struct nm_candidates {
 /** Neurons by which a lane may be split: half of them by what the lines lose at the minimising
  *  input, half by what they may lose anywhere. After both passes of the batch. */
 void nm_branch_candidates(const nm_parts *s, const nm_batch *b, int lane, nm_candidates *to);
+
+/** The neuron by which a scope is best split, so that bounding others anew pays: one with relus
+ *  behind it, by what its lines may lose anywhere; -1 = there is none. After both passes. */
+int32_t nm_branch_scope(const nm_parts *s, const nm_batch *b, int lane);
 
 /** Bounds both children of all candidates, and returns the best one.
  *  @param off, on  out, the bounds of its children */

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "verify/parts.h"
 
-enum { TIGHTEN_STEPS = 20, SEARCH_PER_TIGHTEN = 3, LEAST_PASSES = 4000 };
+enum { TIGHTEN_STEPS = 20, SEARCH_PER_TIGHTEN = 1, LEAST_PASSES = 1000, LONGEST = 12000 };
 
 struct search {
     nm_parts parts;
@@ -102,7 +102,9 @@ static bool can_be(const nm_bounder *b)
     return true;
 }
 
-static nm_status open_parts(struct search *s, const nm_scope *scope, nm_err *err)
+/* One part for each open case; none if no input is in the scope. */
+static nm_status open_parts(struct search *s, const nm_scope *scope, bool can_be_at_all,
+                            nm_err *err)
 {
     nm_parts *p = &s->parts;
     const nm_vnet *v = p->region->v;
@@ -120,7 +122,7 @@ static nm_status open_parts(struct search *s, const nm_scope *scope, nm_err *err
         p->n_parts[c] = 0;
         p->first_split[c] = -1;
         p->first_bound[c] = p->case_least[c] = (double)INFINITY;
-        if (!scope->open[c])
+        if (!scope->open[c] || !can_be_at_all)
             continue;
         part = nm_part_new(p, c, scope->n_literals);
         if (!part || !nm_parts_push(p, part)) {
@@ -155,6 +157,15 @@ static double drain(nm_parts *p, int64_t *n)
     return worst;
 }
 
+static double open_volume(const struct search *s, const nm_scope *scope)
+{
+    int n_cases = s->parts.region->n_cases, n = 0;
+
+    for (int c = 0; c < n_cases; c++)
+        n += scope->open[c];
+    return scope->volume * n / n_cases;
+}
+
 /* Bounds neurons anew, then parts, as far as the effort goes. */
 static nm_status run_scope(struct search *s, nm_scope *scope, nm_err *err)
 {
@@ -167,16 +178,15 @@ static nm_status run_scope(struct search *s, nm_scope *scope, nm_err *err)
     memcpy(s->root.lines.hi, scope->hi, bytes);
     rc = nm_tighten(p->ctx, &s->root, TIGHTEN_STEPS, scope->literals, scope->n_literals, &n_passes,
                     err);
-    if (rc == NM_OK && !can_be(&s->root)) {
-        memset(scope->open, 0, (size_t)p->region->n_cases * sizeof(bool));
-        return NM_OK;
-    }
     if (rc == NM_OK)
-        rc = open_parts(s, scope, err);
+        rc = open_parts(s, scope, can_be(&s->root), err);
     if (rc != NM_OK)
         return rc;
     p->n_passes = 0;
     p->most_passes = SEARCH_PER_TIGHTEN * n_passes + LEAST_PASSES;
+    p->longest_passes = LONGEST;
+    p->proved = 0;
+    p->scope_volume = open_volume(s, scope);
     p->stop = p->spent = false;
 #pragma omp parallel num_threads(nm_ctx_threads(p->ctx))
     nm_parts_run(p);
@@ -240,7 +250,7 @@ static nm_status run_scopes(struct search *s, nm_err *err)
         double worst;
         int64_t n;
 
-        p->proved = s->report->share_proved;
+        p->proved_before = s->report->share_proved;
         rc = run_scope(s, scope, err);
         worst = drain(p, &n);
         if (!p->found && (close_cases(s, scope) || rc != NM_OK)) {
