@@ -3,14 +3,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli.h"
+#include "verify_net.h"
 
 enum { MOST_SHOWN = 20 }; /* inputs of a counterexample in the text report */
 
 typedef struct verify_args {
     nm_common_opts common;
     const char *model, *property, *vnncomp;
-    int semantics;
+    int semantics, units;
     bool no_attack;
     int64_t max_nodes;
 } verify_args;
@@ -18,6 +18,8 @@ typedef struct verify_args {
 #define AT(field) .offset = offsetof(verify_args, field)
 
 static const char *const semantics_names[] = {"real", "float32", NULL};
+
+static const char *const units_names[] = {"auto", "raw", "normalised", NULL};
 
 static const nm_opt argument_rows[] = {{.name = "MODEL",
                                         .kind = NM_OPT_PATH,
@@ -42,6 +44,15 @@ static const nm_opt verify_rows[] = {
      .arg = "WHAT",
      .help = "what a proof speaks of: real arithmetic on the weights of the file, or every float32 "
              "evaluation whatever its order of summation (float32)"},
+    {.name = "units",
+     .kind = NM_OPT_CHOICE,
+     AT(units),
+     .choices = units_names,
+     .initial = "auto",
+     .arg = "WHAT",
+     .help =
+         "of a .nnet network: whether the property is about raw or normalised values; auto asks "
+         "the range of inputs that the file states"},
     {.name = "no-attack",
      .kind = NM_OPT_FLAG,
      AT(no_attack),
@@ -194,7 +205,7 @@ static nm_status verify(nm_cli *cli, const verify_args *args, const nm_net *net,
     return rc;
 }
 
-static nm_status run_all(nm_cli *cli, const verify_args *args, nm_err *err)
+static nm_status run_all(nm_cli *cli, verify_args *args, nm_err *err)
 {
     nm_status rc = NM_OK;
     nm_net *net = NULL;
@@ -202,8 +213,9 @@ static nm_status run_all(nm_cli *cli, const verify_args *args, nm_err *err)
     nm_verify_report report = {0};
     double start = nm_term_now();
 
-    NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
     NM_CLI_TRY(nm_property_load(cli->ctx, args->property, &property, err));
+    NM_CLI_TRY(nm_cli_load_for_property(cli, args->model, property, args->property, &args->units,
+                                        &net, err));
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
     NM_CLI_TRY(verify(cli, args, net, property, &report, err));
     warn(cli, args, property, &report);
@@ -221,7 +233,7 @@ done:
 
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 {
-    const verify_args *args = args_memory;
+    verify_args *args = args_memory;
     nm_err ignored = {0};
     nm_status rc = run_all(cli, args, err);
 

@@ -40,6 +40,7 @@ nm_status nm_curve_trace(nm_cli *cli, const nm_repair_args *args, const nm_net *
                          nm_curve *curve, nm_err *err)
 {
     nm_curve_opts how = NM_CURVE_OPTS_INIT;
+    nm_repair_opts like = *opts;
     nm_status rc = NM_OK;
 
     if (!args->curve)
@@ -51,7 +52,9 @@ nm_status nm_curve_trace(nm_cli *cli, const nm_repair_args *args, const nm_net *
         return NM_OK;
     }
     how.margin = report->margin;
-    NM_CLI_TRY(nm_curve_run(cli->ctx, net, plan, task, opts, &how, curve, err));
+    if (!isnan(report->damping_in))
+        like.damping_in = report->damping_in;
+    NM_CLI_TRY(nm_curve_run(cli->ctx, net, plan, task, &like, &how, curve, err));
     put(cli, curve);
     if (is_table(args->curve))
         goto done;

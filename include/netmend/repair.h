@@ -70,16 +70,20 @@ typedef struct nm_repair_opts {
     bool certify;                   /**< keep in the report what a claim needs (nm_claim_write()) */
     double damping_in, damping_out; /**< function norm: damping of the second moments of a layer's
                                          inputs and of the curvature behind it, as shares of their
-                                         mean diagonal entry, > 0 */
+                                         mean diagonal entry, > 0; damping_in = NAN: as much as
+                                         float32 evaluation blurs the outputs (docs/numerics.md) */
     nm_refining refine;
     uint64_t seed;
     bool elastic; /**< where not all points can be repaired: as many as possible (NM_PARTLY) */
 } nm_repair_opts;
 
+/** What damping_in = NAN means at least. */
+#define NM_DAMPING_LEAST 1e-3
+
 #define NM_REPAIR_OPTS_INIT                                                                        \
     {                                                                                              \
         .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20,              \
-        .damping_in = 1e-3, .damping_out = 0.1                                                     \
+        .damping_in = NAN, .damping_out = 0.1                                                      \
     }
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
@@ -187,7 +191,8 @@ typedef struct nm_repair_report {
     char reason[256]; /**< one sentence: why infeasible, which limit; "" if repaired */
     int n_layers;     /**< layers whose parameters could change ... */
     int *layers;      /**< ... and their indices */
-    double margin;    /**< largest margin asked of a point in the last program */
+    double damping_in, damping_out;     /**< of the function norm, as shares; else NAN */
+    double margin;                      /**< largest margin asked of a point in the last program */
     double objective, lower_bound, gap; /**< of the last program; NAN if none was solved */
     nm_set_report repair, keep;
     nm_accuracy_report test, similar;

@@ -28,6 +28,10 @@ NM_API int64_t nm_property_n_cases(const nm_property *property);
 /** Disjuncts of the file that no input can meet, and that were dropped. */
 NM_API int64_t nm_property_n_empty(const nm_property *property);
 
+/** True if all its boxes lie within a range of inputs, give or take a hundredth of its width.
+ *  @param lo, hi  [n_in] */
+NM_API bool nm_property_within(const nm_property *property, const double *lo, const double *hi);
+
 /** True if the pair is unsafe: x in one of the boxes as the file gives them, y meeting all rows of
  *  one of its cases. Numbers that a double does not hold exactly count against the pair. */
 NM_API bool nm_property_unsafe(const nm_property *property, const float *x, const double *y);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/order.h"
 #include "choose/sample.h"
 #include "choose/scores.h"
 #include "choose/trial.h"
@@ -161,13 +162,6 @@ done:
     return rc;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* The median of what the wanted classes are behind the best other ones, if positive. */
 static nm_status median_gap(const struct choosing *c, double *gap, nm_err *err)
 {
@@ -190,8 +184,7 @@ static nm_status median_gap(const struct choosing *c, double *gap, nm_err *err)
         if (worst > 0)
             gaps[behind++] = worst;
     }
-    qsort(gaps, (size_t)behind, sizeof *gaps, by_value);
-    *gap = behind > 0 ? gaps[behind / 2] : 0;
+    *gap = nm_median(gaps, behind);
 done:
     nm_free(score);
     nm_free(gaps);
@@ -212,7 +205,8 @@ static nm_status set_task(struct choosing *c, nm_err *err)
                                     .margin = c->choice->margin,
                                     .reference = c->metric.x,
                                     .n_reference = c->metric.n,
-                                    .damping_in = c->opts->damping_in,
+                                    .damping_in = isnan(c->opts->damping_in) ? NM_DAMPING_LEAST
+                                                                             : c->opts->damping_in,
                                     .damping_out = c->opts->damping_out,
                                     .seed = c->opts->seed};
     return rc;

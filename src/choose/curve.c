@@ -110,7 +110,7 @@ static nm_status run_one(struct tracing *t, double margin, double factor, nm_cur
     opts.margin = margin;
     opts.safe = NM_SAFE_NONE;
     if (!isnan(factor)) {
-        opts.damping_in *= factor;
+        opts.damping_in = factor * (isnan(opts.damping_in) ? NM_DAMPING_LEAST : opts.damping_in);
         opts.damping_out *= factor;
     }
     NM_TRY(nm_repair(t->ctx, t->net, t->plan, t->task, &opts, NULL, &fixed, &report, err));

@@ -69,7 +69,7 @@ nm_status nm_round_repair(const nm_net *net, const nm_plan *plan, const nm_param
 }
 
 /* Second-order terms beyond this share are not worth forcing the margins up for. */
-static const double reach_factor = 8;
+static const double reach_factor = 16;
 
 bool nm_deploy_in_reach(const nm_deploy *deploy, int64_t p)
 {
@@ -112,19 +112,14 @@ static nm_status find_margins(nm_ctx *ctx, const nm_net *net, const float *x, co
     return rc;
 }
 
-/* The file holds the network that was to be written: the same one to the last bit, or (formats that
-   write another structure) margins differ by no more than rounding its parameters to float32
-   explains. */
-static nm_status check_same(nm_ctx *ctx, const nm_net *net, const nm_net *read_back,
-                            const char *path, const float *x, const int64_t *target, int64_t n,
-                            const nm_deploy *deploy, nm_err *err)
+/* Formats that write another structure: margins differ by no more than rounding the parameters to
+   float32 explains. */
+static nm_status check_close(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
+                             const int64_t *target, int64_t n, const nm_deploy *deploy, nm_err *err)
 {
     double *meant = NULL;
-    nm_status rc;
+    nm_status rc = nm_alloc(&meant, (size_t)n, sizeof *meant, err);
 
-    if (nm_first_difference(net, read_back) == net->n_ops && net->n_ops > 0)
-        return NM_OK;
-    rc = nm_alloc(&meant, (size_t)n, sizeof *meant, err);
     if (rc == NM_OK)
         rc = find_margins(ctx, net, x, target, n, meant, err);
     for (int64_t p = 0; rc == NM_OK && p < n; p++)
@@ -160,20 +155,22 @@ static nm_status check_path(const char *path, char **out, nm_err *err)
     return rc;
 }
 
-/* Judges the file `temp`, which messages call by the name it is to get. */
+/* Judges the file `temp`, which messages call by the name it is to get. Where it holds the network
+   that was judged, to the last bit, that judgement is the file's. */
 static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, const char *path,
                             const float *x, const int64_t *target, int64_t n, const bool *must,
-                            nm_safe safe, nm_deploy_session *session, int first_op,
-                            nm_deploy *deploy, nm_net **read_back, nm_err *err)
+                            nm_safe safe, nm_deploy *deploy, nm_net **read_back, nm_err *err)
 {
     nm_status rc = nm_net_load(ctx, temp, read_back, err);
 
-    if (rc == NM_OK && session && nm_first_difference(net, *read_back) >= first_op)
-        rc = nm_deploy_run(session, *read_back, deploy, err);
-    else if (rc == NM_OK)
+    if (rc != NM_OK)
+        return rc;
+    if (deploy->n != n || nm_first_difference(net, *read_back) < net->n_ops) {
+        nm_deploy_clear(deploy);
         rc = nm_deploy_check(ctx, *read_back, x, target, n, true, deploy, err);
-    if (rc == NM_OK)
-        rc = check_same(ctx, net, *read_back, path, x, target, n, deploy, err);
+        if (rc == NM_OK)
+            rc = check_close(ctx, net, path, x, target, n, deploy, err);
+    }
     for (int64_t p = 0; rc == NM_OK && p < n; p++)
         if ((!must || must[p]) && !nm_deploy_passes(deploy, safe, p))
             rc = nm_fail(err, NM_E_INTERNAL,
@@ -185,19 +182,16 @@ static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, co
 
 nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
                           const int64_t *target, int64_t n, const bool *must, nm_safe safe,
-                          nm_deploy_session *session, int first_op, nm_deploy *deploy,
-                          nm_net **read_back, nm_err *err)
+                          nm_deploy *deploy, nm_net **read_back, nm_err *err)
 {
     nm_status rc = NM_OK;
     char *temp = NULL;
 
     *read_back = NULL;
-    memset(deploy, 0, sizeof *deploy);
     NM_TRY(nm_check_regular(path, err));
     NM_TRY(check_path(path, &temp, err));
     NM_TRY(nm_net_save(ctx, net, temp, err));
-    rc = judge_file(ctx, net, temp, path, x, target, n, must, safe, session, first_op, deploy,
-                    read_back, err);
+    rc = judge_file(ctx, net, temp, path, x, target, n, must, safe, deploy, read_back, err);
     if (rc == NM_OK && rename(temp, path) != 0)
         rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", path, strerror(errno));
     if (rc != NM_OK)

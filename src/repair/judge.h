@@ -32,13 +32,11 @@ nm_status nm_check_regular(const char *path, nm_err *err);
  *  is renamed to path.
  *  @param x, target  [n x n_in], [n] the repair set
  *  @param must       [n] points that have to pass; NULL = all
- *  @param session    plain, over the same points and a net that agrees with `net` in front of
- *                    operator first_op; used if the file agrees with it, too. NULL = none
- *  @param deploy     receives the judgement of the file (free with nm_deploy_clear())
+ *  @param deploy     the judgement of `net`, or cleared; receives that of the file, which is the
+ *                    same where the file holds the same network to the last bit
  *  @param read_back  receives the net as read from the file */
 nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
                           const int64_t *target, int64_t n, const bool *must, nm_safe safe,
-                          nm_deploy_session *session, int first_op, nm_deploy *deploy,
-                          nm_net **read_back, nm_err *err);
+                          nm_deploy *deploy, nm_net **read_back, nm_err *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "repair/search.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_STEPS = 60, MAX_FINAL_TRIES = 40, FLIPS_A_POINT = 32 };
+enum { MOST_PINS = 2048 };   /* of one try */
 enum { PATIENCE = 5 };       /* tries with pins that bring the misses no nearer to none */
 enum { PATIENT_TRIES = 10 }; /* before neurons are pinned whose flips cost little, too */
 
@@ -67,7 +68,8 @@ static int64_t list_active(const nm_search *s, const nm_misses *m, int64_t *poin
 }
 
 /* Pins the neurons of missed points that flipped between the linearisation and the present
-   solution. */
+   solution. In the function norm, where the optimum of a piece is nothing that a claim could state,
+   thousands of them are not worth the time that they take. */
 static nm_status pin_flips(nm_search *s, void *program, const nm_misses *m, int64_t *added,
                            nm_err *err)
 {
@@ -89,7 +91,8 @@ static nm_status pin_flips(nm_search *s, void *program, const nm_misses *m, int6
         for (int64_t k = 0; k < flips.n && k < FLIPS_A_POINT; k++)
             rows[n++] = flips.at[k].row;
     }
-    NM_TRY(s->engine->add(program, rows, n, added, err));
+    if (s->metric == NULL || n <= MOST_PINS)
+        NM_TRY(s->engine->add(program, rows, n, added, err));
 done:
     nm_violations_free(&flips);
     nm_free(points);

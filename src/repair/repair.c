@@ -6,38 +6,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/order.h"
 #include "net/op.h"
 #include "repair/certificate.h"
 #include "repair/conflicts.h"
 #include "repair/judge.h"
 #include "repair/misses.h"
 #include "repair/repair_job.h"
-
-/* -- opening ----------------------------------------------------------------------------- */
-
-static nm_status open_search(struct nm_job *j, nm_err *err)
-{
-    const nm_repair_task *t = j->task;
-    const nm_points *reference = t->reference ? t->reference : t->keep ? t->keep : t->repair;
-    nm_search_data data = {.x = t->repair->x,
-                           .target = j->target,
-                           .n = t->repair->n,
-                           .keep_x = t->keep ? t->keep->x : NULL,
-                           .keep_target = t->keep ? t->keep->labels : NULL,
-                           .n_keep = t->keep ? t->keep->n : 0,
-                           .reference_x = reference->x,
-                           .n_reference = reference->n};
-    double start = nm_now();
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_params_new(j->plan, &j->params, err));
-    NM_TRY(nm_alloc(&j->rounded, (size_t)j->params->n, sizeof *j->rounded, err));
-    NM_TRY(nm_search_open(j->ctx, j->net, j->plan, j->params, &j->opts, &data, &j->search, err));
-    NM_TRY(nm_job_check_pinnable(j, err));
-    j->report->s_prepare = nm_now() - start;
-done:
-    return rc;
-}
 
 /* -- judging ----------------------------------------------------------------------------- */
 
@@ -68,6 +43,53 @@ nm_status nm_job_judge(struct nm_job *j, const nm_net *net, nm_deploy *out, nm_e
     j->report->s_judge += nm_now() - start;
     return rc;
 }
+
+/* -- opening ----------------------------------------------------------------------------- */
+
+static nm_status find_blur(const struct nm_job *j, double *blur, nm_err *err)
+{
+    size_t n = (size_t)j->original.n;
+    double *bounds = NULL;
+    nm_status rc = nm_alloc(&bounds, n, sizeof *bounds, err);
+
+    if (rc != NM_OK)
+        return rc;
+    for (size_t p = 0; p < n; p++)
+        bounds[p] = nm_deploy_bound(&j->original, j->opts.safe, (int64_t)p);
+    *blur = nm_median(bounds, j->original.n);
+    nm_free(bounds);
+    return NM_OK;
+}
+
+static nm_status open_search(struct nm_job *j, nm_err *err)
+{
+    const nm_repair_task *t = j->task;
+    const nm_points *reference = t->reference ? t->reference : t->keep ? t->keep : t->repair;
+    nm_search_data data = {.x = t->repair->x,
+                           .target = j->target,
+                           .n = t->repair->n,
+                           .keep_x = t->keep ? t->keep->x : NULL,
+                           .keep_target = t->keep ? t->keep->labels : NULL,
+                           .n_keep = t->keep ? t->keep->n : 0,
+                           .reference_x = reference->x,
+                           .n_reference = reference->n};
+    double start;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_params_new(j->plan, &j->params, err));
+    NM_TRY(nm_job_judge(j, j->net, &j->original, err));
+    NM_TRY(find_blur(j, &data.blur, err));
+    start = nm_now();
+    NM_TRY(nm_alloc(&j->rounded, (size_t)j->params->n, sizeof *j->rounded, err));
+    NM_TRY(nm_search_open(j->ctx, j->net, j->plan, j->params, &j->opts, &data, &j->search, err));
+    NM_TRY(nm_job_check_finite(j, err));
+    NM_TRY(nm_job_check_pinnable(j, err));
+    j->report->s_prepare = nm_now() - start;
+done:
+    return rc;
+}
+
+/* -- margins ------------------------------------------------------------------------------ */
 
 /* In deep nets, whose rigorous bounds hold second-order terms, bounds move with the weights, and
    each round of steps moves them again; more than the present bound saves rounds. Behind the last
@@ -253,6 +275,22 @@ static void settle_for_first_order(struct nm_job *j)
            PROVEN_ROUNDS);
 }
 
+static void log_round(const struct nm_job *j, bool passed)
+{
+    int64_t n_safe = 0;
+    double bound = 0, margin = 0;
+
+    for (int64_t p = 0; p < j->task->repair->n; p++) {
+        n_safe += nm_deploy_passes(&j->judged, j->opts.safe, p);
+        bound = fmax(bound, nm_deploy_bound(&j->judged, j->opts.safe, p));
+        margin = fmax(margin, j->search->demand.margin[p]);
+    }
+    nm_log(j->ctx, NM_LOG_INFO,
+           "judge round %d: %lld of %lld points safe, bounds up to %.3g%s, margins up to %.3g",
+           j->report->judge_rounds, (long long)n_safe, (long long)j->task->repair->n, bound,
+           passed ? "" : "; asked from now on", margin);
+}
+
 static nm_status repair_loop(struct nm_job *j, bool *passed, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -274,8 +312,7 @@ static nm_status repair_loop(struct nm_job *j, bool *passed, nm_err *err)
             goto done;
         if (j->elastic)
             nm_job_note_candidate(j, j->search->delta);
-        nm_log(j->ctx, NM_LOG_INFO, "judge round %d: %s", i + 1,
-               *passed ? "all points pass" : "margins raised");
+        log_round(j, *passed);
     }
     if (!*passed)
         (void)snprintf(j->report->reason, sizeof j->report->reason,
@@ -331,8 +368,6 @@ static nm_status repair_or_explain(struct nm_job *j, nm_err *err)
 
     NM_TRY(open_search(j, err));
     NM_TRY(open_elastic(j, err));
-    NM_TRY(nm_job_judge(j, j->net, &j->original, err));
-    NM_TRY(nm_job_check_finite(j, err));
     if (!j->elastic)
         NM_TRY(
             nm_report_twin_points(j->search, &j->twins, j->opts.certify, j->report, &twins, err));
@@ -383,6 +418,7 @@ nm_status nm_repair(nm_ctx *ctx, const nm_net *net, const nm_plan *plan, const n
         *fixed = NULL;
     memset(report, 0, sizeof *report);
     report->outcome = NM_LIMIT;
+    report->damping_in = report->damping_out = NAN;
     report->objective = report->lower_bound = report->gap = NAN;
     report->solver = "none";
     report->test = report->similar = (nm_accuracy_report){.before = NAN, .after = NAN};

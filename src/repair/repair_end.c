@@ -84,6 +84,10 @@ static nm_status fill_report(struct nm_job *j, nm_err *err)
         if (!isnan(f->objective)) /* sums of steps claim nothing */
             r->gap = fmax(f->objective - f->lower_bound, 0) / fmax(fabs(f->objective), 1e-300);
     }
+    if (j->search->metric) {
+        r->damping_in = j->search->damping_in;
+        r->damping_out = j->opts.damping_out;
+    }
     for (int64_t p = 0; p < j->search->n_repair; p++)
         r->margin = fmax(r->margin, j->search->demand.margin[p]);
     nm_measure_change(j->rounded, j->params->n, r);
@@ -167,10 +171,8 @@ static nm_status write_result(struct nm_job *j, nm_err *err)
 
     if (!j->path)
         return NM_OK;
-    nm_deploy_clear(&j->judged);
     rc = nm_write_judged(j->ctx, j->fixed, j->path, j->task->repair->x, j->target,
-                         j->task->repair->n, j->passes, j->opts.safe, j->judge, nm_job_first_op(j),
-                         &j->judged, &read_back, err);
+                         j->task->repair->n, j->passes, j->opts.safe, &j->judged, &read_back, err);
     nm_deploy_close(j->judge); /* its records may be large */
     j->judge = NULL;
     j->report->s_write = nm_now() - start;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/order.h"
 #include "repair/certificate.h"
 #include "repair/search.h"
 
@@ -22,13 +23,6 @@ nm_status nm_search_grow_demand(nm_search *s, int64_t n, nm_err *err)
 }
 
 /* -- the norm ------------------------------------------------------------------------------ */
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
 
 /* How sure the network usually is: median of best minus second-best score on the reference data. */
 static nm_status find_typical_gap(nm_search *s, nm_err *err)
@@ -49,8 +43,7 @@ static nm_status find_typical_gap(nm_search *s, nm_err *err)
             best = score[j] > score[best] ? j : best;
         gaps[p] = nm_smallest_gap_f32(score, n, best);
     }
-    qsort(gaps, (size_t)s->crowd->n, sizeof *gaps, compare_doubles);
-    s->typical_gap = gaps[s->crowd->n / 2];
+    s->typical_gap = nm_median(gaps, s->crowd->n);
     if (!(s->typical_gap > 0 && s->typical_gap < INFINITY))
         s->typical_gap = 0;
 done:
@@ -59,12 +52,23 @@ done:
     return rc;
 }
 
+/* Directions in which the reference data say little are cheap; large changes in them are nothing
+   that the metric minds, but float32 bounds do, and margins have to follow. How much they matter is
+   what float32 evaluation may take, seen against how sure the network usually is (AlexNet: a
+   seventh). */
+static double find_damping(const nm_search *s, double blur)
+{
+    double share = s->typical_gap > 0 && blur > 0 ? blur / s->typical_gap : 0;
+
+    if (!isnan(s->opts->damping_in))
+        return s->opts->damping_in;
+    return fmin(fmax(share, NM_DAMPING_LEAST), 1);
+}
+
 /* Where the metric shares its points with the keep set, their prefix is computed once. */
 static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *err)
 {
-    nm_metric_opts opts = {.damping_in = s->opts->damping_in,
-                           .damping_out = s->opts->damping_out,
-                           .seed = s->opts->seed};
+    nm_metric_opts opts = {.damping_out = s->opts->damping_out, .seed = s->opts->seed};
     bool shared = data->reference_x == data->keep_x && data->n_reference == data->n_keep && s->keep;
     nm_status rc = NM_OK;
 
@@ -74,6 +78,7 @@ static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *e
         NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
                             &s->crowd, err));
     NM_TRY(find_typical_gap(s, err));
+    opts.damping_in = s->damping_in = find_damping(s, data->blur);
     NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
 done:
     return rc;

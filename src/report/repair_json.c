@@ -1,4 +1,6 @@
 /* The repair report as JSON, with the keys of the command-line contract. */
+#include <math.h>
+
 #include "netmend/repair.h"
 #include "report/json.h"
 
@@ -171,6 +173,15 @@ static json_t *times(const nm_repair_report *r)
     return o;
 }
 
+static json_t *damping(const nm_repair_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "inputs", nm_json_real(r->damping_in));
+    json_object_set_new(o, "curvature", nm_json_real(r->damping_out));
+    return o;
+}
+
 char *nm_repair_report_json(const nm_repair_report *r)
 {
     json_t *o = json_object();
@@ -179,6 +190,8 @@ char *nm_repair_report_json(const nm_repair_report *r)
     json_object_set_new(o, "reason", json_string(r->reason));
     json_object_set_new(o, "layers", layers(r));
     json_object_set_new(o, "margin", nm_json_real(r->margin));
+    if (!isnan(r->damping_in))
+        json_object_set_new(o, "damping", damping(r));
     json_object_set_new(o, "objective", nm_json_real(r->objective));
     json_object_set_new(o, "lower_bound", nm_json_real(r->lower_bound));
     json_object_set_new(o, "gap", nm_json_real(r->gap));

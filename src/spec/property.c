@@ -44,6 +44,19 @@ bool nm_property_unsafe(const nm_property *property, const float *x, const doubl
     return false;
 }
 
+bool nm_property_within(const nm_property *property, const double *lo, const double *hi)
+{
+    for (int64_t b = 0; b < property->n_boxes; b++)
+        for (int64_t i = 0; i < property->n_in; i++) {
+            double slack = 0.01 * (hi[i] - lo[i]);
+
+            if (property->boxes[b].lo_out[i] < lo[i] - slack ||
+                property->boxes[b].hi_out[i] > hi[i] + slack)
+                return false;
+        }
+    return true;
+}
+
 int64_t nm_property_n_in(const nm_property *property)
 {
     return property->n_in;

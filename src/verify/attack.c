@@ -7,13 +7,13 @@
 #include "verify/attack_points.h"
 
 enum {
-    FEW_INPUTS = 20,   /* free inputs for which random points and moves are worth while */
-    MOST_CORNERS = 6,  /* free inputs whose corners are all tried */
-    MOST_BEST = 60,    /* points that are followed */
-    MOST_CHUNK = 256,    /* points evaluated at a time: one block, no waiting for other threads */
-    PASS_COST = 3000,  /* of a pass through however small a network, in multiplications */
-    N_STEPS = 20,      /* along the gradient */
-    STEP_COST = 8,     /* of one, against a forward pass in float32 */
+    FEW_INPUTS = 20,  /* free inputs for which random points and moves are worth while */
+    MOST_CORNERS = 6, /* free inputs whose corners are all tried */
+    MOST_BEST = 60,   /* points that are followed */
+    MOST_CHUNK = 256, /* points evaluated at a time: one block, no waiting for other threads */
+    PASS_COST = 3000, /* of a pass through however small a network, in multiplications */
+    N_STEPS = 20,     /* along the gradient */
+    STEP_COST = 8,    /* of one, against a forward pass in float32 */
     STREAM_RANDOM = 1000
 };
 

@@ -341,19 +341,21 @@ void nm_conv_magnitude(const nm_exec *ex, int64_t n_terms, const float *sums, bo
             m[j] = nm_up(m[j] + fabs(b->f64[i % shape->dim[1]]));
 }
 
-/* gamma_{k+3} and folding, with k the number of nonzero products, as for dense layers. Direct and
-   GEMM convolutions sum the products in some order; Winograd and FFT algorithms compute other
-   products and are outside this bound. */
+/* As for dense layers, with k the number of nonzero products. Direct and GEMM convolutions sum the
+   products in some order; Winograd and FFT algorithms compute other products and are outside this
+   bound. */
 void nm_conv_local_error(const nm_exec *ex, int64_t n_terms, const double *const *in,
-                         const double *const *r, const float *count, double *e)
+                         const double *out, const double *const *r, const float *count, double *e)
 {
     int64_t size = nm_out_value(ex)->size, size_in = nm_in_value(ex, 0)->size;
     int64_t folded = nm_folded_roundings(ex), n_w = nm_in_value(ex, WEIGHT)->size;
-    nm_gammas gammas = nm_gammas_new(ex, n_terms + 3 + folded);
+    nm_sum_gammas *gammas = nm_scratch(ex, (size_t)n_terms + 1, sizeof *gammas);
     double most_w = 0;
 
-    if (!gammas.memo)
+    if (!gammas)
         return;
+    for (int64_t k = 0; k <= n_terms; k++)
+        gammas[k] = nm_sum_gammas_of(ex, k + (folded > 0), 3 + folded);
     for (int64_t i = 0; i < n_w; i++)
         most_w = fabs(in[WEIGHT][i]) > most_w ? fabs(in[WEIGHT][i]) : most_w;
     for (int64_t p = 0; p < ex->n; p++) {
@@ -366,8 +368,8 @@ void nm_conv_local_error(const nm_exec *ex, int64_t n_terms, const double *const
         }
         underflow = (double)(2 * n_terms + 2) * (1 + most_w + most_x) * NM_F32_UNDERFLOW;
         for (int64_t i = p * size; i < (p + 1) * size; i++)
-            e[i] = nm_sum_error(nm_gamma_of(&gammas, (int64_t)count[i] + 3 + folded),
-                                ex->magnitude[i] + nm_or_zero(ex->spread, i), underflow);
+            e[i] = nm_product_sum_error(&gammas[(int64_t)count[i]], ex->magnitude[i], out[i],
+                                        nm_or_zero(ex->spread, i), underflow);
     }
 }
 #endif

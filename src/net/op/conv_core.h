@@ -77,6 +77,6 @@ void nm_conv_magnitude(const nm_exec *ex, int64_t n_terms, const float *sums, bo
  *  @param n_terms  the most products that one output sums
  *  @param count    [n x size_out] how many of them are not exactly zero */
 void nm_conv_local_error(const nm_exec *ex, int64_t n_terms, const double *const *in,
-                         const double *const *r, const float *count, double *e);
+                         const double *out, const double *const *r, const float *count, double *e);
 
 #endif

@@ -192,9 +192,8 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
 {
     float *count = count_products(ex, in[0], r[0]);
 
-    (void)out;
     if (count)
-        nm_conv_local_error(ex, n_terms(ex), in, r, count, e);
+        nm_conv_local_error(ex, n_terms(ex), in, out, r, count, e);
 }
 
 static void spread(const nm_exec *ex, const double *const *in, const double *out,

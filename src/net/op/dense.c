@@ -283,10 +283,11 @@ static double largest_weight(const nm_exec *ex)
     return most;
 }
 
-/* gamma_{k+3}: a product and k additions (the bias is one summand), the scaling by alpha or beta,
-   the rounding of the weight (Higham, Accuracy and Stability, Sec. 3.1), and what folding adds. k
-   counts the inputs that are not exactly zero: adding an exact zero is exact, in any order. Each
-   product may lose either factor, the scaled weight, or itself to underflow. */
+/* A product and k additions (the bias is one summand), the scaling by alpha or beta, the rounding
+   of the weight (Higham, Accuracy and Stability, Sec. 3.1), and what folding adds: one of its
+   roundings is an addition. k counts the inputs that are not exactly zero: adding an exact zero is
+   exact, in any order. Each product may lose either factor, the scaled weight, or itself to
+   underflow. */
 static void local_error(const nm_exec *ex, const double *const *in, const double *out,
                         const double *const *r, double *e)
 {
@@ -295,10 +296,10 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
     double alpha = fabs(attr->alpha), beta = fabs(attr->beta), most_w = largest_weight(ex);
     int64_t folded = nm_folded_roundings(ex);
 
-    (void)out;
     for (int64_t i = 0; i < d.rows; i++) {
         const double *row = in[0] + i * d.n_in, *reach = r[0] ? r[0] + i * d.n_in : NULL;
-        double gamma = nm_gamma(ex, count_positive(row, reach, d.n_in) + 3 + folded);
+        int64_t k = count_positive(row, reach, d.n_in);
+        nm_sum_gammas gammas = nm_sum_gammas_of(ex, k + (folded > 0), 3 + folded);
         double factors = 1 + most_w + largest_reach(row, reach, d.n_in);
         double underflow =
             (double)(2 * d.n_in + 4) * (1 + alpha) * (1 + beta) * factors * NM_F32_UNDERFLOW;
@@ -308,7 +309,8 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
             double m = ex->magnitude[j] + nm_or_zero(ex->spread, j);
 
             e[j] = fmax(alpha, 1) * most_w <= NM_F32_RANGE && m <= fmin(alpha, 1) * NM_F32_RANGE
-                       ? nm_up_error(gamma * m + underflow)
+                       ? nm_product_sum_error(&gammas, ex->magnitude[j], out[j],
+                                              nm_or_zero(ex->spread, j), underflow)
                        : (double)INFINITY;
         }
     }

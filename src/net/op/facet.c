@@ -79,15 +79,6 @@ bool nm_op_local_error(const nm_exec *ex, const double *const *in, const double 
     return true;
 }
 
-nm_gammas nm_gammas_new(const nm_exec *ex, int64_t most)
-{
-    nm_gammas g = {.ex = ex, .memo = nm_scratch(ex, (size_t)most + 1, sizeof *g.memo)};
-
-    if (g.memo)
-        memset(g.memo, 0, ((size_t)most + 1) * sizeof *g.memo);
-    return g;
-}
-
 nm_status nm_axis_resolve(int64_t axis, int rank, int *out, nm_err *err)
 {
     if (axis < -rank || axis >= rank)
@@ -151,4 +142,26 @@ nm_status nm_infer_same(const nm_net *net, const nm_op *op, nm_shape *out, nm_er
     (void)err;
     *out = *nm_op_shape(net, op, 0);
     return NM_OK;
+}
+
+nm_sum_gammas nm_sum_gammas_of(const nm_exec *ex, int64_t n_additions, int64_t n_roundings)
+{
+    return (nm_sum_gammas){.terms = nm_gamma_f32(n_roundings),
+                           .additions = nm_gamma_f32(n_additions),
+                           .all = nm_gamma(ex, n_additions + n_roundings)};
+}
+
+/* With a = additions, t = terms: the computed terms differ from the exact ones by t m together, a
+   computed partial sum from max(P, N) by (t + a (1 + t)) m at most, so the additions err by
+   a (max(P, N) + (t + a + a t) m). Never more than the classical bound, which `all` may halve
+   again in the probabilistic model. */
+double nm_product_sum_error(const nm_sum_gammas *gammas, double magnitude, double result,
+                            double spread, double underflow)
+{
+    double a = gammas->additions, t = gammas->terms, m = magnitude + spread;
+    double partial = 0.5 * (magnitude * (1 + 0x1p-30) + fabs(result)) + spread;
+    double sharp = t * m + a * (partial + (t + a + a * t) * m);
+
+    return m <= NM_F32_RANGE ? nm_up_error(fmin(gammas->all * m, sharp) + underflow)
+                             : (double)INFINITY;
 }

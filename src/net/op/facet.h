@@ -63,6 +63,29 @@ static inline double nm_sum_error(double gamma, double magnitude, double underfl
                                      : (double)INFINITY;
 }
 
+/** What float32 may do to a sum of products: relative errors, each of the form nm_gamma_f32(). */
+typedef struct nm_sum_gammas {
+    double terms;     /* of each term: its product, scalings of it, its weight's own rounding */
+    double additions; /* of all additions together */
+    double all;       /* of a path through both, in the model asked for */
+} nm_sum_gammas;
+
+/** @param n_additions  as many as there are products: the bias is one more term
+ *  @param n_roundings  that a term may pass beside them */
+nm_sum_gammas nm_sum_gammas_of(const nm_exec *ex, int64_t n_additions, int64_t n_roundings);
+
+/** Error of a float32 sum of products in any order, as nm_sum_error() but sharper by up to a half.
+ *
+ *  Whatever the order, each addition rounds the sum of some of the terms, and no such sum exceeds
+ *  max(P, N) with P the sum of the positive and N that of the negative terms. So n additions are
+ * off by n u max(P, N) and what their operands are off by, instead of n u (P + N). As P - N is the
+ *  result, max(P, N) = (P + N + |result|) / 2.
+ *  @param magnitude  P + N or above it
+ *  @param result     in float64, off by no more than 2^-30 magnitude
+ *  @param spread     what magnitude and result may move by */
+double nm_product_sum_error(const nm_sum_gammas *gammas, double magnitude, double result,
+                            double spread, double underflow);
+
 /** Largest of n non-negative numbers. */
 double nm_largest(const double *x, int64_t n);
 
@@ -79,21 +102,6 @@ float *nm_scratch_f32_up(const nm_exec *ex, const double *x, int64_t n);
 /** to[i] = from[i], raised so that it is no less than the exact sum of n_terms products of
  *  non-negative float32 numbers that `from` was computed as. */
 void nm_sums_up(const float *from, int64_t n, int64_t n_terms, double *to);
-
-/** gamma for the counts 0..most, each computed when first asked for. */
-typedef struct nm_gammas {
-    const nm_exec *ex;
-    double *memo; /* [most + 1]; NULL when memory ran out */
-} nm_gammas;
-
-nm_gammas nm_gammas_new(const nm_exec *ex, int64_t most);
-
-static inline double nm_gamma_of(const nm_gammas *g, int64_t n)
-{
-    if (g->memo[n] == 0)
-        g->memo[n] = nm_gamma(g->ex, n);
-    return g->memo[n];
-}
 
 /** True if the axis of input i holds the batch, so that an operator along it would mix points. */
 static inline bool nm_is_batch_axis(const nm_net *net, const nm_op *op, int i, int64_t axis)

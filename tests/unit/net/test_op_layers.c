@@ -172,6 +172,64 @@ static void dense_error_bound_is_needed(void **state)
     teardown(&f);
 }
 
+/* Partial sums reach the positive terms' sum before a negative one takes them back to nearly 0: the
+   bound holds, and is needed, although it is half of what the sum of all magnitudes would give. */
+static void dense_error_bound_knows_what_partial_sums_can_reach(void **state)
+{
+    enum { K = 1026 };
+    const recipe r = {.onnx_name = "Gemm", .n_in = 2, .in = {X(1, K), C(K, 1)}};
+    fixture f = make(&r, 1);
+    double *none[5] = {NULL}, exact = 0, off, *e, magnitude = 0;
+    float sum = 0;
+
+    (void)state;
+    for (int k = 0; k < K; k++) {
+        f.x[0][k] = k == 0 ? 1 : k == K - 1 ? -1 : (double)(float)(0x1.02p-24);
+        f.x[1][k] = 1;
+        sum += (float)f.x[0][k];
+        exact += f.x[0][k];
+        magnitude += fabs(f.x[0][k]);
+    }
+    f.y[0] = exact;
+    e = bound(&f, f.kind->local_error, none);
+    off = fabs((double)sum - exact);
+    assert_true(off <= e[0]);
+    assert_true(off >= 0.9 * e[0]);
+    assert_true(e[0] <= 0.51 * nm_gamma_f32(K + 3) * magnitude);
+    teardown(&f);
+}
+
+/* Orders that keep partial sums as large as possible: positive terms first, or negative ones. */
+static void dense_error_bound_covers_orders_by_sign(void **state)
+{
+    enum { K = 400 };
+    const recipe r = {.onnx_name = "Gemm", .n_in = 2, .in = {X(1, K), C(K, 1)}};
+    double largest = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        fixture f = make(&r, seed);
+        double *none[5] = {NULL}, *e = bound(&f, f.kind->local_error, none);
+
+        for (int way = -1; way <= 1; way += 2) {
+            float sum = 0;
+            double off;
+
+            for (int turn = 0; turn < 2; turn++)
+                for (int k = 0; k < K; k++) {
+                    float term = (float)f.x[0][k] * (float)f.x[1][k];
+
+                    sum += ((way > 0) == (term > 0)) == (turn == 0) ? term : 0;
+                }
+            off = fabs((double)sum - f.y[0]);
+            assert_true(off <= e[0]);
+            largest = fmax(largest, off / e[0]);
+        }
+        teardown(&f);
+    }
+    assert_true(largest > 1e-3);
+}
+
 static conv_case random_conv(nm_rng *rng, uint64_t seed)
 {
     conv_case c = {.images = 1 + (seed % 5 == 4), .groups = 1 + (int64_t)nm_rng_below(rng, 3)};
@@ -502,6 +560,8 @@ int main(void)
         cmocka_unit_test(matmul_keeps_leading_axes),
         cmocka_unit_test(dense_error_bound_covers_every_order_of_summation),
         cmocka_unit_test(dense_error_bound_is_needed),
+        cmocka_unit_test(dense_error_bound_knows_what_partial_sums_can_reach),
+        cmocka_unit_test(dense_error_bound_covers_orders_by_sign),
         cmocka_unit_test(convolution_matches_its_definition),
         cmocka_unit_test(transposed_convolution_matches_its_definition),
         cmocka_unit_test(convolutions_of_other_ranks_have_all_properties),

@@ -248,13 +248,12 @@ static void close_written(written *w)
 static const char *refuse(written *w, const char *path, nm_safe safe, nm_status code)
 {
     static nm_err err;
-    nm_deploy d;
+    nm_deploy d = {0};
     nm_net *back;
 
     err = (nm_err){0};
-    assert_int_equal(nm_write_judged(ctx, w->net, path, w->x, w->target, N, NULL, safe, NULL, 0, &d,
-                                     &back, &err),
-                     code);
+    assert_int_equal(
+        nm_write_judged(ctx, w->net, path, w->x, w->target, N, NULL, safe, &d, &back, &err), code);
     assert_null(back);
     assert_null(d.margin);
     return err.text;
@@ -263,12 +262,12 @@ static const char *refuse(written *w, const char *path, nm_safe safe, nm_status 
 static void check_read_back(const char *name)
 {
     written w = open_written(name);
-    nm_deploy d, meant;
+    nm_deploy d = {0}, meant;
     nm_net *back;
     nm_err err = {0};
 
-    nm_assert_ok(nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NULL, NM_SAFE_ANY_ORDER,
-                                 NULL, 0, &d, &back, &err),
+    nm_assert_ok(nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NULL, NM_SAFE_ANY_ORDER, &d,
+                                 &back, &err),
                  &err);
     nm_assert_ok(nm_deploy_check(ctx, w.net, w.x, w.target, N, true, &meant, &err), &err);
     assert_int_equal(count_files(w.folder), 1);
@@ -393,14 +392,14 @@ static void failed_allocations_leave_no_file(void **state)
     (void)state;
     nm_ctx_set_threads(ctx, 1);
     for (int n = 1;; n++) {
-        nm_deploy d;
+        nm_deploy d = {0};
         nm_net *back;
         nm_err err = {0};
         nm_status rc;
 
         nm_mem_fail_at(n);
-        rc = nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NULL, NM_SAFE_NONE, NULL, 0, &d,
-                             &back, &err);
+        rc = nm_write_judged(ctx, w.net, w.path, w.x, w.target, N, NULL, NM_SAFE_NONE, &d, &back,
+                             &err);
         nm_mem_fail_at(0);
         if (rc == NM_OK) {
             nm_deploy_clear(&d);

@@ -15,13 +15,15 @@ typedef struct fragile {
 
 static double rounding(const double *w, const double *x, double b, int64_t k)
 {
-    double sum = fabs(b), terms = 2; /* a product and an addition for each, the bias */
+    double up = fmax(b, 0), down = fmax(-b, 0), additions = 0;
 
     for (int64_t i = 0; i < k; i++) {
-        sum += fabs(w[i] * x[i]);
-        terms += x[i] != 0;
+        up += fmax(w[i] * x[i], 0);
+        down += fmax(-w[i] * x[i], 0);
+        additions += x[i] != 0;
     }
-    return sum * terms * 0x1p-24;
+    /* Two roundings of each term; each addition rounds a partial sum. */
+    return (2 * (up + down) + additions * fmax(up, down)) * 0x1p-24;
 }
 
 /* score[0] - score[1] with each sum moved; *z of layer `stop` when asked for. */
