@@ -9,7 +9,7 @@ enum { MOST_SHOWN = 20 }; /* inputs of a counterexample in the text report */
 
 typedef struct verify_args {
     nm_common_opts common;
-    const char *model, *property, *vnncomp;
+    const char *model, *property, *vnncomp, *claim;
     int semantics, units;
     bool no_attack;
     int64_t max_nodes;
@@ -73,7 +73,11 @@ static const nm_opt verify_rows[] = {
      .arg = "FILE",
      .help = "write the competition's result file: unsat, sat and a point, unknown, timeout or "
              "error"},
-    {.name = "claim", .kind = NM_OPT_LATER},
+    {.name = "claim",
+     .kind = NM_OPT_PATH,
+     AT(claim),
+     .arg = "FILE",
+     .help = "write the proof, or the counterexample, for `netmend check MODEL - FILE`"},
     {0}};
 
 static const nm_opt_group groups[] = {
@@ -180,6 +184,29 @@ static int exit_code(const nm_verify_report *report)
                                                     : NM_EXIT_LIMIT;
 }
 
+/* What cannot be claimed is no failure of the verdict: a warning says why. */
+static nm_status write_claim(nm_cli *cli, const verify_args *args, const nm_verify_opts *opts,
+                             const nm_verify_report *report, nm_err *err)
+{
+    double start = nm_term_now();
+    nm_status rc = NM_OK;
+
+    if (!args->claim)
+        return NM_OK;
+    if (report->verdict == NM_VERDICT_UNKNOWN)
+        nm_cli_warn(cli, "%s was not written: the verdict is unknown", args->claim);
+    else
+        rc = nm_claim_write_property(cli->ctx, args->model, args->property, opts, report,
+                                     args->claim, err);
+    if (rc == NM_E_ARG || rc == NM_E_UNSUPPORTED || rc == NM_E_LIMIT) {
+        nm_cli_warn(cli, "not written: %s", err->text);
+        *err = (nm_err){0};
+        rc = NM_OK;
+    }
+    nm_doc_put_time(&cli->doc, "claim", nm_term_now() - start);
+    return rc;
+}
+
 /* An interrupt ends the search, but not the report on it. */
 static nm_status verify(nm_cli *cli, const verify_args *args, const nm_net *net,
                         const nm_property *property, nm_verify_report *report, nm_err *err)
@@ -187,6 +214,7 @@ static nm_status verify(nm_cli *cli, const verify_args *args, const nm_net *net,
     nm_verify_opts opts = NM_VERIFY_OPTS_INIT;
     nm_status rc;
 
+    opts.certify = args->claim != NULL;
     opts.semantics = (nm_semantics)args->semantics;
     opts.attack = !args->no_attack;
     opts.seed = (uint64_t)cli->common->seed;
@@ -202,7 +230,7 @@ static nm_status verify(nm_cli *cli, const verify_args *args, const nm_net *net,
     }
     if (rc == NM_E_SHAPE)
         nm_cli_prefix(err, args->property);
-    return rc;
+    return rc == NM_OK ? write_claim(cli, args, &opts, report, err) : rc;
 }
 
 static nm_status run_all(nm_cli *cli, verify_args *args, nm_err *err)

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-enum { LANES = NM_MOST_LANES, FIRST_STEPS = 50, STEPS = 10, MOST_WEIGHED = 64 };
+enum { LANES = NM_MOST_LANES, FIRST_STEPS = 50, STEPS = 10, LAST_STEPS = 500, MOST_WEIGHED = 64 };
 
 #define FIRST_RATE 0.3
 #define FADE 0.9
@@ -249,6 +249,17 @@ static void note_first(worker *w, int lane, int32_t neuron)
     omp_unset_lock(&s->lock);
 }
 
+/* Nothing is relaxed that matters, so ascent comes to the exact bound, which has no end where no
+   input has these signs. */
+static void widen_steps(worker *w, int lane)
+{
+    const nm_part *p = w->lane[lane];
+
+    for (int i = 0; w->step[lane] % 32 == 0 && i < p->n_splits; i++)
+        w->batch.reach[(int64_t)p->splits[i].neuron * LANES + lane] *= 2;
+    w->batch.rate[lane] = 0.3 / (1 + w->step[lane] % 32);
+}
+
 static bool split_lane(worker *w, int lane)
 {
     nm_candidates c;
@@ -258,7 +269,11 @@ static bool split_lane(worker *w, int lane)
     bool ok;
 
     nm_branch_candidates(w->s, &w->batch, lane, &c);
-    if (c.n == 0) { /* nothing is relaxed that matters: ascent is not at its end, or never will be */
+    if (c.n == 0 && w->step[lane] < LAST_STEPS) {
+        widen_steps(w, lane);
+        return true;
+    }
+    if (c.n == 0) {
         put_down(w, lane, false, true);
         return true;
     }

@@ -7,6 +7,10 @@
 
 #include "base/mem.h"
 #include "verify/region.h"
+#include "verify/region_proof.h"
+
+/* Boxes with more free inputs are searched by splitting neurons. */
+enum { MOST_SPLIT_INPUTS = 24, MOST_SLOPES = 1 << 22 /* of neurons by inputs, that it keeps */ };
 
 
 struct proving {
@@ -58,6 +62,15 @@ static nm_status take_rows(struct proving *p, const nm_prove_job *job, nm_err *e
     return NM_OK;
 }
 
+
+static int n_free(const nm_in_box *box, int64_t n_in)
+{
+    int n = 0;
+
+    for (int64_t j = 0; j < n_in; j++)
+        n += box->lo_out[j] < box->hi_out[j];
+    return n;
+}
 
 static bool has_bare_case(const nm_region *r)
 {
@@ -117,8 +130,17 @@ nm_status nm_prove_box(nm_ctx *ctx, const nm_prove_job *job, nm_prove_result *re
     p.region.attack_from = job->attack_from;
     p.region.user = job->user;
     opts.max_nodes = job->max_nodes;
-    rc = nm_search_inputs(ctx, &p.region, &opts, &found, err);
+    opts.keep_tree = job->certify;
+    if (n_free(job->box, p.v->nodes[0].n) <= MOST_SPLIT_INPUTS &&
+        p.v->nodes[0].n * p.v->n_neurons <= MOST_SLOPES)
+        rc = nm_search_inputs(ctx, &p.region, &opts, &found, err);
+    else
+        rc = nm_search_neurons(ctx, &p.region, &opts, &found, err);
     report(&found, result);
+    if (rc == NM_OK && result->proved && found.splits) {
+        result->proof = nm_region_proof_from(&found);
+        rc = result->proof ? NM_OK : no_memory(err);
+    }
 done:
     nm_region_report_free(&found);
     nm_vnet_free(p.v);

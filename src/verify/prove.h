@@ -44,6 +44,4 @@ typedef struct nm_prove_result {
  * known); NM_E_NOMEM */
 nm_status nm_prove_box(nm_ctx *ctx, const nm_prove_job *job, nm_prove_result *result, nm_err *err);
 
-void nm_region_proof_free(struct nm_region_proof *proof);
-
 #endif

@@ -46,10 +46,11 @@ typedef struct nm_box_split {
         NM_SPLIT_AGAIN, /* one child: the same box, cut */
         NM_SPLIT_INPUT  /* x[dim] <= at in the first child, >= at in the second */
     } kind;
-    bool clipped; /* the box was first cut by the lines of the rows */
     int32_t dim;
     double at;
-    int64_t child; /* the second one follows it; -1 = none */
+    int64_t child;   /* the second one follows it; -1 = none */
+    double *numbers; /* [n_numbers] lines by which its cases were closed or cut (region_proof.h) */
+    int64_t n_numbers;
 } nm_box_split;
 
 typedef struct nm_region_report {
@@ -60,6 +61,11 @@ typedef struct nm_region_report {
     nm_box_split *splits;    /* [n_splits] the root is 0; NULL unless asked for */
     int64_t n_splits;
 } nm_region_report;
+
+struct nm_region_proof;
+
+/** The tree of a safe region as a proof. NULL when memory ran out. */
+struct nm_region_proof *nm_region_proof_from(const nm_region_report *report);
 
 typedef struct nm_search_opts {
     int64_t max_nodes;

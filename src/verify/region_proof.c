@@ -1,7 +1,12 @@
-#include "base/mem.h"
-#include "verify/prove.h"
+#include "verify/region_proof.h"
 
-void nm_region_proof_free(struct nm_region_proof *proof)
+#include "base/mem.h"
+
+void nm_region_proof_free(nm_region_proof *proof)
 {
+    if (!proof)
+        return;
+    nm_free(proof->steps);
+    nm_free(proof->numbers);
     nm_free(proof);
 }

@@ -72,6 +72,11 @@ struct worker {
     nm_descent descent;
     double *worst_x;
     int worst_case;
+    double *numbers; /* of the node, for the proof */
+    int64_t n_numbers, room_numbers;
+    double *points; /* [rounds x n_in] of refined lines */
+    int n_points;
+    bool lost_numbers; /* memory ran out */
     float *point;
     int64_t n_nodes;
 };
@@ -306,6 +311,7 @@ static bool refine(struct worker *w, const box *b, int c, double *least)
             break;
         if (try_middle(w, w->x, w->x))
             return true;
+        memcpy(w->points + w->n_points++ * n_in, w->values, (size_t)n_in * sizeof(double));
         w->refined = true;
         nm_bound_touch(&w->bounder, w->values);
         nm_bound_rows(&w->bounder, m, r->rows + first, bound, w->touch_slope, constant);
@@ -318,6 +324,36 @@ static bool refine(struct worker *w, const box *b, int c, double *least)
     return false;
 }
 
+static void note_number(struct worker *w, double v)
+{
+    nm_err ignored = {0};
+
+    if (w->n_numbers == w->room_numbers) {
+        int64_t more = 2 * w->room_numbers + 64;
+
+        if (nm_realloc(&w->numbers, (size_t)more, sizeof(double), &ignored) != NM_OK) {
+            w->lost_numbers = true;
+            return;
+        }
+        w->room_numbers = more;
+    }
+    w->numbers[w->n_numbers++] = v;
+}
+
+/* The lines and weights of a case, as region_proof.h has them. */
+static void note_lines(struct worker *w)
+{
+    int64_t n_in = w->region->v->nodes[0].n;
+
+    if (!w->s->opts->keep_tree)
+        return;
+    note_number(w, w->n_points);
+    for (int64_t i = 0; i < w->n_points * n_in; i++)
+        note_number(w, w->points[i]);
+    for (int k = 0; k < w->n_lines; k++)
+        note_number(w, w->y[k]);
+}
+
 /* Is the case closed, and if not: where may its unsafe points be? */
 static bool close_case(struct worker *w, const box *b, int c, double *least, bool *found)
 {
@@ -327,18 +363,22 @@ static bool close_case(struct worker *w, const box *b, int c, double *least, boo
     int first = r->first[c], m = r->first[c + 1] - first;
 
     m = m < NM_COMBINE_MOST ? m : NM_COMBINE_MOST;
-    w->n_lines = 0;
+    w->n_lines = w->n_points = 0;
     w->refined = false;
     for (int k = first; k < first + m; k++)
         add_line(w, k - first, w->slope + k * n_in, w->constant[k], w->bound[k]);
     for (int k = 0; k < w->n_lines; k++)
         if (is_proof(w->line_bound[k])) {
+            memset(w->y, 0, (size_t)w->n_lines * sizeof *w->y);
+            w->y[k] = 1;
             *least = w->line_bound[k];
+            note_lines(w);
             return true;
         }
     *least = combine(w, b);
     if (!is_proof(*least))
         *found = refine(w, b, c, least);
+    note_lines(w);
     if (is_proof(*least))
         return true;
     memcpy(w->to_lo, b->lo, bytes);
@@ -379,7 +419,7 @@ static void find_gains(struct worker *w, const box *b, int c)
 typedef enum verdict { CLOSED, FOUND, AGAIN, SPLIT } verdict;
 
 /* Bounds a box, closes cases, cuts it. Points are tried before it is cut. */
-static verdict look_at(struct worker *w, box *b, bool *clipped)
+static verdict look_at(struct worker *w, box *b)
 {
     const nm_region *r = w->region;
     int64_t n_in = r->v->nodes[0].n;
@@ -388,6 +428,7 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
     bool any = false, found = false;
 
     w->n_nodes++;
+    w->n_numbers = 0;
     if (!nm_bound_neurons(&w->bounder, b->lo, b->hi, b->z_lo, b->z_hi))
         return CLOSED;
     nm_bound_copy(&w->bounder, b->z_lo, b->z_hi);
@@ -423,8 +464,6 @@ static verdict look_at(struct worker *w, box *b, bool *clipped)
     for (int64_t j = 0; j < n_in; j++) {
         double before = b->hi[j] - b->lo[j], after = w->hull_hi[j] - w->hull_lo[j];
 
-        if (w->hull_hi[j] < b->hi[j] || w->hull_lo[j] > b->lo[j])
-            *clipped = true;
         if (after < 0)
             return CLOSED; /* every unsafe point would have to be on both sides */
         share *= before > 0 ? after / before : 1;
@@ -485,17 +524,22 @@ static void leave_open(struct shared *s, box *b)
 
 /* -- the tree -------------------------------------------------------------------------------- */
 
-static bool note(struct shared *s, int64_t place, nm_box_split split, int n_children)
+/* Notes what became of the box at `place`, and makes room for its children. */
+static bool note(struct worker *w, int64_t place, nm_box_split split, int n_children)
 {
+    struct shared *s = w->s;
     nm_region_report *report = s->report;
-    bool ok = true;
+    nm_err ignored = {0};
+    bool ok = !w->lost_numbers;
 
     if (!s->opts->keep_tree)
         return true;
+    split.n_numbers = w->n_numbers;
+    ok = ok && nm_memdup(&split.numbers, w->numbers, (size_t)w->n_numbers, sizeof(double),
+                         &ignored) == NM_OK;
     omp_set_lock(&s->lock);
-    if (report->n_splits + n_children > s->room_splits) {
+    if (ok && report->n_splits + n_children > s->room_splits) {
         int64_t room = 2 * (s->room_splits + n_children);
-        nm_err ignored = {0};
 
         ok = nm_realloc(&report->splits, (size_t)room, sizeof *report->splits, &ignored) == NM_OK;
         s->room_splits = ok ? room : s->room_splits;
@@ -505,30 +549,38 @@ static bool note(struct shared *s, int64_t place, nm_box_split split, int n_chil
         for (int i = 0; i < n_children; i++)
             report->splits[report->n_splits++] = (nm_box_split){.child = -1};
         report->splits[place] = split;
-    }
+    } else
+        nm_free(split.numbers);
     omp_unset_lock(&s->lock);
     return ok;
 }
 
-/* A node with one child: the same box, cut. */
-static bool note_again(struct shared *s, box *b)
+static int64_t child_of(struct shared *s, int64_t place)
 {
-    int64_t place = b->split;
+    int64_t child;
 
-    if (!note(s, place, (nm_box_split){.kind = NM_SPLIT_AGAIN, .clipped = true}, 1))
+    omp_set_lock(&s->lock);
+    child = s->opts->keep_tree ? s->report->splits[place].child : -1;
+    omp_unset_lock(&s->lock);
+    return child;
+}
+
+/* A node with one child: the same box, cut. */
+static bool note_again(struct worker *w, box *b)
+{
+    if (!note(w, b->split, (nm_box_split){.kind = NM_SPLIT_AGAIN}, 1))
         return false;
-    if (s->opts->keep_tree)
-        b->split = s->report->splits[place].child;
+    b->split = child_of(w->s, b->split);
     return true;
 }
 
 /* -- workers --------------------------------------------------------------------------------- */
 
-static bool split_box(struct worker *w, box *b, bool clipped)
+static bool split_box(struct worker *w, box *b)
 {
     struct shared *s = w->s;
     int64_t dim = choose_dim(w, b), n_in = w->region->v->nodes[0].n, n_waiting;
-    nm_box_split how = {.kind = NM_SPLIT_INPUT, .clipped = clipped, .dim = (int32_t)dim};
+    nm_box_split how = {.kind = NM_SPLIT_INPUT, .dim = (int32_t)dim};
     size_t bytes = (size_t)(2 * n_in + 2 * w->region->v->n_neurons) * sizeof(double);
     box *other;
 
@@ -547,14 +599,10 @@ static bool split_box(struct worker *w, box *b, bool clipped)
     other->least = b->least;
     how.at = 0.5 * b->lo[dim] + 0.5 * b->hi[dim];
     b->hi[dim] = other->lo[dim] = how.at;
-    if (!note(s, b->split, how, 2))
+    if (!note(w, b->split, how, 2))
         return false;
-    if (s->opts->keep_tree) {
-        omp_set_lock(&s->lock);
-        b->split = s->report->splits[b->split].child;
-        omp_unset_lock(&s->lock);
-        other->split = b->split + 1;
-    }
+    b->split = child_of(s, b->split);
+    other->split = b->split + 1;
     omp_set_lock(&s->lock);
     n_waiting = s->n_heap;
     if (n_waiting < MOST_WAITING) {
@@ -592,22 +640,22 @@ static void finish_box(struct worker *w, box *b, verdict v)
 
 static bool run_box(struct worker *w, box *b)
 {
-    bool clipped = false;
-    verdict v = look_at(w, b, &clipped);
+    verdict v = look_at(w, b);
 
     for (int again = 0; v == AGAIN && again < 8; again++) {
-        if (!note_again(w->s, b))
+        if (!note_again(w, b))
             return false;
-        clipped = false;
-        v = look_at(w, b, &clipped);
+        v = look_at(w, b);
     }
     if (v == SPLIT && descend(w, b))
         v = FOUND;
+    if (v == CLOSED && !note(w, b->split, (nm_box_split){.kind = NM_SPLIT_NONE}, 0))
+        return false;
     if (v == CLOSED || v == FOUND) {
         finish_box(w, b, v);
         return true;
     }
-    return split_box(w, b, clipped);
+    return split_box(w, b);
 }
 
 static bool open_worker(struct worker *w, struct shared *s)
@@ -632,6 +680,8 @@ static bool open_worker(struct worker *w, struct shared *s)
     w->hull_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->touch_slope = nm_arena_take(&w->arena, NM_MOST_LANES * n_in, sizeof(double));
     w->line_slope = nm_arena_take(&w->arena, NM_COMBINE_MOST * n_in, sizeof(double));
+    w->points =
+        nm_arena_take(&w->arena, (size_t)w->s->opts->rounds * n_in + 1, sizeof(double));
     w->worst_x = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->x = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->steer = nm_arena_take(&w->arena, n_in, sizeof(double));
@@ -652,6 +702,7 @@ static void close_worker(struct worker *w)
     while (w->n_stack > 0)
         leave_open(s, w->stack[--w->n_stack]);
     nm_free(w->stack);
+    nm_free(w->numbers);
     nm_arena_clear(&w->arena);
     nm_bounder_close(&w->bounder);
 }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "verify/attack.h"
 #include "verify/prove.h"
+#include "verify/region_proof.h"
 
 /* Multiplications that attacks may take. The first, over all boxes, is over in some milliseconds:
    most violated properties fall to it, and easy ones are not kept from their proof. The long one,

@@ -186,7 +186,7 @@ static void close_task(task *t)
     nm_ctx_free(t->ctx);
 }
 
-static nm_region_outcome run(task *t, double shift, bool attack, int64_t max_nodes)
+static nm_region_outcome run_as(task *t, double shift, bool attack, int64_t max_nodes, bool neurons)
 {
     nm_search_opts opts = NM_SEARCH_OPTS_INIT;
     nm_region_report report;
@@ -197,12 +197,47 @@ static nm_region_outcome run(task *t, double shift, bool attack, int64_t max_nod
         t->rows[r].at_0 = shift;
     t->region.try_point = attack ? try_point : NULL;
     opts.max_nodes = max_nodes;
-    nm_assert_ok(nm_search_inputs(t->ctx, &t->region, &opts, &report, &err), &err);
+    nm_assert_ok((neurons ? nm_search_neurons : nm_search_inputs)(t->ctx, &t->region, &opts,
+                                                                  &report, &err),
+                 &err);
     outcome = report.outcome;
     if (outcome == NM_REGION_SAFE)
         assert_true(report.worst_bound > 0 && report.n_open == 0);
     nm_region_report_free(&report);
     return outcome;
+}
+
+static nm_region_outcome run(task *t, double shift, bool attack, int64_t max_nodes)
+{
+    return run_as(t, shift, attack, max_nodes, false);
+}
+
+/* Splitting neurons, with multipliers: what it proves is so, whatever is near. */
+static void neuron_splits_agree_with_all_patterns(void **state)
+{
+    int n_proved = 0;
+
+    (void)state;
+    for (uint64_t seed = 50; seed < 90; seed++) {
+        static const double gaps[] = {1, 1e-2, 1e-4, 1e-6};
+        task t;
+
+        open_task(&t, seed, "Relu", 1 + (int)(seed % 3));
+        enumerate(&t);
+        for (int g = 0; g < 4; g++) {
+            nm_region_outcome safe = run_as(&t, gaps[g] - t.least, false, 2000, true);
+
+            n_proved += safe == NM_REGION_SAFE;
+            /* Weights and multipliers come by ascent, which may end early. */
+            if (t.region.n_rows == 1 && gaps[g] == 1 && safe != NM_REGION_SAFE)
+                fail_msg("seed %d: not proved by %g", (int)seed, gaps[g]);
+            if (run_as(&t, -gaps[g] - t.least, false, 2000, true) == NM_REGION_SAFE)
+                fail_msg("seed %d: proved though unsafe by %g", (int)seed, gaps[g]);
+        }
+        close_task(&t);
+    }
+    print_message("%d of 160 proved\n", n_proved);
+    assert_true(n_proved >= 100);
 }
 
 static void verdicts_are_those_of_all_patterns(void **state)
@@ -323,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts_are_those_of_all_patterns),
+        cmocka_unit_test(neuron_splits_agree_with_all_patterns),
         cmocka_unit_test(what_must_not_matter_does_not),
         cmocka_unit_test(a_toy_is_decided),
         cmocka_unit_test(limits_leave_it_open),
