@@ -39,17 +39,16 @@ typedef struct nm_claim_facts {
 NM_API nm_status nm_claim_write(nm_ctx *ctx, const nm_claim_facts *facts, const char *path,
                                 nm_err *err);
 
-/** Writes what was found of a property, in a form that nm_check() checks: of one that holds, the proof
- *  (opts->certify must have been set); of a violated one, the point. It was checked before the file
- *  appears.
+/** Writes what was found of a property, in a form that nm_check() checks: of one that holds, the
+ * proof (opts->certify must have been set); of a violated one, the point. It was checked before the
+ * file appears.
  *  @param model, property  the files
  *  @return NM_E_ARG if there is nothing to claim or the proof does not check; NM_E_UNSUPPORTED for
  *          proofs that have no such form: by splitting neurons, for float32 semantics, of networks
  *          that are no chains of layers; errors of reading and writing */
 NM_API nm_status nm_claim_write_property(nm_ctx *ctx, const char *model, const char *property,
-                                         const nm_verify_opts *opts,
-                                         const nm_verify_report *report, const char *path,
-                                         nm_err *err);
+                                         const nm_verify_opts *opts, const nm_verify_report *report,
+                                         const char *path, nm_err *err);
 
 /* -- checking them ------------------------------------------------------------------------ */
 

@@ -9,10 +9,9 @@ enum { LANES = NM_MOST_LANES };
 
 nm_status nm_batch_open(nm_batch *b, const nm_vnet *v, const nm_lines *lines, nm_err *err)
 {
-    double **const arrays[] = {&b->below,  &b->below_at, &b->above,      &b->above_at, &b->push,
-                               &b->sign,   &b->open,     &b->reach,      &b->multiplier,
-                               &b->mean,   &b->largest,  &b->row,        &b->kept,     &b->z,
-                               &b->x};
+    double **const arrays[] = {&b->below,   &b->below_at, &b->above, &b->above_at,   &b->push,
+                               &b->sign,    &b->open,     &b->reach, &b->multiplier, &b->mean,
+                               &b->largest, &b->row,      &b->kept,  &b->z,          &b->x};
     size_t n = (size_t)v->n_neurons * LANES;
 
     *b = (nm_batch){.v = v,
@@ -260,8 +259,7 @@ void nm_batch_forward(nm_batch *b)
 
     for (int64_t j = 0; j < input->n; j++)
         for (int r = 0; r < LANES; r++)
-            b->x[j * LANES + r] =
-                b->row[j * LANES + r] >= 0 ? b->lines->lo[j] : b->lines->hi[j];
+            b->x[j * LANES + r] = b->row[j * LANES + r] >= 0 ? b->lines->lo[j] : b->lines->hi[j];
     for (int k = 1; k <= b->from; k++) {
         nm_batch_node node = node_of(b, k);
         const int32_t *alive = b->lines->alive + b->v->nodes[k].first;

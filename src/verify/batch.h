@@ -1,9 +1,10 @@
 /* Bounds of NM_MOST_LANES subproblems at once, improved by ascent: alpha-CROWN (Xu et al., ICLR
  * 2021) and beta-CROWN (Wang et al., NeurIPS 2021).
  *
- * All lanes share what is known of the neurons (nm_lines). A lane may know the signs of some neurons
- * in addition, its splits; where z_i >= 0 (or <= 0) was chosen, multiplier times z_i is taken off
- * (or added), which leaves a lower bound. Lower slopes of open neurons, in [0, 1], and multipliers
+ * All lanes share what is known of the neurons (nm_lines). A lane may know the signs of some
+ * neurons in addition, its splits; where z_i >= 0 (or <= 0) was chosen, multiplier times z_i is
+ * taken off (or added), which leaves a lower bound. Lower slopes of open neurons, in [0, 1], and
+ * multipliers
  * >= 0 are free: every choice gives a bound that holds, rounding included as in bound.h. The bound
  * is concave in them, and its derivative comes from one pass forward from the minimising input. */
 #ifndef NM_VERIFY_BATCH_H
@@ -17,18 +18,18 @@ typedef struct nm_batch {
     const nm_lines *lines; /* lent: lo, hi, alive, n_alive */
     const nm_batch_kernels *kernels;
     const nm_lane_kernels *rows_kernels;
-    int from;              /* rows begin on the z of this node */
-    const int32_t *units;  /* [n_units] its neurons that rows may begin at */
+    int from;             /* rows begin on the z of this node */
+    const int32_t *units; /* [n_units] its neurons that rows may begin at */
     int32_t n_units;
     /* [n_neurons x NM_MOST_LANES] */
     double *below, *below_at, *above, *above_at, *push;
     double *sign, *open, *reach, *multiplier, *mean, *largest;
     double *row, *kept, *z, *x;
-    double *start;         /* rows on the z of node `from`, [n x NM_MOST_LANES]; the caller's */
+    double *start; /* rows on the z of node `from`, [n x NM_MOST_LANES]; the caller's */
     double at_0[NM_MOST_LANES]; /* and their constants */
-    int32_t *unstable;     /* open relus by node, from node->first on */
-    int32_t *n_unstable;   /* [n_nodes] */
-    int32_t *all;          /* 0 .. widest - 1 */
+    int32_t *unstable;          /* open relus by node, from node->first on */
+    int32_t *n_unstable;        /* [n_nodes] */
+    int32_t *all;               /* 0 .. widest - 1 */
     bool *reached;
     double constant[NM_MOST_LANES], lost[NM_MOST_LANES];
     double bound[NM_MOST_LANES];

@@ -7,21 +7,21 @@
 
 /** One node of a batch; arrays [n x NM_MOST_LANES] by neuron. */
 typedef struct nm_batch_node {
-    int64_t n;         /* neurons that count */
-    const int32_t *at; /* [n] which */
+    int64_t n;                  /* neurons that count */
+    const int32_t *at;          /* [n] which */
     const double *bias, *error; /* by neuron, the same for all lanes */
     double *below, *below_at, *above, *above_at, *push;
-    double *row;  /* coefficients on x, then on z */
-    double *kept; /* coefficients on x */
+    double *row;   /* coefficients on x, then on z */
+    double *kept;  /* coefficients on x */
     double *z, *x; /* values at the minimising input */
 } nm_batch_node;
 
 /** One step of ascent (AdaMax: Kingma & Ba, ICLR 2015, section 7.1). */
 typedef struct nm_batch_step {
     int64_t n;
-    const int32_t *at; /* [n] relu neurons that are open somewhere */
-    const double *sign; /* [neurons x lanes] of the split: 1 active, -1 inactive, 0 none */
-    const double *open; /* [neurons x lanes] 1 where the lower line is free, else 0 */
+    const int32_t *at;   /* [n] relu neurons that are open somewhere */
+    const double *sign;  /* [neurons x lanes] of the split: 1 active, -1 inactive, 0 none */
+    const double *open;  /* [neurons x lanes] 1 where the lower line is free, else 0 */
     const double *reach; /* [neurons x lanes] size of steps of multipliers */
     const double *kept, *z;
     double *below, *multiplier, *push, *mean, *largest;

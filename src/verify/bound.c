@@ -111,8 +111,8 @@ void nm_bound_set_lines(nm_bounder *b, int k)
             l->below[i] = l->above[i] = 1;
             l->below_at[i] = l->above_at[i] = 0;
         }
-        l->n_unstable += is_smooth(node->kind) ||
-                         (node->kind == NM_VNODE_RELU && l->lo[i] < 0 && l->hi[i] > 0);
+        l->n_unstable +=
+            is_smooth(node->kind) || (node->kind == NM_VNODE_RELU && l->lo[i] < 0 && l->hi[i] > 0);
         if (node->kind != NM_VNODE_RELU || l->hi[i] > 0)
             alive[n++] = (int32_t)r;
     }

@@ -20,8 +20,8 @@
 typedef struct nm_lines {
     double *lo, *hi;
     double *below, *below_at, *above, *above_at; /* x >= below z + below_at, x <= above z + ... */
-    int32_t *alive;   /* neurons of each node that are not 0 throughout, from node->first on */
-    int32_t *n_alive; /* [n_nodes] */
+    int32_t *alive;     /* neurons of each node that are not 0 throughout, from node->first on */
+    int32_t *n_alive;   /* [n_nodes] */
     int64_t n_unstable; /* relu neurons whose sign is not known, and all smooth ones */
 } nm_lines;
 
@@ -61,8 +61,8 @@ bool nm_bound_neurons(nm_bounder *b, const double *lo, const double *hi, const d
 /** Lines of one node from the bounds in b->lines. */
 void nm_bound_set_lines(nm_bounder *b, int k);
 
-/** Lower lines of unstable relus that touch them at a point: the best ones if that is where a row is
- *  least.
+/** Lower lines of unstable relus that touch them at a point: the best ones if that is where a row
+ * is least.
  *  @param x  [n_neurons] values there (nm_vnet_evaluate) */
 void nm_bound_touch(nm_bounder *b, const double *x);
 

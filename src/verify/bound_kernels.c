@@ -12,10 +12,9 @@
     {                                                                                              \
         relax_body(v, l, rows, constant, lost);                                                    \
     }                                                                                              \
-    NM_CLONE_TARGET static void NM_CLONED(least_##v)(int64_t n, const double *rows,                \
-                                                     const double *lo, const double *hi,           \
-                                                     const double *reach, double *least,           \
-                                                     double *size)                                 \
+    NM_CLONE_TARGET static void NM_CLONED(least_##v)(                                              \
+        int64_t n, const double *rows, const double *lo, const double *hi, const double *reach,    \
+        double *least, double *size)                                                               \
     {                                                                                              \
         least_body(v, n, rows, lo, hi, reach, least, size);                                        \
     }

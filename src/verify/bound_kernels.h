@@ -12,8 +12,8 @@ enum { NM_LANE_VECTOR = 8, NM_MOST_LANES = 16 };
 
 /** Lines of the neurons of one node, and what a row loses there. */
 typedef struct nm_lane_lines {
-    int64_t n;           /* neurons that count */
-    const int32_t *at;   /* [n] which */
+    int64_t n;                                         /* neurons that count */
+    const int32_t *at;                                 /* [n] which */
     const double *below, *above, *below_at, *above_at; /* by neuron */
     const double *bias, *error;
 } nm_lane_lines;

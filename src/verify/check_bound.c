@@ -152,8 +152,8 @@ bool nm_check_cut(int64_t n, const double *slope, double constant, double *lo, d
     for (int64_t j = 0; j < n; j++) {
         /* slope_j x_j <= (what the others leave): the rest of the sum is at least `least` minus
            what this coordinate has in it. */
-        double room = -least / fabs(slope[j]) * (1 + 1e-12) +
-                      8 * ROUNDOFF * fmax(fabs(lo[j]), fabs(hi[j]));
+        double room =
+            -least / fabs(slope[j]) * (1 + 1e-12) + 8 * ROUNDOFF * fmax(fabs(lo[j]), fabs(hi[j]));
 
         if (slope[j] > 0 && lo[j] + room < hi[j])
             hi[j] = lo[j] + room;

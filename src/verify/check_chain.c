@@ -13,10 +13,10 @@ enum { BATCH = 16, MOST_OPS = 64 };
 /* Operators whose derivative has entries 0, 1 and -1 only, at most one a row. */
 static bool is_exact(const nm_op *op)
 {
-    static const nm_op_kind *const exact[] = {
-        &nm_op_add,     &nm_op_sub,       &nm_op_neg,       &nm_op_identity,
-        &nm_op_flatten, &nm_op_reshape,   &nm_op_squeeze,   &nm_op_unsqueeze,
-        &nm_op_slice,   &nm_op_transpose, &nm_op_gather};
+    static const nm_op_kind *const exact[] = {&nm_op_add,       &nm_op_sub,       &nm_op_neg,
+                                              &nm_op_identity,  &nm_op_flatten,   &nm_op_reshape,
+                                              &nm_op_squeeze,   &nm_op_unsqueeze, &nm_op_slice,
+                                              &nm_op_transpose, &nm_op_gather};
 
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         if (op->kind == exact[i])
@@ -191,8 +191,8 @@ static nm_status extract(struct extraction *x, const struct segment *s, nm_err *
     nm_chain_layer *l = &c->layers[c->n_layers];
     nm_arena *arena = &c->arena;
 
-    *l = (nm_chain_layer){.n_out = x->net->values[s->to].size,
-                          .n_in = x->net->values[s->from].size};
+    *l =
+        (nm_chain_layer){.n_out = x->net->values[s->to].size, .n_in = x->net->values[s->from].size};
     l->w = nm_arena_take(arena, (size_t)(l->n_out * l->n_in), sizeof(double));
     l->b = nm_arena_take(arena, 4 * (size_t)l->n_out, sizeof(double));
     if (arena->failed)

@@ -18,7 +18,7 @@ typedef struct nm_chain_layer {
 
 typedef struct nm_check_chain {
     int n_layers;
-    nm_chain_layer *layers; /* the last one is the output */
+    nm_chain_layer *layers;          /* the last one is the output */
     int64_t n_in, n_neurons, widest; /* neurons: of all layers */
     nm_arena arena;
 } nm_check_chain;

@@ -32,9 +32,9 @@ struct place {
 struct hand {
     const struct walk *w;
     nm_check_bounds bounds;
-    double *slope;    /* [MOST_LINES x n_in] lines of one case */
+    double *slope; /* [MOST_LINES x n_in] lines of one case */
     double constant[MOST_LINES];
-    double *rows;     /* [rows of the box x n_in] lines of the rows, slopes by the larger side */
+    double *rows; /* [rows of the box x n_in] lines of the rows, slopes by the larger side */
     double *row_constant, *coef, *joint, *cut_lo, *cut_hi, *hull_lo, *hull_hi;
     nm_arena arena;
 };
@@ -122,7 +122,7 @@ static nm_status take_lines(struct hand *h, int64_t step, int64_t c, const doubl
 
     if (*at == end || !(**at >= 0 && **at <= MOST_LINES && **at == floor(**at)))
         return refuse(err, step, "the number of points is missing");
-    n_points = (int64_t)*(*at)++;
+    n_points = (int64_t) * (*at)++;
     if (m * (n_points + 1) > MOST_LINES || end - *at < n_points * n_in + m * (n_points + 1))
         return refuse(err, step, "points or weights are missing");
     memcpy(h->slope, h->rows + first_row * n_in, (size_t)(m * n_in) * sizeof(double));
@@ -161,8 +161,8 @@ static nm_status check_case(struct hand *h, int64_t step, int64_t c, struct plac
     join(h, n_lines, weight, p, &constant);
     p->open[c] = !is_positive(nm_check_least(n_in, h->joint, constant, p->lo, p->hi));
     for (int64_t l = 0; l < n_lines && p->open[c]; l++)
-        p->open[c] = !is_positive(
-            nm_check_least(n_in, h->slope + l * n_in, h->constant[l], p->lo, p->hi));
+        p->open[c] =
+            !is_positive(nm_check_least(n_in, h->slope + l * n_in, h->constant[l], p->lo, p->hi));
     memcpy(h->cut_lo, p->lo, bytes);
     memcpy(h->cut_hi, p->hi, bytes);
     for (int round = 0; round < 2; round++)
@@ -246,7 +246,7 @@ struct list {
     struct item {
         int64_t step;
         struct place *place;
-    } *items;
+    } * items;
     int64_t n, room;
 };
 
@@ -426,11 +426,8 @@ static nm_status open_list(struct walk *w, struct list *l, nm_err *err)
 nm_status nm_check_region_proof(nm_ctx *ctx, const nm_net *net, const nm_property *property,
                                 int64_t box, const nm_region_proof *proof, nm_err *err)
 {
-    struct walk w = {.ctx = ctx,
-                     .property = property,
-                     .box = &property->boxes[box],
-                     .proof = proof,
-                     .err = err};
+    struct walk w = {
+        .ctx = ctx, .property = property, .box = &property->boxes[box], .proof = proof, .err = err};
     nm_check_chain *chain = NULL;
     struct list l = {0};
     nm_status rc = NM_OK;

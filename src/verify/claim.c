@@ -4,9 +4,9 @@
 
 #include "base/mem.h"
 
-const char *const nm_claim_whats[] = {"files",      "architecture", "repair_set", "keep_set",
-                                      "optimality", "infeasible",   "twins",      "property_holds",
-                                      "property_violated", NULL};
+const char *const nm_claim_whats[] = {
+    "files",      "architecture", "repair_set",     "keep_set",          "optimality",
+    "infeasible", "twins",        "property_holds", "property_violated", NULL};
 const char *const nm_claim_sets[] = {"repair", "keep", NULL};
 const char *const nm_claim_pieces_words[] = {"any", "model", "fixed", NULL};
 const char *const nm_claim_norms[] = {"linf+l1n", "linf", "l1", "l2", NULL};

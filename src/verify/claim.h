@@ -98,7 +98,7 @@ typedef struct nm_claim_statement {
     double objective, lower_bound, gap;
     double box; /* infeasible: unbounded parameters change by no more than this */
     nm_claim_proof proof;
-    int64_t twins[2]; /* points of the repair set */
+    int64_t twins[2];         /* points of the repair set */
     nm_region_proof *regions; /* property_holds: [n_regions] one for each box */
     int64_t n_regions;
     double *x; /* property_violated: [n_x] the counterexample */

@@ -28,7 +28,8 @@ done:
 
 static nm_status copy_region(const nm_region_proof *from, nm_region_proof *to, nm_err *err)
 {
-    nm_status rc = nm_memdup(&to->steps, from->steps, (size_t)from->n_steps, sizeof *to->steps, err);
+    nm_status rc =
+        nm_memdup(&to->steps, from->steps, (size_t)from->n_steps, sizeof *to->steps, err);
 
     if (rc == NM_OK)
         rc = nm_memdup(&to->numbers, from->numbers, (size_t)from->n_numbers, sizeof(double), err);

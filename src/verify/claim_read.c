@@ -438,8 +438,7 @@ static nm_status read_holds(const json_t *o, nm_claim_statement *s, nm_err *err)
 {
     const json_t *list;
     int n = 0;
-    nm_status rc =
-        open_list(o, "boxes", INT_MAX, sizeof *s->regions, &s->regions, &n, &list, err);
+    nm_status rc = open_list(o, "boxes", INT_MAX, sizeof *s->regions, &s->regions, &n, &list, err);
 
     s->n_regions = n;
     for (int i = 0; rc == NM_OK && i < n; i++) {

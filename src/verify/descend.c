@@ -71,9 +71,10 @@ double nm_descend(nm_descent *d, nm_bounder *b, const nm_region *region, int c, 
             d->lo[j] = fmax(region->lo[j], x[j] - room);
             d->hi[j] = fmin(region->hi[j], x[j] + room);
         }
-        (void)nm_combine_best(&(nm_combine){.m = m, .n = n, .slope = slope, .constant = at_0,
-                                            .lo = d->lo, .hi = d->hi},
-                              y, d->joint, &constant, d->x);
+        (void)nm_combine_best(
+            &(nm_combine){
+                .m = m, .n = n, .slope = slope, .constant = at_0, .lo = d->lo, .hi = d->hi},
+            y, d->joint, &constant, d->x);
         there = largest_row(d, region, c, d->x, value);
         moved = there < largest;
         if (moved) {

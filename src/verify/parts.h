@@ -28,7 +28,8 @@ typedef struct nm_part {
     float *weight;         /* [rows of the case] */
 } nm_part;
 
-/** A part of the region whose neurons were bounded for it; parts within it add splits of their own. */
+/** A part of the region whose neurons were bounded for it; parts within it add splits of their own.
+ */
 typedef struct nm_scope {
     int n_literals;
     nm_literal *literals;
@@ -54,8 +55,8 @@ typedef struct nm_parts {
     double *case_least;   /* [n_cases] least bound by which parts were closed */
     int64_t n_passes, most_passes;
     int64_t longest_passes; /* while it looks as if that were enough for the whole scope */
-    int64_t n_nodes; /* parts bounded, in all scopes */
-    double worst;    /* bound of parts that nothing could be done about */
+    int64_t n_nodes;        /* parts bounded, in all scopes */
+    double worst;           /* bound of parts that nothing could be done about */
     int64_t n_stuck;
     double proved_before, proved, scope_volume; /* before this scope, in it; its open cases */
     bool stop, found, spent;
@@ -64,7 +65,8 @@ typedef struct nm_parts {
     omp_lock_t lock;
 } nm_parts;
 
-/** A part with room for splits, slopes and weights; NULL when memory ran out. Free with nm_free(). */
+/** A part with room for splits, slopes and weights; NULL when memory ran out. Free with nm_free().
+ */
 nm_part *nm_part_new(const nm_parts *s, int c, int n_splits);
 
 /** Puts a part on the stack. */

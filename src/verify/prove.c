@@ -12,7 +12,6 @@
 /* Boxes with more free inputs are searched by splitting neurons. */
 enum { MOST_SPLIT_INPUTS = 24, MOST_SLOPES = 1 << 22 /* of neurons by inputs, that it keeps */ };
 
-
 struct proving {
     nm_arena arena;
     nm_vnet *v;
@@ -61,7 +60,6 @@ static nm_status take_rows(struct proving *p, const nm_prove_job *job, nm_err *e
     p->region.rows = rows;
     return NM_OK;
 }
-
 
 static int n_free(const nm_in_box *box, int64_t n_in)
 {

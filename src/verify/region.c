@@ -65,8 +65,7 @@ static int64_t copy_steps(const nm_region_report *report, int64_t *stack, nm_reg
                                            .first = n_numbers,
                                            .n = s->n_numbers};
             if (s->n_numbers > 0)
-                memcpy(to->numbers + n_numbers, s->numbers,
-                       (size_t)s->n_numbers * sizeof(double));
+                memcpy(to->numbers + n_numbers, s->numbers, (size_t)s->n_numbers * sizeof(double));
         }
         n++;
         n_numbers += s->n_numbers;

@@ -1,7 +1,7 @@
 /* Proving that no input of a box is unsafe: the problem, and how a search over it ends.
  *
- * A point is unsafe when for one of the *cases* all its rows are <= 0; a case is closed on a part of
- * the box when some combination of its rows with weights >= 0 is > 0 there. Rows are linear
+ * A point is unsafe when for one of the *cases* all its rows are <= 0; a case is closed on a part
+ * of the box when some combination of its rows with weights >= 0 is > 0 there. Rows are linear
  * functions of the output. */
 #ifndef NM_VERIFY_REGION_H
 #define NM_VERIFY_REGION_H
@@ -16,8 +16,9 @@ typedef bool (*nm_attack_from)(void *user, const float *x, const double *lo, con
 
 typedef struct nm_region {
     const nm_vnet *v;
-    const double *lo, *hi;             /* [n_in] box, outward of the decimal one */
-    const float *point_lo, *point_hi;  /* [n_in] float32 numbers inside it; lo > hi: there are none */
+    const double *lo, *hi; /* [n_in] box, outward of the decimal one */
+    const float *point_lo,
+        *point_hi; /* [n_in] float32 numbers inside it; lo > hi: there are none */
     int n_rows;
     const nm_vrow *rows;
     int n_cases;
@@ -37,7 +38,11 @@ float nm_region_inside(const nm_region *r, int64_t j, double x);
  *  @param values  out, [n_neurons] what nm_vnet_evaluate() gives there */
 bool nm_region_is_unsafe(const nm_region *r, const float *x, double *values);
 
-typedef enum nm_region_outcome { NM_REGION_SAFE, NM_REGION_UNSAFE, NM_REGION_OPEN } nm_region_outcome;
+typedef enum nm_region_outcome {
+    NM_REGION_SAFE,
+    NM_REGION_UNSAFE,
+    NM_REGION_OPEN
+} nm_region_outcome;
 
 /** How an input search went on: a tree of boxes, from the claim's point of view. */
 typedef struct nm_box_split {
@@ -56,9 +61,9 @@ typedef struct nm_box_split {
 typedef struct nm_region_report {
     nm_region_outcome outcome;
     int64_t n_nodes, n_open;
-    double worst_bound; /* over the parts left open; of a safe region, over those closed */
-    double share_proved; /* of the volume */
-    nm_box_split *splits;    /* [n_splits] the root is 0; NULL unless asked for */
+    double worst_bound;   /* over the parts left open; of a safe region, over those closed */
+    double share_proved;  /* of the volume */
+    nm_box_split *splits; /* [n_splits] the root is 0; NULL unless asked for */
     int64_t n_splits;
 } nm_region_report;
 
@@ -74,7 +79,10 @@ typedef struct nm_search_opts {
     int rounds;    /* of lines with better slopes, at most */
 } nm_search_opts;
 
-#define NM_SEARCH_OPTS_INIT {.max_nodes = INT64_MAX, .linear = 1, .rounds = 4}
+#define NM_SEARCH_OPTS_INIT                                                                        \
+    {                                                                                              \
+        .max_nodes = INT64_MAX, .linear = 1, .rounds = 4                                           \
+    }
 
 /** Splits the box along its inputs until every part is closed. For few inputs.
  *  @return NM_OK with the outcome (also when it is open, at a limit); NM_E_CANCELLED with what is

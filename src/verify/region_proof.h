@@ -40,8 +40,8 @@ void nm_region_proof_free(nm_region_proof *proof);
 
 /** Checks a proof for one box of a property, with code of its own (check_bound.h), in real
  *  arithmetic. Uses the threads of ctx.
- *  @return NM_OK if it holds; NM_E_ARG with the reason if it does not; NM_E_UNSUPPORTED for networks
- *          that are no chains; NM_E_CANCELLED, NM_E_LIMIT, NM_E_NOMEM */
+ *  @return NM_OK if it holds; NM_E_ARG with the reason if it does not; NM_E_UNSUPPORTED for
+ * networks that are no chains; NM_E_CANCELLED, NM_E_LIMIT, NM_E_NOMEM */
 nm_status nm_check_region_proof(nm_ctx *ctx, const nm_net *net, const nm_property *property,
                                 int64_t box, const nm_region_proof *proof, nm_err *err);
 

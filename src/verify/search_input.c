@@ -1,9 +1,9 @@
 /* Splitting the box of inputs (region.h).
  *
  * Each box is bounded, cut to where its lines leave room for unsafe points, tried at a few points,
- * and halved. The dimension is the one with the largest max(|slope|, floor) x width, slopes those of
- * the case that is furthest from closed. Without the floor a clipped lower line, which may be flat
- * in the very dimension that makes neurons unstable, leads astray.
+ * and halved. The dimension is the one with the largest max(|slope|, floor) x width, slopes those
+ * of the case that is furthest from closed. Without the floor a clipped lower line, which may be
+ * flat in the very dimension that makes neurons unstable, leads astray.
  *
  * Threads share one heap, the worst bound on top; when it is long, they go depth first. Verdicts do
  * not depend on the number of threads: what is closed is closed, and a part with an unsafe point
@@ -24,12 +24,12 @@ enum { MOST_WAITING = 8192 };
 #define WORTH_AGAIN 0.5
 
 typedef struct box {
-    double least;  /* bounds by which cases were closed */
-    double worst;  /* how far the furthest case is from closed; small = first */
-    double volume; /* share of the whole */
-    int64_t split; /* place in the tree, -1 = not kept */
-    uint64_t *open; /* cases that are not closed */
-    double *lo, *hi;    /* [n_in] */
+    double least;        /* bounds by which cases were closed */
+    double worst;        /* how far the furthest case is from closed; small = first */
+    double volume;       /* share of the whole */
+    int64_t split;       /* place in the tree, -1 = not kept */
+    uint64_t *open;      /* cases that are not closed */
+    double *lo, *hi;     /* [n_in] */
     double *z_lo, *z_hi; /* [n_neurons] */
 } box;
 
@@ -60,14 +60,14 @@ struct worker {
     /* one box's findings */
     double *slope, *constant, *bound; /* rows */
     double *y, *joint, *to_lo, *to_hi, *hull_lo, *hull_hi, *values;
-    double *steer;  /* [n_in] what splitting each input would gain */
+    double *steer; /* [n_in] what splitting each input would gain */
     double *x, *touch_slope;
     double *line_slope; /* lines of one case: of its rows, then refined ones */
     double line_constant[NM_COMBINE_MOST], line_bound[NM_COMBINE_MOST];
     double joint_constant;
     int n_lines, line_row[NM_COMBINE_MOST];
     bool refined; /* the last rows carried were refined ones */
-    int *lane;     /* [n_rows] of each row in the last call */
+    int *lane;    /* [n_rows] of each row in the last call */
     int n_calls;
     nm_descent descent;
     double *worst_x;
@@ -225,9 +225,9 @@ static bool try_corner(struct worker *w, const double *slope, const double *lo, 
 {
     for (int64_t j = 0; j < w->region->v->nodes[0].n; j++)
         w->point[j] = nm_region_inside(w->region, j,
-                             slope[j] > 0   ? lo[j]
-                             : slope[j] < 0 ? hi[j]
-                                            : 0.5 * lo[j] + 0.5 * hi[j]);
+                                       slope[j] > 0   ? lo[j]
+                                       : slope[j] < 0 ? hi[j]
+                                                      : 0.5 * lo[j] + 0.5 * hi[j]);
     return nm_region_is_unsafe(w->region, w->point, w->values);
 }
 
@@ -286,8 +286,12 @@ static double combine(struct worker *w, const box *b)
 
     for (int k = 0; k < w->n_lines; k++)
         slope[k] = w->line_slope + k * n_in;
-    return nm_combine_best(&(nm_combine){.m = w->n_lines, .n = n_in, .slope = slope,
-                                         .constant = w->line_constant, .lo = b->lo, .hi = b->hi},
+    return nm_combine_best(&(nm_combine){.m = w->n_lines,
+                                         .n = n_in,
+                                         .slope = slope,
+                                         .constant = w->line_constant,
+                                         .lo = b->lo,
+                                         .hi = b->hi},
                            w->y, w->joint, &w->joint_constant, w->x);
 }
 
@@ -386,7 +390,8 @@ static bool close_case(struct worker *w, const box *b, int c, double *least, boo
     for (int round = 0; round < 2; round++)
         for (int k = -1; k < w->n_lines; k++)
             if (!nm_combine_cut(n_in, k < 0 ? w->joint : w->line_slope + k * n_in,
-                                k < 0 ? w->joint_constant : w->line_constant[k], w->to_lo, w->to_hi))
+                                k < 0 ? w->joint_constant : w->line_constant[k], w->to_lo,
+                                w->to_hi))
                 return true;
     return false;
 }
@@ -680,8 +685,7 @@ static bool open_worker(struct worker *w, struct shared *s)
     w->hull_hi = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->touch_slope = nm_arena_take(&w->arena, NM_MOST_LANES * n_in, sizeof(double));
     w->line_slope = nm_arena_take(&w->arena, NM_COMBINE_MOST * n_in, sizeof(double));
-    w->points =
-        nm_arena_take(&w->arena, (size_t)w->s->opts->rounds * n_in + 1, sizeof(double));
+    w->points = nm_arena_take(&w->arena, (size_t)w->s->opts->rounds * n_in + 1, sizeof(double));
     w->worst_x = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->x = nm_arena_take(&w->arena, n_in, sizeof(double));
     w->steer = nm_arena_take(&w->arena, n_in, sizeof(double));
@@ -789,7 +793,11 @@ static nm_status push_root(struct shared *s, nm_err *err)
 nm_status nm_search_inputs(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
                            nm_region_report *report, nm_err *err)
 {
-    struct shared s = {.ctx = ctx, .region = region, .opts = opts, .report = report, .err = err,
+    struct shared s = {.ctx = ctx,
+                       .region = region,
+                       .opts = opts,
+                       .report = report,
+                       .err = err,
                        .least = (double)INFINITY};
     int n_threads = nm_ctx_threads(ctx);
 

@@ -10,8 +10,8 @@ typedef struct nm_literal {
     bool active;
 } nm_literal;
 
-/** Improves the bounds in b->lines, node by node, and sets the lines again. The work of each node is
- *  shared by the threads of ctx; results do not depend on them.
+/** Improves the bounds in b->lines, node by node, and sets the lines again. The work of each node
+ * is shared by the threads of ctx; results do not depend on them.
  *  @param steps     of ascent
  *  @param literals  [n_literals] the bounds are of inputs that give these signs. In the lines such
  *                   a neuron stays open, by next to nothing, for rows to reach it

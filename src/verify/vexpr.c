@@ -105,8 +105,8 @@ bool nm_vexpr_can_add(const nm_sparse *j, const nm_vexpr *e)
 static void add_bounds(nm_vexpr *to, const nm_sparse *j, const nm_vexpr *e)
 {
     for (int64_t r = 0; r < j->n_rows; r++) {
-        double known = 0, deviation = 0, up = 1 + (double)(j->start[r + 1] - j->start[r] + 16) *
-                                                      2 * ROUNDOFF;
+        double known = 0, deviation = 0,
+               up = 1 + (double)(j->start[r + 1] - j->start[r] + 16) * 2 * ROUNDOFF;
 
         for (int64_t k = j->start[r]; k < j->start[r + 1]; k++) {
             known += fabs(j->w[k]) * e->known[j->at[k]];

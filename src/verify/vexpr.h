@@ -1,5 +1,5 @@
-/* Values of a graph as affine forms of nodes (vnet.h): the algebra in which vnet.c works. Everything
- * lives in one arena; running out of memory shows in the arena. */
+/* Values of a graph as affine forms of nodes (vnet.h): the algebra in which vnet.c works.
+ * Everything lives in one arena; running out of memory shows in the arena. */
 #ifndef NM_VERIFY_VEXPR_H
 #define NM_VERIFY_VEXPR_H
 

@@ -30,8 +30,8 @@ typedef enum nm_vkind {
 
 /** W_kj: dense [n_out x n_in], or rows of entries. */
 typedef struct nm_vmap {
-    int from;      /* node j < k */
-    double *dense; /* NULL = sparse */
+    int from;       /* node j < k */
+    double *dense;  /* NULL = sparse */
     int64_t *start; /* [n_out + 1] */
     int32_t *at;
     double *w;
@@ -43,10 +43,10 @@ typedef struct nm_vnode {
     int64_t first; /* neurons of the nodes before */
     int n_maps;
     nm_vmap *maps;
-    double *bias;  /* [n] */
-    double *error; /* [n] as above */
+    double *bias;    /* [n] */
+    double *error;   /* [n] as above */
     double *lo, *hi; /* [n] z for inputs in the box, by intervals; the input's: the box */
-    double *size;  /* [n] largest |x| there, of the values that the network computes */
+    double *size;    /* [n] largest |x| there, of the values that the network computes */
 } nm_vnode;
 
 typedef struct nm_vnet {

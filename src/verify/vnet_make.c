@@ -195,7 +195,8 @@ static const nm_sparse *by_element(struct op *o, int i)
 /* Row by row, by the adjoint of each output. */
 static const nm_sparse *by_adjoints(struct op *o, int i)
 {
-    double *unit = room_of(o, o->n_out), *out = room_of(o, o->n_out), *row = room_of(o, o->in[i]->n);
+    double *unit = room_of(o, o->n_out), *out = room_of(o, o->n_out),
+           *row = room_of(o, o->in[i]->n);
     int64_t n_in = o->in[i]->n, n = 0, room = 4 * (o->n_out + n_in);
     int64_t *start = nm_arena_take(&o->m->scratch, (size_t)o->n_out + 1, sizeof *start);
     nm_sparse *j = nm_sparse_open(o->m->arena, o->n_out, n_in, room);
@@ -300,8 +301,8 @@ static nm_vexpr *break_at(struct op *o, const double *t)
         double from = o->in[0]->c[k];
 
         shifted.c[k] = from - t[k];
-        shifted.known[k] = o->in[0]->known[k] +
-                           (t[k] == 0 ? 0 : 0x1p-52 * (fabs(from) + fabs(t[k])));
+        shifted.known[k] =
+            o->in[0]->known[k] + (t[k] == 0 ? 0 : 0x1p-52 * (fabs(from) + fabs(t[k])));
     }
     return nm_vmaker_node(o->m, NM_VNODE_RELU, &shifted);
 }

@@ -159,7 +159,8 @@ static void bounds_contain_what_the_network_does(void **state)
                         value += rows[r].c[j] * s.y[j];
                     for (int64_t j = 0; j < s.n_in; j++)
                         line += slope[r * s.n_in + j] * s.x[j];
-                    if (!(bound[r] <= value + 1e-9 && line <= value + 1e-9 && bound[r] <= line + 1e-9))
+                    if (!(bound[r] <= value + 1e-9 && line <= value + 1e-9 &&
+                          bound[r] <= line + 1e-9))
                         fail_msg("kind %d seed %d: bound %.17g, line %.17g, value %.17g", kind,
                                  (int)seed, bound[r], line, value);
                 }

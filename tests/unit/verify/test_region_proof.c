@@ -37,7 +37,8 @@ typedef struct rig {
     nm_verify_report report;
 } rig;
 
-/* A network and a property of it that holds, barely: thresholds sit under the least sampled value. */
+/* A network and a property of it that holds, barely: thresholds sit under the least sampled value.
+ */
 static bool open_rig(rig *s, uint64_t seed, bool cases)
 {
     static const int64_t widths[] = {3, 8, 8, 3};
@@ -150,9 +151,9 @@ static void a_part_that_is_not_closed_is_found(void **state)
     open_large(&s);
     short_one = *s.report.proofs[0];
     short_one.n_steps = 1;
-    nm_assert_ok(nm_memdup(&short_one.steps, s.report.proofs[0]->steps, 1,
-                           sizeof *short_one.steps, &err),
-                 &err);
+    nm_assert_ok(
+        nm_memdup(&short_one.steps, s.report.proofs[0]->steps, 1, sizeof *short_one.steps, &err),
+        &err);
     short_one.steps[0].kind = NM_PROOF_CLOSED;
     assert_int_equal(check(&s, &short_one, &err), NM_E_ARG);
     assert_non_null(strstr(err.text, "not closed"));
