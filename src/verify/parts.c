@@ -233,18 +233,20 @@ static bool is_whole(const worker *w, int lane)
     return w->s->first_split[w->lane[lane]->c] < 0;
 }
 
-/* @param neuron  what the lane is split by; the scope takes another if it can */
+/* What the whole scope is split by, if it comes to that, and what its worst case depends on. */
 static void note_first(worker *w, int lane, int32_t neuron)
 {
     nm_parts *s = w->s;
     const nm_part *p = w->lane[lane];
-    int32_t better = nm_branch_scope(s, &w->batch, lane);
 
-    neuron = better >= 0 ? better : neuron;
     omp_set_lock(&s->lock);
     if (s->first_split[p->c] < 0) {
         s->first_split[p->c] = neuron;
         s->first_bound[p->c] = w->best[lane];
+        if (s->worst_case < 0 || w->best[lane] < s->first_bound[s->worst_case]) {
+            s->worst_case = p->c;
+            nm_branch_importance(&w->batch, lane, s->importance);
+        }
     }
     omp_unset_lock(&s->lock);
 }
@@ -453,8 +455,9 @@ void nm_parts_run(nm_parts *s)
         ok = run_lanes(&w);
         if (!ok)
             fail(s, NM_E_NOMEM);
-#pragma omp atomic
+        omp_set_lock(&s->lock);
         s->n_passes += 2;
+        omp_unset_lock(&s->lock);
         if (omp_get_thread_num() == 0 && n % 64 == 0)
             report_progress(s);
     }

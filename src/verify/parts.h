@@ -52,6 +52,8 @@ typedef struct nm_parts {
     int64_t *n_parts;     /* [n_cases] that are not closed */
     int32_t *first_split; /* [n_cases] what the whole scope was split by, -1 = it was not */
     double *first_bound;  /* [n_cases] the whole scope's */
+    int worst_case;       /* of these, -1 = none yet; and what its row has on each neuron: */
+    double *importance;   /* [n_neurons] */
     double *case_least;   /* [n_cases] least bound by which parts were closed */
     int64_t n_passes, most_passes;
     int64_t longest_passes; /* while it looks as if that were enough for the whole scope */
@@ -87,9 +89,15 @@ typedef struct nm_candidates {
  *  input, half by what they may lose anywhere. After both passes of the batch. */
 void nm_branch_candidates(const nm_parts *s, const nm_batch *b, int lane, nm_candidates *to);
 
-/** The neuron by which a scope is best split, so that bounding others anew pays: one with relus
- *  behind it, by what its lines may lose anywhere; -1 = there is none. After both passes. */
-int32_t nm_branch_scope(const nm_parts *s, const nm_batch *b, int lane);
+/** |coefficients| of a lane's row on the x of all neurons. After a pass back.
+ *  @param importance  out, [n_neurons] */
+void nm_branch_importance(const nm_batch *b, int lane, double *importance);
+
+/** The neuron by which a scope is best split, so that bounding others anew pays: what its lines may
+ *  lose in the bounds of the neurons behind it, by their importance, and in the worst case's row.
+ *  -1 = no neuron has any behind it.
+ *  @param batch  of the scope's lines; overwritten */
+int32_t nm_branch_scope(const nm_parts *s, const nm_scope *scope, nm_batch *batch);
 
 /** Bounds both children of all candidates, and returns the best one.
  *  @param off, on  out, the bounds of its children */

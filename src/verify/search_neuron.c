@@ -111,6 +111,7 @@ static nm_status open_parts(struct search *s, const nm_scope *scope, bool can_be
     const nm_lines *l = &s->root.lines;
 
     p->n_open = 0;
+    p->worst_case = -1;
     for (int k = 0; k < v->n_nodes; k++)
         for (int64_t i = v->nodes[k].first; i < v->nodes[k].first + v->nodes[k].n; i++)
             if (v->nodes[k].kind == NM_VNODE_RELU && l->lo[i] < 0 && l->hi[i] > 0)
@@ -212,20 +213,23 @@ static bool close_cases(struct search *s, nm_scope *scope)
     return any;
 }
 
-/* By what the worst case was split by first. */
+/* By the neuron that others' bounds depend on most, else by what the worst case was split by. */
 static bool split_scope(struct search *s, const nm_scope *scope)
 {
     const nm_parts *p = &s->parts;
-    int worst = -1;
+    nm_batch batch;
+    nm_err ignored = {0};
+    int32_t neuron;
 
-    for (int c = 0; c < p->region->n_cases; c++)
-        if (scope->open[c] && p->first_split[c] >= 0 &&
-            (worst < 0 || p->first_bound[c] < p->first_bound[worst]))
-            worst = c;
-    if (worst < 0)
+    if (p->worst_case < 0 ||
+        nm_batch_open(&batch, p->region->v, &s->root.lines, &ignored) != NM_OK)
         return false;
-    return push_scope(s, child_scope(s, scope, p->first_split[worst], false)) &&
-           push_scope(s, child_scope(s, scope, p->first_split[worst], true));
+    neuron = nm_branch_scope(p, scope, &batch);
+    nm_batch_close(&batch);
+    if (neuron < 0)
+        neuron = p->first_split[p->worst_case];
+    return push_scope(s, child_scope(s, scope, neuron, false)) &&
+           push_scope(s, child_scope(s, scope, neuron, true));
 }
 
 static void leave_open(struct search *s, double bound, int64_t n)
@@ -280,6 +284,8 @@ static nm_status open_search(struct search *s, nm_err *err)
     s->parts.n_parts = nm_arena_take(arena, n_cases, sizeof *s->parts.n_parts);
     s->parts.first_split = nm_arena_take(arena, n_cases, sizeof *s->parts.first_split);
     s->parts.first_bound = nm_arena_take(arena, n_cases, sizeof *s->parts.first_bound);
+    s->parts.importance = nm_arena_take(arena, (size_t)s->parts.region->v->n_neurons,
+                                        sizeof *s->parts.importance);
     s->parts.case_least = nm_arena_take(arena, n_cases, sizeof *s->parts.case_least);
     return arena->failed ? nm_fail(err, NM_E_NOMEM, "out of memory") : NM_OK;
 }
