@@ -23,6 +23,7 @@ typedef struct nm_part {
     int n_splits;
     double bound;          /* known already */
     double volume;         /* share of the whole */
+    int64_t node;          /* in nm_parts.nodes, if proofs are kept */
     nm_part_split *splits; /* [n_splits] */
     float *slope;          /* [n_open] lower slopes of the open neurons */
     float *weight;         /* [rows of the case] */
@@ -37,6 +38,15 @@ typedef struct nm_scope {
     bool *open;      /* [n_cases] */
     double volume;
 } nm_scope;
+
+/** What became of a part, for the proof. */
+typedef struct nm_part_node {
+    int32_t neuron;   /* >= 0: it was split; -1: closed; -2: not yet */
+    int64_t child;    /* z <= 0; z >= 0 is the next one */
+    float *floats;    /* of a leaf: weights, multipliers; one block with ... */
+    unsigned char *bytes; /* ... [n_open] slopes */
+    int32_t n_floats;
+} nm_part_node;
 
 /** What the threads share while they work on one scope. */
 typedef struct nm_parts {
@@ -60,6 +70,9 @@ typedef struct nm_parts {
     int64_t n_nodes;        /* parts bounded, in all scopes */
     double worst;           /* bound of parts that nothing could be done about */
     int64_t n_stuck;
+    nm_part_node *nodes; /* [n_nodes_kept] of this scope; NULL unless opts->keep_tree */
+    int64_t n_nodes_kept, room_nodes;
+    int64_t *root_node; /* [n_cases] */
     double proved_before, proved, scope_volume; /* before this scope, in it; its open cases */
     bool stop, found, spent;
     nm_status rc;
@@ -70,6 +83,12 @@ typedef struct nm_parts {
 /** A part with room for splits, slopes and weights; NULL when memory ran out. Free with nm_free().
  */
 nm_part *nm_part_new(const nm_parts *s, int c, int n_splits);
+
+/** Room for n nodes in a row that nothing is known of; -1 when memory ran out, 0 if none are kept. */
+int64_t nm_parts_nodes(nm_parts *s, int n);
+
+/** Forgets all nodes. */
+void nm_parts_clear_nodes(nm_parts *s);
 
 /** Puts a part on the stack. */
 bool nm_parts_push(nm_parts *s, nm_part *p);
