@@ -171,15 +171,25 @@ static void set_row(worker *w, int lane)
     nm_batch *b = &w->batch;
     int64_t n_out = nm_vnet_output(r->v)->n;
     int first = r->first[p->c], m = r->first[p->c + 1] - first;
+    double size = 0;
 
     b->at_0[lane] = 0;
     for (int64_t o = 0; o < n_out; o++)
         b->start[o * LANES + lane] = 0;
     for (int k = 0; k < m; k++) {
-        b->at_0[lane] += (double)p->weight[k] * r->rows[first + k].at_0;
-        for (int64_t o = 0; o < n_out; o++)
-            b->start[o * LANES + lane] += (double)p->weight[k] * r->rows[first + k].c[o];
+        const nm_vrow *row = &r->rows[first + k];
+        double weight = (double)p->weight[k];
+
+        b->at_0[lane] += weight * row->at_0;
+        size += weight * fabs(row->at_0);
+        for (int64_t o = 0; o < n_out; o++) {
+            b->start[o * LANES + lane] += weight * row->c[o];
+            size += weight * fabs(row->c[o]) * nm_vnet_output(r->v)->size[o];
+        }
     }
+    /* What the sums round, on outputs as large as they may be; one row is taken as it is. */
+    if (m > 1)
+        b->at_0[lane] -= (m + 2) * 0x1p-52 * size;
 }
 
 static void load_lane(worker *w, int lane)
