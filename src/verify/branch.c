@@ -95,8 +95,8 @@ static void add_losses(const nm_parts *s, nm_batch *b, int k, const int32_t *uni
             int64_t at = (int64_t)s->open[i] * LANES + lane;
 
             if (b->open[at] != 0)
-                influence[s->open[i]] += 0.5 * s->importance[first + unit[lane / 2]] *
-                                         loss_anywhere(b, s->open[i], at);
+                influence[s->open[i]] +=
+                    0.5 * s->importance[first + unit[lane / 2]] * loss_anywhere(b, s->open[i], at);
         }
 }
 

@@ -116,8 +116,8 @@ static void carry(nm_check_bounds *b, int k, int64_t first, double at_0, double 
             double a = b->next[j];
 
             /* With a push the sum may cancel, and rounds by as much as the push. */
-            b->row[j] = a * (a < 0 ? b->above[first + j] : b->below[first + j]) +
-                        b->push[first + j];
+            b->row[j] =
+                a * (a < 0 ? b->above[first + j] : b->below[first + j]) + b->push[first + j];
             lost += fabs(b->push[first + j]) * b->chain->layers[k - 1].e[j];
             if (a < 0)
                 sum += a * b->above_at[first + j];

@@ -21,7 +21,7 @@ typedef struct nm_check_bounds {
     double *lo, *hi;                  /* [n_neurons] z, layer after layer */
     double *below, *above, *above_at; /* [n_neurons] */
     double *push; /* [n_neurons] added to the coefficient on z: of neurons whose sign is given */
-    double *row, *next, *x;           /* scratch [widest or n_in] */
+    double *row, *next, *x; /* scratch [widest or n_in] */
     nm_arena arena;
 } nm_check_bounds;
 

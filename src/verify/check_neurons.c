@@ -143,8 +143,7 @@ static void run_neuron(const struct check *c, struct hand *h, struct task *t, in
 
     load_lines(c, &h->bounds, t, first, c->proof->floats + t->first_float);
     nm_check_unit_line(&h->bounds, t->neuron, t->side == 0 ? 1 : -1, h->slope, &constant);
-    t->least =
-        nm_check_least(c->chain->n_in, h->slope, constant, c->box->lo_out, c->box->hi_out);
+    t->least = nm_check_least(c->chain->n_in, h->slope, constant, c->box->lo_out, c->box->hi_out);
 }
 
 /* The weighted sum of the case's rows, "unsafe when <= 0". */
@@ -165,15 +164,15 @@ static void run_leaf(const struct check *c, struct hand *h, struct task *t)
             int32_t o = row->output[i];
 
             h->coef[o] += (double)weight[k] * row->coef[i];
-            size += (double)weight[k] * fabs(row->coef[i]) * fmax(fabs(out->lo[o]), fabs(out->hi[o]));
+            size +=
+                (double)weight[k] * fabs(row->coef[i]) * fmax(fabs(out->lo[o]), fabs(out->hi[o]));
         }
     }
     /* What the sums round, on outputs as large as they may be. */
     at_0 -= (cs->n_rows + 2) * 0x1p-52 * size;
     load_lines(c, &h->bounds, t, c->chain->n_neurons, weight + cs->n_rows);
     nm_check_line(&h->bounds, h->coef, at_0, h->slope, &constant);
-    t->least =
-        nm_check_least(c->chain->n_in, h->slope, constant, c->box->lo_out, c->box->hi_out);
+    t->least = nm_check_least(c->chain->n_in, h->slope, constant, c->box->lo_out, c->box->hi_out);
     t->closed = t->least > 0 && isfinite(t->least);
 }
 
@@ -296,8 +295,8 @@ static bool give_signs(struct check *c, int depth)
 static nm_status read_tree(struct check *c, int64_t which, int depth, bool can_be, nm_err *err)
 {
     const nm_out_case *cs = &c->property->cases[c->box->first_case + which];
-    struct task t = {.neuron = -1, .c = which, .first_float = c->at_float,
-                     .first_byte = c->at_byte};
+    struct task t = {
+        .neuron = -1, .c = which, .first_float = c->at_float, .first_byte = c->at_byte};
     int64_t neuron = 0;
     nm_status rc = read_int(c, -2, n_hidden(c) - 1, &neuron, err);
 

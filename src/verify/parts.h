@@ -41,9 +41,9 @@ typedef struct nm_scope {
 
 /** What became of a part, for the proof. */
 typedef struct nm_part_node {
-    int32_t neuron;   /* >= 0: it was split; -1: closed; -2: not yet */
-    int64_t child;    /* z <= 0; z >= 0 is the next one */
-    float *floats;    /* of a leaf: weights, multipliers; one block with ... */
+    int32_t neuron;       /* >= 0: it was split; -1: closed; -2: not yet */
+    int64_t child;        /* z <= 0; z >= 0 is the next one */
+    float *floats;        /* of a leaf: weights, multipliers; one block with ... */
     unsigned char *bytes; /* ... [n_open] slopes */
     int32_t n_floats;
 } nm_part_node;
@@ -72,7 +72,7 @@ typedef struct nm_parts {
     int64_t n_stuck;
     nm_part_node *nodes; /* [n_nodes_kept] of this scope; NULL unless opts->keep_tree */
     int64_t n_nodes_kept, room_nodes;
-    int64_t *root_node; /* [n_cases] */
+    int64_t *root_node;                         /* [n_cases] */
     double proved_before, proved, scope_volume; /* before this scope, in it; its open cases */
     bool stop, found, spent;
     nm_status rc;
@@ -84,7 +84,8 @@ typedef struct nm_parts {
  */
 nm_part *nm_part_new(const nm_parts *s, int c, int n_splits);
 
-/** Room for n nodes in a row that nothing is known of; -1 when memory ran out, 0 if none are kept. */
+/** Room for n nodes in a row that nothing is known of; -1 when memory ran out, 0 if none are kept.
+ */
 int64_t nm_parts_nodes(nm_parts *s, int n);
 
 /** Forgets all nodes. */

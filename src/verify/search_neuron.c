@@ -259,8 +259,7 @@ static bool split_scope(struct search *s, const nm_scope *scope)
     nm_err ignored = {0};
     int32_t neuron;
 
-    if (p->worst_case < 0 ||
-        nm_batch_open(&batch, p->region->v, &s->root.lines, &ignored) != NM_OK)
+    if (p->worst_case < 0 || nm_batch_open(&batch, p->region->v, &s->root.lines, &ignored) != NM_OK)
         return false;
     neuron = nm_branch_scope(p, scope, &batch);
     nm_batch_close(&batch);
@@ -327,8 +326,8 @@ static nm_status open_search(struct search *s, nm_err *err)
     s->parts.root_node = nm_arena_take(arena, n_cases, sizeof *s->parts.root_node);
     s->parts.first_split = nm_arena_take(arena, n_cases, sizeof *s->parts.first_split);
     s->parts.first_bound = nm_arena_take(arena, n_cases, sizeof *s->parts.first_bound);
-    s->parts.importance = nm_arena_take(arena, (size_t)s->parts.region->v->n_neurons,
-                                        sizeof *s->parts.importance);
+    s->parts.importance =
+        nm_arena_take(arena, (size_t)s->parts.region->v->n_neurons, sizeof *s->parts.importance);
     s->parts.case_least = nm_arena_take(arena, n_cases, sizeof *s->parts.case_least);
     return arena->failed ? nm_fail(err, NM_E_NOMEM, "out of memory") : NM_OK;
 }
@@ -337,9 +336,8 @@ nm_status nm_search_neurons(nm_ctx *ctx, const nm_region *region, const nm_searc
                             nm_region_report *report, nm_err *err)
 {
     nm_region_proof proof = {0};
-    struct search s = {.proof = opts->keep_tree ? &proof : NULL,
-                       .report = report,
-                       .least = (double)INFINITY};
+    struct search s = {
+        .proof = opts->keep_tree ? &proof : NULL, .report = report, .least = (double)INFINITY};
     nm_status rc = nm_bounder_open(&s.root, region->v, false, err);
 
     s.parts = (nm_parts){.ctx = ctx,

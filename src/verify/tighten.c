@@ -24,7 +24,7 @@ struct job {
     nm_region_proof *proof;    /* NULL = not kept */
     struct witness *witnesses; /* [n_neurons x 2] */
     nm_arena *arenas;          /* of each thread: what witnesses hold */
-    nm_batch *batches; /* of each thread */
+    nm_batch *batches;         /* of each thread */
     nm_lines *lines;
     int steps;
     const nm_literal *literals;
@@ -51,8 +51,7 @@ static void witness_lane(const struct job *job, const nm_batch *b, int k, int la
 
     if (!w->slopes) {
         w->slopes = nm_arena_take(arena, (size_t)b->v->n_neurons, 1);
-        w->multipliers =
-            nm_arena_take(arena, (size_t)job->n_literals + 1, sizeof *w->multipliers);
+        w->multipliers = nm_arena_take(arena, (size_t)job->n_literals + 1, sizeof *w->multipliers);
     }
     if (!w->slopes || !w->multipliers)
         return;
@@ -188,8 +187,8 @@ static void note_bounds(const struct job *job)
     nm_proof_int(p, (int32_t)n_open);
     for (int k = 1; k < v->n_nodes; k++)
         for (int32_t u = 0; u < b->n_unstable[k]; u++)
-            nm_proof_int(p, (int32_t)(v->nodes[k].first - before +
-                                      b->unstable[v->nodes[k].first + u]));
+            nm_proof_int(
+                p, (int32_t)(v->nodes[k].first - before + b->unstable[v->nodes[k].first + u]));
     for (int64_t i = 0; i < 2 * v->n_neurons; i++)
         n_better += job->witnesses[i].better;
     nm_proof_int(p, (int32_t)n_better);
