@@ -7,16 +7,6 @@
 #include "repair_data.h"
 #include "repair_layer.h"
 
-/* -- choices left open ------------------------------------------------------------------------- */
-
-static void fill_open_choices(nm_repair_args *args)
-{
-    if (args->norm < 0)
-        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
-    if (!args->mask && args->free_kind < 0)
-        args->free_kind = NM_FREE_ALL;
-}
-
 /* -- output ------------------------------------------------------------------------------------ */
 
 /* Rows of the file behind indices into a set. */
@@ -47,12 +37,41 @@ static void put_unrepaired_rows(nm_doc *doc, const nm_points *points,
     nm_doc_put(doc, "unrepaired_rows", rows);
 }
 
+/* Which candidates are repaired, in the order of the heuristic. */
+static json_t *selection(const nm_repair_args *args, const nm_repair_data *data)
+{
+    json_t *scores = json_array();
+
+    for (int64_t i = 0; i < data->chosen.n; i++)
+        (void)json_array_append_new(scores, nm_doc_number(data->chosen.scores[i]));
+    return json_pack("{s:s, s:I, s:I, s:o, s:o}", "heuristic", args->select, "n_candidates",
+                     (json_int_t)data->n_candidates, "n", (json_int_t)data->chosen.n, "rows",
+                     nm_doc_ints(data->repair.rows, data->repair.n), "scores", scores);
+}
+
 static bool is_written(const nm_repair_report *report)
 {
     return report->outcome == NM_REPAIRED || report->outcome == NM_PARTLY;
 }
 
-static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_data *data,
+/* What the repair set is like; left out where time is up. */
+static void put_set(nm_cli *cli, const nm_net *net, const nm_repair_task *task)
+{
+    nm_set_analysis set;
+    nm_err ignored = {0};
+    char *json;
+
+    if (nm_set_analyse(cli->ctx, net, task, &set, &ignored) != NM_OK)
+        return;
+    json = nm_set_analysis_json(&set);
+    nm_doc_put(&cli->doc, "set", json ? json_loads(json, 0, NULL) : NULL);
+    nm_doc_put_time(&cli->doc, "analyse", set.seconds);
+    nm_string_free(json);
+    nm_set_analysis_free(&set);
+}
+
+static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
+                       const nm_repair_data *data, const nm_repair_task *task,
                        const nm_repair_report *report, bool claimed)
 {
     char *json = nm_repair_report_json(report);
@@ -61,6 +80,8 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_repair_
     nm_doc_put(&cli->doc, "norm", json_string(nm_norm_name((nm_norm)args->norm)));
     nm_doc_merge(&cli->doc, json);
     nm_string_free(json);
+    nm_doc_put(&cli->doc, "selection", selection(args, data));
+    put_set(cli, net, task);
     nm_doc_put(&cli->doc, "conflict_rows",
                file_rows(&data->repair, report->conflict, report->n_conflict));
     if (report->n_unrepaired > 0)
@@ -87,7 +108,7 @@ static void print_task(FILE *out, const nm_repair_args *args, const nm_repair_da
         separator = ", ";
     }
     (void)fprintf(out, " (%" PRId64 " parameters)", nm_plan_n_free(plan));
-    nm_layer_use_print(out, use);
+    nm_layer_use_print(out, args, use);
 }
 
 /* Rows of the file, where they are not the indices that the report names. */
@@ -145,17 +166,40 @@ static nm_status print_report(FILE *out, const nm_repair_args *args, const nm_re
     return NM_OK;
 }
 
+static void put_passes(nm_cli *cli, const nm_repair_args *args, const nm_strategy_report *passes)
+{
+    char *json;
+
+    if (args->strategy == NM_STRATEGY_FULL)
+        return;
+    json = nm_strategy_json(passes);
+    nm_doc_merge(&cli->doc, json);
+    nm_string_free(json);
+}
+
+static void print_passes(FILE *out, const nm_repair_args *args, const nm_strategy_report *passes)
+{
+    char *text = args->strategy == NM_STRATEGY_FULL ? NULL : nm_strategy_text(passes);
+
+    (void)fputs(text ? text : "", out);
+    nm_string_free(text);
+}
+
 /* In the layer of the plan; where the layer was chosen, the next ones, too, until one does. */
 static nm_status repair(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
                         const nm_repair_task *task, const nm_repair_opts *opts, nm_layer_use *use,
-                        nm_plan **plan, nm_repair_report *report, nm_err *err)
+                        nm_plan **plan, nm_repair_report *report, nm_strategy_report *passes,
+                        nm_err *err)
 {
+    nm_strategy_opts how = nm_repair_args_strategy(args);
     bool more = true;
     nm_status rc = NM_OK;
 
     while (more) {
         nm_repair_report_free(report);
-        NM_CLI_TRY(nm_repair(cli->ctx, net, *plan, task, opts, args->output, NULL, report, err));
+        nm_strategy_report_free(passes);
+        NM_CLI_TRY(nm_strategy_run(cli->ctx, net, *plan, task, opts, &how, args->output, NULL,
+                                   report, passes, err));
         NM_CLI_TRY(nm_layer_use_next(cli, args, net, report, use, plan, &more, err));
     }
 done:
@@ -172,6 +216,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_data data = {0};
     nm_repair_task task;
     nm_repair_report report = {0};
+    nm_strategy_report passes = {0};
     nm_layer_use use = {0};
     nm_curve curve = {0};
     bool claimed;
@@ -181,31 +226,36 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     NM_CLI_TRY(nm_repair_args_check(args, err));
     NM_CLI_TRY(nm_repair_claim_check(args, err));
     NM_CLI_TRY(nm_curve_check(args, err));
-    fill_open_choices(args);
+    nm_repair_args_fill(args);
     opts = nm_repair_args_opts(args);
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &net, err));
     NM_CLI_TRY(nm_layer_use_open(cli, args, net, &use, &plan, err));
     NM_CLI_TRY(nm_repair_data_load(cli, args, net, &data, err));
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
     task = nm_repair_data_task(&data);
-    NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, &opts, &use, &plan, err));
-    NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, err));
+    NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, data.pool.n > 0 ? &data.pool : NULL,
+                                   &opts, &use, &plan, err));
+    NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, &passes, err));
     NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
     if (report.stopped && report.outcome == NM_PARTLY && cli->exit_code == NM_EXIT_DONE)
         cli->exit_code = NM_EXIT_LIMIT;
-    nm_layer_use_put(cli, &use);
-    put_report(cli, args, &data, &report, claimed);
+    nm_layer_use_put(cli, args, &use);
+    put_passes(cli, args, &passes);
+    if (cli->common->json)
+        put_report(cli, args, net, &data, &task, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
     out = nm_cli_text(cli);
     if (out) {
         print_task(out, args, &data, net, plan, &use);
+        print_passes(out, args, &passes);
         NM_CLI_TRY(print_report(out, args, &data, &report, claimed, err));
         nm_curve_print(out, args, &curve);
     }
 done:
     nm_repair_report_free(&report);
+    nm_strategy_report_free(&passes);
     nm_repair_data_free(&data);
     nm_layer_use_close(&use);
     nm_curve_free(&curve);

@@ -2,11 +2,12 @@
 #include <string.h>
 
 #include "cli.h"
+#include "help_heuristics.h"
 #include "nearest.h"
 
-static const nm_verb *const verbs[] = {&nm_verb_repair, &nm_verb_check,   &nm_verb_eval,
-                                       &nm_verb_info,   &nm_verb_convert, &nm_verb_train,
-                                       &nm_verb_demo};
+static const nm_verb *const verbs[] = {&nm_verb_repair,  &nm_verb_advise, &nm_verb_sweep,
+                                       &nm_verb_check,   &nm_verb_eval,   &nm_verb_info,
+                                       &nm_verb_convert, &nm_verb_train,  &nm_verb_demo};
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
 static const nm_verb *find_verb(const char *name)
@@ -25,7 +26,8 @@ static void print_overview(FILE *out)
                 out);
     for (int i = 0; i < N_VERBS; i++)
         (void)fprintf(out, "  %-10s%s\n", verbs[i]->name, verbs[i]->summary);
-    (void)fputs("\n`netmend help VERB` tells about one verb; `netmend --version` the version.\n"
+    (void)fputs("\n`netmend help VERB` tells about one verb, `netmend help heuristics` about\n"
+                "--edit and --select; `netmend --version` the version.\n"
                 "Try `netmend demo` first: it takes a few seconds and needs no files.\n",
                 out);
 }
@@ -59,12 +61,14 @@ static int finish_page(void)
     return nm_cli_exit_code(rc);
 }
 
-static int help(const char *topic)
+static int help(const char *topic, bool json)
 {
     const nm_term term = {.color = NM_COLOR_AUTO};
 
     if (!topic)
         print_overview(stdout);
+    else if (strcmp(topic, "heuristics") == 0)
+        nm_help_heuristics(stdout, json);
     else if (find_verb(topic))
         nm_cli_print_help(stdout, find_verb(topic), nm_term_colored(&term, stdout));
     else
@@ -81,9 +85,9 @@ int main(int argc, char **argv)
         return NM_EXIT_USAGE;
     }
     if (strcmp(first, "help") == 0)
-        return help(argc > 2 ? argv[2] : NULL);
+        return help(argc > 2 ? argv[2] : NULL, argc > 3 && strcmp(argv[3], "--json") == 0);
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0)
-        return help(NULL);
+        return help(NULL, false);
     if (strcmp(first, "--version") == 0) {
         (void)printf("netmend %s\n", nm_version());
         return finish_page();

@@ -21,13 +21,14 @@ static const nm_opt model_rows[] = {{.name = "MODEL",
                                              "succeeds (at least in part, with --elastic)"},
                                     {0}};
 
-static const nm_opt set_rows[] = {
+const nm_opt nm_repair_set_rows[] = {
     {.name = "select",
      .kind = NM_OPT_TEXT,
      AT(select),
-     .arg = "HOW",
+     .arg = "HEURISTIC",
      .initial = "All",
-     .help = "repair set: All points of --inputs, or the Misclassified ones, in file order"},
+     .help = "repair set: All points of --inputs, the Misclassified ones, or by another heuristic, "
+             "NAME[:key=value,...]; `netmend help heuristics` lists them"},
     {.name = "size",
      .kind = NM_OPT_INT,
      AT(size),
@@ -37,7 +38,7 @@ static const nm_opt set_rows[] = {
      .initial = "all",
      .word = "all",
      .word_value = 0x1p62,
-     .help = "take the first N of them"},
+     .help = "take the first N of them, in the order of the heuristic"},
     {.name = "target",
      .kind = NM_OPT_TEXT,
      AT(target),
@@ -55,7 +56,7 @@ static const nm_opt edit_rows[] = {
      .kind = NM_OPT_TEXT,
      AT(layer),
      .arg = "L",
-     .shown = "auto",
+     .shown = "as --edit says",
      .help =
          "layer to change: auto (the one where the repair changes least), index (negative: from "
          "the end), name, last, all, K.. (weights of "
@@ -84,7 +85,13 @@ static const nm_opt edit_rows[] = {
      .initial = "none",
      .word = "none",
      .help = "on the change of each parameter: -B to B, or LO to HI"},
-    {.name = "edit", .kind = NM_OPT_LATER},
+    {.name = "edit",
+     .kind = NM_OPT_TEXT,
+     AT(edit),
+     .arg = "HEURISTIC",
+     .shown = "auto",
+     .help = "instead of --layer: what may change by a heuristic, NAME[:key=value,...]; `netmend "
+             "help heuristics` lists them"},
     {0}};
 
 /* The order of these lists is that of the enums in netmend/repair.h. */
@@ -96,6 +103,9 @@ static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
 static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
 static const char *const pins_names[] = {"lazy", "all", "none", NULL};
+static const char *const strategy_names[] = {"full", "incremental", "accumulated", NULL};
+static const char *const on_infeasible_names[] = {"skip", "split", "elastic", NULL};
+static const char *const bounds_from_names[] = {"original", "pass", NULL};
 static const char *const solver_names[] = {"auto", "clp", "structured", NULL};
 
 static const nm_opt problem_rows[] = {
@@ -176,14 +186,75 @@ static const nm_opt problem_rows[] = {
      .help =
          "also repairs with half to four times the margin and a tenth to ten times the damping, "
          "in memory, and shows what that costs: as a table, and as a picture"},
-    {.name = "strategy", .kind = NM_OPT_LATER},
-    {.name = "batch", .kind = NM_OPT_LATER},
-    {.name = "passes", .kind = NM_OPT_LATER},
-    {.name = "max-drawdown", .kind = NM_OPT_LATER},
     {.name = "elastic",
      .kind = NM_OPT_FLAG,
      AT(elastic),
      .help = "repair as many points as possible where not all can be, and name the others"},
+    {0}};
+
+const nm_opt nm_strategy_rows[] = {
+    {.name = "strategy",
+     .kind = NM_OPT_CHOICE,
+     AT(strategy),
+     .choices = strategy_names,
+     .arg = "HOW",
+     .initial = "full",
+     .help = "full: all points at once; incremental: in batches, each from the last accepted "
+             "network; accumulated: the same, keeping what earlier passes made right"},
+    {.name = "batch",
+     .kind = NM_OPT_INT,
+     AT(batch),
+     .arg = "B",
+     .min = 1,
+     .max = 1e9,
+     .initial = "10",
+     .help = "points of a pass, drawn by --seed"},
+    {.name = "passes",
+     .kind = NM_OPT_INT,
+     AT(passes),
+     .arg = "N",
+     .min = 1,
+     .max = 1e6,
+     .initial = "once",
+     .word = "once",
+     .word_value = 0,
+     .help = "passes at most; once: until each point had its turn"},
+    {.name = "max-drawdown",
+     .kind = NM_OPT_DOUBLE,
+     AT(max_drawdown),
+     .arg = "D",
+     .max = 100,
+     .initial = "none",
+     .word = "none",
+     .word_value = INFINITY,
+     .unit = "points of accuracy",
+     .help = "a pass after which more is lost on the test set (else the keep set) is undone, and, "
+             "without --patience, the last"},
+    {.name = "patience",
+     .kind = NM_OPT_INT,
+     AT(patience),
+     .arg = "K",
+     .min = 1,
+     .max = 1e6,
+     .initial = "none",
+     .word = "none",
+     .word_value = 0,
+     .help = "ends after so many passes without a better network"},
+    {.name = "on-infeasible",
+     .kind = NM_OPT_CHOICE,
+     AT(on_infeasible),
+     .choices = on_infeasible_names,
+     .arg = "WHAT",
+     .initial = "skip",
+     .help = "with a batch that has no repair: skip it, split it into halves, or repair it in part "
+             "(elastic)"},
+    {.name = "bounds-from",
+     .kind = NM_OPT_CHOICE,
+     AT(bounds_from),
+     .choices = bounds_from_names,
+     .arg = "WHERE",
+     .initial = "original",
+     .help = "what --bound counts from in later passes: the original network, or that of the pass"},
     {0}};
 
 static const nm_opt solver_rows[] = {
@@ -218,6 +289,27 @@ static const nm_opt solver_rows[] = {
     {.name = "report", .kind = NM_OPT_LATER},
     {0}};
 
+const nm_opt nm_advise_rows[] = {
+    {.name = "free",
+     .kind = NM_OPT_CHOICE,
+     AT(free_kind),
+     .choices = free_names,
+     .arg = "WHAT",
+     .shown = "weights+biases",
+     .help = "what may change in a layer: weights+biases, weights or biases"},
+    {.name = "margin",
+     .kind = NM_OPT_DOUBLE,
+     AT(margin),
+     .arg = "M",
+     .max = INFINITY,
+     .initial = "auto",
+     .word = "auto",
+     .word_value = NAN,
+     .unit = "output units",
+     .help = "how far the wanted class must be above each other; auto: a tenth of what the points "
+             "are behind"},
+    {0}};
+
 #undef AT
 
 const nm_opt_group nm_repair_groups[] = {
@@ -228,9 +320,10 @@ const nm_opt_group nm_repair_groups[] = {
     {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
     {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
-    {"What must become right", set_rows, 0},
+    {"What must become right", nm_repair_set_rows, 0},
     {"What may change", edit_rows, 0},
     {"What is asked", problem_rows, 0},
+    {"Passes", nm_strategy_rows, 0},
     {"Solver", solver_rows, 0},
     NM_COMMON_GROUP,
     {0}};
@@ -258,6 +351,38 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     return opts;
 }
 
+void nm_repair_args_fill(nm_repair_args *args)
+{
+    if (args->norm < 0)
+        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
+    if (!args->mask && args->free_kind < 0)
+        args->free_kind = NM_FREE_ALL;
+}
+
+nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char *value, nm_err *err)
+{
+    char option[256];
+    char *argv[] = {option};
+
+    (void)snprintf(option, sizeof option, "--%.100s=%.100s", name, value);
+    return nm_opt_parse(nm_repair_groups, 1, argv, args, err);
+}
+
+nm_strategy_opts nm_repair_args_strategy(const nm_repair_args *args)
+{
+    nm_strategy_opts how = NM_STRATEGY_OPTS_INIT;
+
+    how.strategy = (nm_strategy)args->strategy;
+    how.batch = args->batch;
+    how.passes = (int)args->passes;
+    how.max_drawdown = args->max_drawdown;
+    how.patience = (int)args->patience;
+    how.on_infeasible = (nm_on_infeasible)args->on_infeasible;
+    how.bounds_from_pass = args->bounds_from == 1;
+    how.seed = (uint64_t)args->common.seed;
+    return how;
+}
+
 const char *nm_repair_method_name(const nm_repair_args *args)
 {
     return method_names[args->method];
@@ -268,18 +393,43 @@ bool nm_repair_args_can_choose(const nm_repair_args *args)
     return args->method == NM_METHOD_POINTWISE && args->pins != NM_PINS_ALL && !args->joint;
 }
 
+static bool is_auto(const char *text)
+{
+    return text && strcmp(text, "auto") == 0;
+}
+
+/* Heuristics that do not exist are found before any file is read. */
+static nm_status check_heuristics(const nm_repair_args *args, nm_err *err)
+{
+    nm_status rc = args->edit ? nm_heuristic_check(true, args->edit, err) : NM_OK;
+
+    if (rc != NM_OK) {
+        nm_cli_prefix(err, "--edit");
+        return rc;
+    }
+    rc = nm_heuristic_check(false, args->select, err);
+    nm_cli_prefix(err, "--select");
+    return rc;
+}
+
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
     if (!args->inputs.path)
         return nm_cli_fail(err, NM_E_ARG, "--inputs is missing (the points to repair)");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
-    if (args->layer && strcmp(args->layer, "auto") == 0 && !nm_repair_args_can_choose(args))
-        return nm_cli_fail(
-            err, NM_E_ARG,
-            "--layer auto goes with method pointwise, without --pins all and --joint; "
-            "name a layer");
+    if (args->edit && (args->layer || args->mask))
+        return nm_cli_fail(err, NM_E_ARG, "--edit and --%s exclude each other",
+                           args->layer ? "layer" : "mask");
+    if (is_auto(args->layer ? args->layer : args->edit) && !nm_repair_args_can_choose(args))
+        return nm_cli_fail(err, NM_E_ARG,
+                           "--%s auto goes with method pointwise, without --pins all and --joint; "
+                           "name a layer",
+                           args->layer ? "layer" : "edit");
     if (args->mask && args->free_kind >= 0)
         return nm_cli_fail(err, NM_E_ARG, "--mask says what is free, --free goes with --layer");
-    return NM_OK;
+    if (args->strategy != NM_STRATEGY_FULL && (args->claim || args->curve))
+        return nm_cli_fail(err, NM_E_ARG, "--%s goes with --strategy full only",
+                           args->claim ? "claim" : "curve");
+    return check_heuristics(args, err);
 }

@@ -11,7 +11,7 @@ typedef struct nm_repair_args {
     nm_data_prep prep;
     const char *select, *target;
     int64_t size; /* INT64_MAX = all */
-    const char *layer, *mask, *curve;
+    const char *layer, *edit, *mask, *curve;
     int free_kind;
     nm_opt_bounds bound;
     int method, norm, norm_counts, refine, safe, pins, solver;
@@ -19,13 +19,29 @@ typedef struct nm_repair_args {
     double margin, gap, damping;
     int64_t max_rounds;
     const char *claim;
+    int strategy, on_infeasible, bounds_from;
+    int64_t batch, passes, patience;
+    double max_drawdown;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */
 extern const nm_opt_group nm_repair_groups[];
 
+/** Rows of the same struct that other verbs share: the repair set; what `advise` asks. */
+extern const nm_opt nm_repair_set_rows[], nm_advise_rows[], nm_strategy_rows[];
+
 /** Options of the library call. */
 nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
+
+/** What --strategy and its options say. */
+nm_strategy_opts nm_repair_args_strategy(const nm_repair_args *args);
+
+/** Fills choices that were left open: the norm, what is free. */
+void nm_repair_args_fill(nm_repair_args *args);
+
+/** Sets one option by its name. */
+nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char *value,
+                             nm_err *err);
 
 /** "pointwise" or "aprnn". Static storage. */
 const char *nm_repair_method_name(const nm_repair_args *args);

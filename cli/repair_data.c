@@ -65,44 +65,24 @@ static nm_status load_candidates(nm_cli *cli, const nm_repair_args *args, const 
 
 /* -- choosing ---------------------------------------------------------------------------------- */
 
-typedef enum selection { SELECT_ALL, SELECT_MISCLASSIFIED } selection;
-
-static nm_status parse_selection(const char *text, selection *out, nm_err *err)
+static bool is_misclassified(const char *select)
 {
-    size_t length = strcspn(text, ":");
-    bool all = length == 3 && strncmp(text, "All", 3) == 0;
-    bool misclassified = length == 13 && strncmp(text, "Misclassified", 13) == 0;
-
-    if (!all && !misclassified)
-        return nm_cli_fail(err, NM_E_ARG,
-                           "--select %.*s is not available in this version, which has All and "
-                           "Misclassified",
-                           (int)length, text);
-    if (text[length])
-        return nm_cli_fail(err, NM_E_ARG, "--select %.*s takes no parameters, got '%s'",
-                           (int)length, text, text + length + 1);
-    *out = all ? SELECT_ALL : SELECT_MISCLASSIFIED;
-    return NM_OK;
+    return strncmp(select, "Misclassified", strlen("Misclassified")) == 0;
 }
 
-/* Indices of the chosen points, in file order, at most max; chosen has room for all. */
-static nm_status choose(nm_cli *cli, const nm_net *net, const nm_points *from, selection how,
-                        int64_t max, int64_t *chosen, int64_t *n_chosen, nm_err *err)
+static nm_status refuse_empty(const nm_repair_args *args, int64_t n, nm_err *err)
 {
-    int64_t *predicted = NULL;
-    nm_status rc = NM_OK;
+    return nm_cli_fail(
+        err, NM_E_FORMAT, "%s: none of the %" PRId64 " points %s%s, so the repair set is empty",
+        args->inputs.path, n,
+        is_misclassified(args->select) ? "is misclassified" : "qualifies for --select ",
+        is_misclassified(args->select) ? "" : args->select);
+}
 
-    *n_chosen = 0;
-    if (how == SELECT_MISCLASSIFIED) {
-        NM_CLI_TRY(nm_cli_alloc(&predicted, from->n, sizeof *predicted, err));
-        NM_CLI_TRY(nm_predict(cli->ctx, net, from->x, from->n, predicted, err));
-    }
-    for (int64_t i = 0; i < from->n && *n_chosen < max; i++)
-        if (!predicted || predicted[i] != from->labels[i])
-            chosen[(*n_chosen)++] = i;
-done:
-    free(predicted);
-    return rc;
+/* Published heuristics look at all candidates, whatever the repair set is. */
+static bool needs_pool(const nm_repair_args *args)
+{
+    return args->edit && strncmp(args->edit, "published:", strlen("published:")) == 0;
 }
 
 static nm_status load_repair_set(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
@@ -110,26 +90,27 @@ static nm_status load_repair_set(nm_cli *cli, const nm_repair_args *args, const 
 {
     nm_status rc = NM_OK;
     nm_points candidates = {0};
-    int64_t *chosen = NULL;
-    int64_t n_chosen;
-    selection how = SELECT_ALL;
+    nm_selection *chosen = &out->chosen;
 
-    NM_CLI_TRY(parse_selection(args->select, &how, err));
     NM_CLI_TRY(load_candidates(cli, args, net, &candidates, err));
-    NM_CLI_TRY(nm_cli_alloc(&chosen, candidates.n, sizeof *chosen, err));
-    NM_CLI_TRY(choose(cli, net, &candidates, how, args->size, chosen, &n_chosen, err));
-    if (n_chosen == 0)
-        NM_CLI_THROW(err, NM_E_FORMAT,
-                     "%s: none of the %" PRId64 " points is misclassified, so the "
-                     "repair set is empty",
-                     args->inputs.path, candidates.n);
-    if (args->size < INT64_MAX / 2 && n_chosen < args->size)
+    rc = nm_select(cli->ctx, net, &candidates, args->select, args->size,
+                   (uint64_t)args->common.seed, chosen, err);
+    if (rc == NM_E_ARG)
+        nm_cli_prefix(err, "--select");
+    if (rc == NM_OK && chosen->n == 0)
+        rc = refuse_empty(args, candidates.n, err);
+    if (rc != NM_OK)
+        goto done;
+    if (args->size < INT64_MAX / 2 && chosen->n < args->size)
         nm_cli_warn(cli, "--size %" PRId64 ": there are only %" PRId64 " such points", args->size,
-                    n_chosen);
+                    chosen->n);
     out->n_candidates = candidates.n;
-    NM_CLI_TRY(nm_points_subset(&candidates, chosen, n_chosen, &out->repair, err));
+    NM_CLI_TRY(nm_points_subset(&candidates, chosen->indices, chosen->n, &out->repair, err));
+    if (needs_pool(args)) {
+        out->pool = candidates;
+        candidates = (nm_points){0};
+    }
 done:
-    free(chosen);
     nm_points_free(&candidates);
     return rc;
 }
@@ -148,29 +129,38 @@ static bool same_set(const nm_data_set *a, const nm_data_set *b)
            a->rows.last == b->rows.last;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
 /* Held-out means held out: points of the repair set do not count in a test set from their file. */
 static nm_status hold_out(nm_points *test, const nm_points *repair, nm_err *err)
 {
-    int64_t *kept, n = 0, r = 0;
+    int64_t *kept = NULL, *rows = NULL, n = 0, r = 0;
     nm_points rest;
-    nm_status rc = nm_cli_alloc(&kept, test->n, sizeof *kept, err);
+    nm_status rc = NM_OK;
 
-    if (rc != NM_OK)
-        return rc;
+    NM_CLI_TRY(nm_cli_alloc(&kept, test->n, sizeof *kept, err));
+    NM_CLI_TRY(nm_cli_alloc(&rows, repair->n, sizeof *rows, err));
+    memcpy(rows, repair->rows, (size_t)repair->n * sizeof *rows);
+    qsort(rows, (size_t)repair->n, sizeof *rows, by_number);
     for (int64_t i = 0; i < test->n; i++) { /* both in the order of the file */
-        while (r < repair->n && repair->rows[r] < test->rows[i])
+        while (r < repair->n && rows[r] < test->rows[i])
             r++;
-        if (r == repair->n || repair->rows[r] != test->rows[i])
+        if (r == repair->n || rows[r] != test->rows[i])
             kept[n++] = i;
     }
     if (n > 0 && n < test->n) {
-        rc = nm_points_subset(test, kept, n, &rest, err);
-        if (rc == NM_OK) {
-            nm_points_free(test);
-            *test = rest;
-        }
+        NM_CLI_TRY(nm_points_subset(test, kept, n, &rest, err));
+        nm_points_free(test);
+        *test = rest;
     }
+done:
     free(kept);
+    free(rows);
     return rc;
 }
 
@@ -207,6 +197,8 @@ nm_status nm_repair_data_load(nm_cli *cli, const nm_repair_args *args, const nm_
 
 void nm_repair_data_free(nm_repair_data *data)
 {
+    nm_selection_free(&data->chosen);
+    nm_points_free(&data->pool);
     nm_points_free(&data->repair);
     nm_points_free(&data->keep);
     nm_points_free(&data->reference);

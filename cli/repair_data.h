@@ -9,6 +9,8 @@ typedef struct nm_repair_data {
     nm_points repair; /**< the chosen points; their labels are the wanted classes */
     nm_points keep, reference, test, similar;
     int64_t n_candidates; /**< points of --inputs, from which they were chosen */
+    nm_selection chosen;  /**< of them, which, and by what scores */
+    nm_points pool;       /**< all candidates, where --edit looks at them; else empty */
 } nm_repair_data;
 
 nm_status nm_repair_data_load(nm_cli *cli, const nm_repair_args *args, const nm_net *net,

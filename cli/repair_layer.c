@@ -1,10 +1,23 @@
 #include "repair_layer.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { MAX_LAYERS = 3 }; /* in which a repair is tried */
 
 /* -- the plan ---------------------------------------------------------------------------------- */
+
+nm_status nm_repair_plan_finish(const nm_repair_args *args, nm_plan *plan, const char *from,
+                                nm_err *err)
+{
+    if (args->joint)
+        nm_plan_set_joint(plan, true);
+    if (nm_plan_n_free(plan) == 0)
+        return nm_cli_fail(err, NM_E_ARG, "%s frees no parameter", from);
+    if (isinf(args->bound.lo) && isinf(args->bound.hi))
+        return NM_OK; /* heuristics may have bounds of their own */
+    return nm_plan_set_bounds(plan, args->bound.lo, args->bound.hi, err);
+}
 
 static nm_status make_plan(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
                            const char *layer, nm_plan **out, nm_err *err)
@@ -20,25 +33,46 @@ static nm_status make_plan(nm_cli *cli, const nm_repair_args *args, const nm_net
         if (rc != NM_OK)
             goto done;
     }
-    if (args->joint)
-        nm_plan_set_joint(*out, true);
-    if (nm_plan_n_free(*out) == 0)
-        NM_CLI_THROW(err, NM_E_ARG, "%s frees no parameter", args->mask ? args->mask : "--layer");
-    NM_CLI_TRY(nm_plan_set_bounds(*out, args->bound.lo, args->bound.hi, err));
+    NM_CLI_TRY(nm_repair_plan_finish(args, *out, args->mask ? args->mask : "--layer", err));
 done:
     return rc;
+}
+
+static bool is_auto(const char *text)
+{
+    return text && strcmp(text, "auto") == 0;
 }
 
 nm_status nm_layer_use_open(nm_cli *cli, nm_repair_args *args, const nm_net *net, nm_layer_use *use,
                             nm_plan **plan, nm_err *err)
 {
     use->start = nm_term_now();
-    if (!args->mask && !args->layer) {
+    if (!args->mask && !args->layer && !args->edit) {
         use->last = !nm_repair_args_can_choose(args);
-        args->layer = use->last ? "last" : "auto";
+        args->layer = use->last ? "last" : NULL;
+        args->edit = use->last ? NULL : "auto";
     }
-    use->chosen = args->layer && strcmp(args->layer, "auto") == 0;
-    return use->chosen ? NM_OK : make_plan(cli, args, net, args->layer, plan, err);
+    use->chosen = is_auto(args->layer) || is_auto(args->edit);
+    use->by_heuristic = args->edit && !use->chosen;
+    return args->edit || use->chosen ? NM_OK : make_plan(cli, args, net, args->layer, plan, err);
+}
+
+/* Runs --edit, and takes the plan that it made. */
+static nm_status plan_by_heuristic(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
+                                   const nm_repair_task *task, const nm_points *pool,
+                                   const nm_repair_opts *opts, nm_layer_use *use, nm_plan **plan,
+                                   nm_err *err)
+{
+    nm_status rc = nm_edit_choose(cli->ctx, net, task, opts, pool, (nm_free_kind)args->free_kind,
+                                  args->edit, &use->edit, err);
+
+    if (rc != NM_OK) {
+        nm_cli_prefix(err, "--edit");
+        return rc;
+    }
+    *plan = use->edit.plan;
+    use->edit.plan = NULL;
+    return nm_repair_plan_finish(args, *plan, args->edit, err);
 }
 
 /* The layer of the choice whose turn it is. */
@@ -52,12 +86,15 @@ static nm_status plan_chosen(nm_cli *cli, const nm_repair_args *args, const nm_n
 }
 
 nm_status nm_layer_use_choose(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
-                              const nm_repair_task *task, const nm_repair_opts *opts,
-                              nm_layer_use *use, nm_plan **plan, nm_err *err)
+                              const nm_repair_task *task, const nm_points *pool,
+                              const nm_repair_opts *opts, nm_layer_use *use, nm_plan **plan,
+                              nm_err *err)
 {
     nm_choose_opts how = NM_CHOOSE_OPTS_INIT;
     nm_status rc;
 
+    if (use->by_heuristic)
+        return plan_by_heuristic(cli, args, net, task, pool, opts, use, plan, err);
     if (!use->chosen)
         return NM_OK;
     how.free = (nm_free_kind)args->free_kind;
@@ -102,11 +139,12 @@ nm_status nm_layer_use_next(nm_cli *cli, const nm_repair_args *args, const nm_ne
 void nm_layer_use_close(nm_layer_use *use)
 {
     nm_choice_free(&use->choice);
+    nm_edit_choice_free(&use->edit);
 }
 
 /* -- output ------------------------------------------------------------------------------------ */
 
-void nm_layer_use_print(FILE *out, const nm_layer_use *use)
+void nm_layer_use_print(FILE *out, const nm_repair_args *args, const nm_layer_use *use)
 {
     char *text = use->chosen ? nm_choice_text(&use->choice) : NULL;
 
@@ -114,14 +152,32 @@ void nm_layer_use_print(FILE *out, const nm_layer_use *use)
         (void)fprintf(out, "; the last one, since no --layer is given");
     if (use->chosen)
         (void)fprintf(out, ", chosen: %s", use->choice.reason);
+    if (use->by_heuristic)
+        (void)fprintf(out, ", by %s: %s", args->edit, use->edit.why);
     (void)fprintf(out, "\n\n%s", text ? text : "");
     nm_string_free(text);
 }
 
-void nm_layer_use_put(nm_cli *cli, const nm_layer_use *use)
+static json_t *edit_choice(const nm_repair_args *args, const nm_edit_choice *edit)
+{
+    json_t *scores = json_array(), *order = json_array();
+
+    for (int i = 0; i < edit->n_layers; i++)
+        (void)json_array_append_new(scores, nm_doc_number(edit->scores[i]));
+    for (int i = 0; i < edit->n_order; i++)
+        (void)json_array_append_new(order, json_integer(edit->order[i]));
+    return json_pack("{s:s, s:i, s:s, s:o, s:o}", "heuristic", args->edit, "best", edit->best,
+                     "why", edit->why, "scores", scores, "order", order);
+}
+
+void nm_layer_use_put(nm_cli *cli, const nm_repair_args *args, const nm_layer_use *use)
 {
     char *json;
 
+    if (use->by_heuristic) {
+        nm_doc_put(&cli->doc, "edit_choice", edit_choice(args, &use->edit));
+        nm_doc_put_time(&cli->doc, "choose", use->edit.seconds);
+    }
     if (!use->chosen)
         return;
     json = nm_choice_json(&use->choice);

@@ -8,10 +8,13 @@
 #include "netmend/curve.h"
 #include "netmend/data.h"
 #include "netmend/eval.h"
+#include "netmend/heuristic.h"
 #include "netmend/net.h"
 #include "netmend/plan.h"
 #include "netmend/repair.h"
 #include "netmend/report.h"
+#include "netmend/set_analysis.h"
+#include "netmend/strategy.h"
 #include "netmend/train.h"
 
 #endif

@@ -3,29 +3,19 @@
 #include <math.h>
 
 #include "base/mem.h"
-#include "net/partial.h"
+#include "choose/layer_values.h"
 
 nm_status nm_scores_of(const nm_ctx *ctx, const nm_net *net, const float *x, int64_t n,
                        float *scores, nm_err *err)
 {
-    const float **given = NULL;
     float **wanted = NULL;
-    bool *all = NULL;
-    nm_status rc = NM_OK;
+    nm_status rc = nm_alloc(&wanted, (size_t)net->n_values, sizeof *wanted, err);
 
-    NM_TRY(nm_alloc(&given, (size_t)net->n_values, sizeof *given, err));
-    NM_TRY(nm_alloc(&wanted, (size_t)net->n_values, sizeof *wanted, err));
-    NM_TRY(nm_alloc(&all, (size_t)net->n_ops, sizeof *all, err));
-    for (int i = 0; i < net->n_ops; i++)
-        all[i] = true;
-    given[net->input] = x;
+    if (rc != NM_OK)
+        return rc;
     wanted[net->scores] = scores;
-    nm_partial partial = {.net = net, .op_mask = all, .n = n, .given = given, .wanted = wanted};
-    NM_TRY(nm_partial_run(ctx, &partial, err));
-done:
-    nm_free(given);
+    rc = nm_values_at(ctx, net, x, n, wanted, err);
     nm_free(wanted);
-    nm_free(all);
     return rc;
 }
 

@@ -31,6 +31,9 @@ void nm_plan_free(nm_plan *plan)
         return;
     for (int i = 0; i < 2 * plan->net->n_layers; i++)
         nm_free(plan->mask[i]);
+    for (int i = 0; plan->moved && i < 2 * plan->net->n_layers; i++)
+        nm_free(plan->moved[i]);
+    nm_free(plan->moved);
     nm_free(plan->mask);
     nm_free(plan);
 }
@@ -243,6 +246,20 @@ static nm_status add_block(const nm_plan *plan, int slot, nm_params *params, nm_
     return rc;
 }
 
+static nm_status gather_moved(const nm_plan *plan, nm_params *params, nm_err *err)
+{
+    nm_status rc = nm_alloc(&params->moved, (size_t)params->n, sizeof *params->moved, err);
+
+    for (int b = 0; rc == NM_OK && b < params->n_blocks; b++) {
+        const nm_param_block *block = &params->blocks[b];
+        const double *moved = plan->moved[2 * block->layer + block->bias];
+
+        if (moved)
+            nm_block_gather(plan->net, block, moved, params->moved);
+    }
+    return rc;
+}
+
 nm_status nm_params_new(const nm_plan *plan, nm_params **out, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -255,6 +272,8 @@ nm_status nm_params_new(const nm_plan *plan, nm_params **out, nm_err *err)
     for (int i = 0; i < n_slots; i++)
         if (can_act(plan, i) && count_marked(plan, i) > 0)
             NM_TRY(add_block(plan, i, params, err));
+    if (plan->moved)
+        NM_TRY(gather_moved(plan, params, err));
     if (params->n == 0)
         NM_THROW(err, NM_E_ARG, "the edit plan frees no parameter, expected at least one");
     *out = params;
@@ -271,6 +290,7 @@ void nm_params_free(nm_params *params)
     for (int i = 0; i < params->n_blocks; i++)
         nm_free(params->blocks[i].entry);
     nm_free(params->blocks);
+    nm_free(params->moved);
     nm_free(params);
 }
 
@@ -330,5 +350,52 @@ nm_status nm_params_apply(const nm_params *params, const nm_net *base, const dou
 
     for (int i = 0; rc == NM_OK && i < params->n_blocks; i++)
         rc = apply_block(&params->blocks[i], base, d, net, err);
+    return rc;
+}
+
+/* -- plans for nets that have moved -------------------------------------------------------- */
+
+static nm_status find_moves(nm_plan *plan, int slot, const nm_net *from, nm_err *err)
+{
+    int64_t n = tensor_size(plan, slot);
+    double *before = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&plan->moved[slot], (size_t)n, sizeof(double), err));
+    NM_TRY(nm_alloc(&before, (size_t)n, sizeof *before, err));
+    NM_TRY(nm_net_get_layer(plan->net, slot / 2, slot % 2 == 1, plan->moved[slot], err));
+    NM_TRY(nm_net_get_layer(from, slot / 2, slot % 2 == 1, before, err));
+    for (int64_t i = 0; i < n; i++)
+        plan->moved[slot][i] -= before[i];
+done:
+    nm_free(before);
+    return rc;
+}
+
+nm_status nm_plan_move(const nm_plan *plan, const nm_net *net, const nm_net *from, nm_plan **out,
+                       nm_err *err)
+{
+    int n_slots = 2 * net->n_layers;
+    nm_plan *copy = NULL;
+    nm_status rc = NM_OK;
+
+    *out = NULL;
+    NM_TRY(nm_plan_new(net, &copy, err));
+    copy->lo = plan->lo;
+    copy->hi = plan->hi;
+    copy->joint = plan->joint;
+    for (int i = 0; i < n_slots; i++)
+        if (plan->mask[i])
+            NM_TRY(mark_slot(copy, i, plan->mask[i], err));
+    if (from && !(isinf(plan->lo) && isinf(plan->hi))) {
+        NM_TRY(nm_alloc(&copy->moved, (size_t)n_slots, sizeof *copy->moved, err));
+        for (int i = 0; i < n_slots; i++)
+            if (plan->mask[i])
+                NM_TRY(find_moves(copy, i, from, err));
+    }
+    *out = copy;
+    copy = NULL;
+done:
+    nm_plan_free(copy);
     return rc;
 }

@@ -10,6 +10,8 @@ struct nm_plan {
     uint8_t **mask; /* [2 * n_layers]: weights, biases of each layer; NULL = nothing marked */
     double lo, hi;  /* bounds on the change of each parameter */
     bool joint;     /* weights of all marked layers act, not only those of the first */
+    double **moved; /* NULL, or [2 * n_layers] how far each parameter of the net is already from
+                       where the bounds count from; entries NULL = 0 */
 };
 
 /** Free parameters of one tensor. */
@@ -26,8 +28,25 @@ typedef struct nm_param_block {
 typedef struct nm_params {
     nm_param_block *blocks;
     int n_blocks;
-    int64_t n; /* unknowns */
+    int64_t n;     /* unknowns */
+    double *moved; /* NULL = 0, or [n] as in the plan */
 } nm_params;
+
+/** Bounds on the change of unknown i. */
+static inline double nm_param_lo(const nm_plan *plan, const nm_params *params, int64_t i)
+{
+    return plan->lo - (params->moved ? params->moved[i] : 0);
+}
+
+static inline double nm_param_hi(const nm_plan *plan, const nm_params *params, int64_t i)
+{
+    return plan->hi - (params->moved ? params->moved[i] : 0);
+}
+
+/** The same plan for a net of the same structure whose parameters have moved: what is marked stays
+ *  marked, bounds count from `from` (NULL: from where `net` is). Free with nm_plan_free(). */
+nm_status nm_plan_move(const nm_plan *plan, const nm_net *net, const nm_net *from, nm_plan **out,
+                       nm_err *err);
 
 /** Lists the parameters that can act. NM_E_ARG if there are none. */
 nm_status nm_params_new(const nm_plan *plan, nm_params **out, nm_err *err);

@@ -28,8 +28,9 @@ static double round_within(double old, double change, double lo, double hi)
     return is_within(value, old, lo, hi) ? (double)value : old;
 }
 
-static nm_status round_block(const nm_net *net, const nm_plan *plan, const nm_param_block *block,
-                             const double *delta, double *rounded, nm_net *out, nm_err *err)
+static nm_status round_block(const nm_net *net, const nm_plan *plan, const nm_params *params,
+                             const nm_param_block *block, const double *delta, double *rounded,
+                             nm_net *out, nm_err *err)
 {
     nm_status rc = NM_OK;
     double *values = NULL;
@@ -41,7 +42,8 @@ static nm_status round_block(const nm_net *net, const nm_plan *plan, const nm_pa
         double old = *value, change = delta[block->first + i];
 
         if (change != 0)
-            *value = round_within(old, change, plan->lo, plan->hi);
+            *value = round_within(old, change, nm_param_lo(plan, params, block->first + i),
+                                  nm_param_hi(plan, params, block->first + i));
         if (!(fabs(change) < INFINITY) || !(fabs(*value) <= (double)FLT_MAX))
             NM_THROW(err, NM_E_INTERNAL,
                      "layer %d: %s %lld is to change by %g, expected a finite float32 result",
@@ -60,7 +62,7 @@ nm_status nm_round_repair(const nm_net *net, const nm_plan *plan, const nm_param
     nm_status rc = nm_net_clone(net, out, err);
 
     for (int i = 0; rc == NM_OK && i < params->n_blocks; i++)
-        rc = round_block(net, plan, &params->blocks[i], delta, rounded, *out, err);
+        rc = round_block(net, plan, params, &params->blocks[i], delta, rounded, *out, err);
     if (rc != NM_OK) {
         nm_net_free(*out);
         *out = NULL;

@@ -205,12 +205,14 @@ static nm_status list_excesses(const least *s, excess **out, int64_t *n, nm_err 
         int64_t count = 0;
 
         for (int64_t j = 0; j < unknowns; j++) {
-            double over = fmax(s->delta[j] - plan->hi, plan->lo - s->delta[j]);
+            double hi = nm_param_hi(plan, s->tail->params, j);
+            double over =
+                fmax(s->delta[j] - hi, nm_param_lo(plan, s->tail->params, j) - s->delta[j]);
 
             if (!(over > 1e-13 + 1e-10 * fabs(s->delta[j])))
                 continue;
             if (pass == 1)
-                (*out)[count] = (excess){j, s->delta[j] > plan->hi, over};
+                (*out)[count] = (excess){j, s->delta[j] > hi, over};
             count++;
         }
         *n = count;
@@ -252,7 +254,8 @@ static nm_status add_bounds(least *s, int64_t *added, nm_err *err)
         unknown[*added] = row.k;
         sign[*added] = list[i].upper ? -1 : 1;
         s->value[r] = sign[*added] * s->tail->delta[row.k];
-        s->wanted[r] = list[i].upper ? -plan->hi : plan->lo;
+        s->wanted[r] = list[i].upper ? -nm_param_hi(plan, s->tail->params, row.k)
+                                     : nm_param_lo(plan, s->tail->params, row.k);
         h[*added] = s->wanted[r] - sign[*added] * s->base[row.k];
         ++*added;
     }

@@ -67,8 +67,8 @@ static nm_status set_bounds(nm_program *p, nm_err *err)
     NM_TRY(nm_alloc(&p->lo, (size_t)n, sizeof *p->lo, err));
     NM_TRY(nm_alloc(&p->hi, (size_t)n, sizeof *p->hi, err));
     for (int64_t i = 0; i < n; i++) {
-        p->lo[i] = fmin(plan->lo - p->base[i], 0);
-        p->hi[i] = fmax(plan->hi - p->base[i], 0);
+        p->lo[i] = fmin(nm_param_lo(plan, p->tail->params, i) - p->base[i], 0);
+        p->hi[i] = fmax(nm_param_hi(plan, p->tail->params, i) - p->base[i], 0);
     }
     p->spec.lo = p->lo;
     p->spec.hi = p->hi;

@@ -148,7 +148,7 @@ static bool raise_margins(struct nm_job *j)
             continue;
         }
         all = false;
-        ahead = (bounds_run_away(j, &j->judged, p) ? 1 : 0.1) * fmax(bound - *margin, 0);
+        ahead = (bounds_run_away(j, &j->judged, p) ? 0.4 : 0.1) * fmax(bound - *margin, 0);
         /* What rounding took away is given twice; bounds grow with the margins that exceed them. */
         *margin = fmax(*margin, fmax(1.02, round_reserve(j, p)) * bound) +
                   2 * fmax(*margin - j->judged.margin[p], 0) + ahead + 1e-3 * bound;

@@ -47,7 +47,7 @@ nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
 void nm_deploy_clear(nm_deploy *deploy);
 
 /** The same for nets that differ in the parameters of late operators only: what those before
- *  first_op give is computed once and kept (up to 1 GiB; the rest is computed each time). */
+ *  first_op give is computed once and kept (up to 384 MiB; the rest is computed each time). */
 typedef struct nm_deploy_session nm_deploy_session;
 
 /** @param first_op  first operator whose constants may change; 0 = all may

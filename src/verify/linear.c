@@ -9,199 +9,6 @@
 #include "tensor/gemm.h"
 #include "verify/rows.h"
 
-/* -- the plan ------------------------------------------------------------------------------ */
-
-static bool is_varying(const nm_net *net, const nm_op *op, int i)
-{
-    return i < op->n_in && op->in[i] >= 0 && !net->values[op->in[i]].constant;
-}
-
-/* Only input 0 and, of elementwise operators, input 1 are followed one by one. */
-static nm_passage passage_of(const nm_net *net, const nm_op *op)
-{
-    bool alone = is_varying(net, op, 0), same_size = true;
-
-    for (int i = 0; i < op->n_in; i++) {
-        if (!is_varying(net, op, i))
-            continue;
-        alone = alone && i == 0;
-        same_size = same_size && i < 2 && net->values[op->in[i]].size == net->values[op->out].size;
-    }
-    if (alone && op->kind->is_view)
-        return NM_BY_VIEW;
-    if (alone && op->kind->n_fans)
-        return NM_BY_FANS;
-    if (alone && op->kind->n_links)
-        return NM_BY_LINKS;
-    return op->kind->elementwise && same_size ? NM_BY_ELEMENT : NM_BY_VJP;
-}
-
-static bool list_fans(nm_linear_plan *plan, const nm_op *op, nm_linear_op *to)
-{
-    const nm_net *net = plan->net;
-    nm_exec ex = {.net = net, .op = op, .n = 1, .arena = &plan->arena};
-    int64_t size = net->values[op->in[0]].size, most = 0;
-    nm_arena scratch = {0};
-    int64_t *fed = nm_arena_take(&scratch, (size_t)size, sizeof *fed);
-
-    to->n_fans = op->kind->n_fans(net, op);
-    to->fans = nm_arena_take(&plan->arena, (size_t)to->n_fans, sizeof *to->fans);
-    if (fed)
-        memset(fed, 0, (size_t)size * sizeof *fed);
-    for (int64_t k = 0; fed && to->fans && k < to->n_fans; k++) {
-        op->kind->fan(&ex, k, &to->fans[k]);
-        for (int64_t i = 0; !plan->arena.failed && i < to->fans[k].n_in; i++) {
-            int64_t *count = &fed[to->fans[k].at[i]];
-
-            *count += to->fans[k].n_out;
-            most = *count > most ? *count : most;
-        }
-    }
-    to->most_fed = (double)most;
-    nm_arena_clear(&scratch);
-    return fed && !plan->arena.failed;
-}
-
-/* The operator before a value, if the value is read only once. */
-static int only_maker(const nm_net *net, int value)
-{
-    return net->values[value].n_readers == 1 && value != net->scores ? net->values[value].producer
-                                                                     : -1;
-}
-
-static void find_fusion(nm_linear_plan *plan, int k)
-{
-    const nm_net *net = plan->net;
-    int j = only_maker(net, net->ops[k].in[0]);
-
-    while (j >= 0 && plan->ops[j].passage == NM_BY_VIEW)
-        j = only_maker(net, net->ops[j].in[0]);
-    if (plan->ops[k].n_fans != 1 || j < 0 || plan->ops[j].passage != NM_BY_LINKS ||
-        net->ops[j].kind->residual ||
-        2 * net->values[net->ops[j].in[0]].size > net->values[net->ops[j].out].size)
-        return;
-    plan->ops[k].fused_with = j;
-    plan->ops[k].input = net->ops[j].in[0];
-    for (int i = only_maker(net, net->ops[k].in[0]); i != j; i = only_maker(net, net->ops[i].in[0]))
-        plan->ops[i].skipped = true;
-    plan->ops[j].skipped = true;
-}
-
-static bool plan_op(nm_linear_plan *plan, int k)
-{
-    const nm_net *net = plan->net;
-    const nm_op *op = &net->ops[k];
-    nm_linear_op *to = &plan->ops[k];
-    int64_t readers = 1;
-
-    to->passage = passage_of(net, op);
-    to->most_fed = 1;
-    to->fused_with = -1;
-    to->input = op->in[0];
-    for (int i = 0; i < op->n_in; i++)
-        if (is_varying(net, op, i) && net->values[op->in[i]].n_readers > readers)
-            readers = net->values[op->in[i]].n_readers;
-    if (to->passage == NM_BY_LINKS) {
-        to->n_links = op->kind->n_links(net, op);
-        to->most_fed = (double)net->values[op->out].size;
-    }
-    if (to->passage == NM_BY_FANS) {
-        if (!list_fans(plan, op, to))
-            return false;
-        find_fusion(plan, k);
-    }
-    to->gamma = to->passage == NM_BY_VIEW && readers == 1
-                    ? 0
-                    : nm_gamma_f32((int64_t)to->most_fed + readers + 5);
-    return true;
-}
-
-nm_status nm_linear_plan_new(const nm_net *net, nm_linear_plan **out, nm_err *err)
-{
-    nm_linear_plan *plan;
-    nm_status rc = nm_alloc(&plan, 1, sizeof *plan, err);
-
-    *out = NULL;
-    if (rc != NM_OK)
-        return rc;
-    plan->net = net;
-    rc = nm_alloc(&plan->ops, (size_t)net->n_ops, sizeof *plan->ops, err);
-    for (int k = 0; rc == NM_OK && k < net->n_ops; k++)
-        if (!plan_op(plan, k))
-            rc = nm_fail(err, NM_E_NOMEM, "out of memory");
-    if (rc == NM_OK)
-        *out = plan;
-    else
-        nm_linear_plan_free(plan);
-    return rc;
-}
-
-void nm_linear_plan_free(nm_linear_plan *plan)
-{
-    if (!plan)
-        return;
-    nm_free(plan->ops);
-    nm_arena_clear(&plan->arena);
-    nm_free(plan);
-}
-
-/* Column i of the product: all weights that meet copies of element i. */
-static bool fuse(nm_linear_net *n, const nm_linear_plan *plan, int k)
-{
-    const nm_net *net = n->net;
-    const nm_op *op = &net->ops[k], *link = &net->ops[plan->ops[k].fused_with];
-    const nm_fan *fan = &plan->ops[k].fans[0];
-    const nm_tensor *w = nm_op_constant(net, op, op->kind->weight_in);
-    int64_t n_links = plan->ops[plan->ops[k].fused_with].n_links;
-    int64_t n_in = net->values[link->in[0]].size, size = net->values[link->out].size;
-    nm_arena scratch = {0};
-    nm_exec ex = {.net = net, .op = link, .n = 1, .arena = &scratch};
-    int64_t *at = nm_arena_take(&scratch, (size_t)(size * n_links), sizeof *at);
-    double *share = nm_arena_take(&scratch, (size_t)size, sizeof *share);
-    double *row = nm_arena_take(&scratch, (size_t)n_in, sizeof *row);
-
-    n->fused[k] = nm_arena_take(&n->arena, (size_t)(fan->n_out * n_in), sizeof **n->fused);
-    bool ready = at && share && row && n->fused[k];
-
-    if (ready)
-        link->kind->links(&ex, (const double *[NM_OP_MAX_IN]){NULL}, at, share);
-    for (int64_t o = 0; ready && o < fan->n_out; o++) {
-        memset(row, 0, (size_t)n_in * sizeof *row);
-        for (int64_t i = 0; i < size; i++)
-            for (int64_t j = 0; j < n_links; j++)
-                if (at[i * n_links + j] >= 0)
-                    row[at[i * n_links + j]] +=
-                        share[i] * (double)w->f32[fan->weight[i] + o * fan->step];
-        for (int64_t i = 0; i < n_in; i++)
-            n->fused[k][o * n_in + i] = (float)(fan->scale * row[i]);
-    }
-    ready = ready && !scratch.failed;
-    nm_arena_clear(&scratch);
-    return ready;
-}
-
-nm_status nm_linear_net_open(nm_linear_net *n, const nm_linear_plan *plan, const nm_net *net,
-                             nm_err *err)
-{
-    bool ok = true;
-
-    *n = (nm_linear_net){.net = net};
-    n->fused = nm_arena_take(&n->arena, (size_t)net->n_ops, sizeof *n->fused);
-    for (int k = 0; n->fused && k < net->n_ops; k++)
-        n->fused[k] = NULL;
-    for (int k = 0; ok && n->fused && k < net->n_ops; k++)
-        ok = plan->ops[k].fused_with < 0 || fuse(n, plan, k);
-    if (ok && n->fused)
-        return NM_OK;
-    nm_linear_net_close(n);
-    return nm_fail(err, NM_E_NOMEM, "out of memory");
-}
-
-void nm_linear_net_close(nm_linear_net *n)
-{
-    nm_arena_clear(&n->arena);
-}
-
 /* What nm_linear_summarise() finds. */
 typedef struct nm_summary {
     float *p;       /* [n x n] */
@@ -530,7 +337,7 @@ static bool pass_one_by_one(nm_linear *l, int k, const nm_linear_part *part)
     bool view = l->plan->ops[k].passage == NM_BY_VIEW;
 
     for (int i = 0; i < 2; i++) {
-        if (!is_varying(net, op, i))
+        if (!nm_is_varying(net, op, i))
             continue;
         to->from[i] = nm_arena_take(l->arena, (size_t)(out->n * links), sizeof *to->from[i]);
         to->slope[i] = nm_arena_take(l->arena, (size_t)out->n, sizeof *to->slope[i]);
@@ -564,7 +371,7 @@ static void mark_kept(nm_linear *l, int k, const nm_linear_part *part, bool *mar
         for (int m = 0; m < NM_N_SOURCES; m++)
             some = some || (m != NM_ROUNDING && part->source[m][o] != 0);
         for (int i = 0; !some && i < 2; i++)
-            for (int64_t j = 0; k >= 0 && is_varying(net, &net->ops[k], i) && j < links; j++)
+            for (int64_t j = 0; k >= 0 && nm_is_varying(net, &net->ops[k], i) && j < links; j++)
                 some = some || origin(l, k, i, o, j, part) >= 0;
         marked[o] = some;
     }
@@ -899,7 +706,7 @@ static bool carry_through(struct carrying *w, int k)
     for (int i = 0; i < op->n_in; i++) {
         int v = i == 0 ? w->l->plan->ops[k].input : op->in[i];
 
-        if (is_varying(w->l->net, op, i))
+        if (nm_is_varying(w->l->net, op, i))
             w->tiny += w->l->plan->ops[k].most_fed * 0x1p-148 * w->l->kept[v].radius_sum;
     }
     switch (w->l->plan->ops[k].passage) {

@@ -45,6 +45,9 @@ enum {
     NM_N_SOURCES
 };
 
+/** Whether input i of an operator is there and computed. */
+bool nm_is_varying(const nm_net *net, const nm_op *op, int i);
+
 /** Most rows that are carried at once. */
 enum { NM_MAX_ROWS = 32 };
 

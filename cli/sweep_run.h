@@ -1,0 +1,31 @@
+/* One row of a sweep: choose points, choose parameters, repair in memory, measure. */
+#ifndef NM_CLI_SWEEP_RUN_H
+#define NM_CLI_SWEEP_RUN_H
+
+#include "repair_data.h"
+#include "sweep_config.h"
+
+/** What all rows share. */
+typedef struct nm_sweep_task {
+    const nm_repair_args *args;
+    nm_net *net;
+    nm_points pool, keep, reference, test, similar; /**< test: the pool where none is given */
+    bool test_is_pool;                              /**< their rows are those of one file */
+    nm_eval_report before;                          /**< of the test points */
+    int64_t *was;                                   /**< [test.n] predicted classes before */
+} nm_sweep_task;
+
+/** Loads network and points. Free with nm_sweep_task_close(), also after a failure. */
+nm_status nm_sweep_task_open(nm_cli *cli, const nm_repair_args *args, nm_sweep_task *out,
+                             nm_err *err);
+void nm_sweep_task_close(nm_sweep_task *task);
+
+/** Runs one combination. What goes wrong stands in the row (status `error`); only running out of
+ *  memory and an interrupt are failures. */
+nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_cell *cell,
+                       double time_limit_s, nm_row *row, nm_err *err);
+
+/** The parts of the row that say what it is about. */
+void nm_sweep_label(const nm_sweep_cell *cell, const char *task, nm_row *row);
+
+#endif

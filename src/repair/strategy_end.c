@@ -1,0 +1,222 @@
+#include "repair/strategy_end.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/ctx.h"
+#include "base/mem.h"
+#include "net/graph.h"
+#include "netmend/eval.h"
+#include "problem/plan.h"
+#include "repair/judge.h"
+#include "repair/measure.h"
+
+/* -- standing ---------------------------------------------------------------------------------- */
+
+static nm_status count_right(nm_ctx *ctx, const nm_net *net, const nm_points *points,
+                             const int64_t *labels, bool *right, int64_t *n_right, nm_err *err)
+{
+    int64_t *classes = NULL;
+    nm_status rc = nm_alloc(&classes, (size_t)points->n, sizeof *classes, err);
+
+    *n_right = 0;
+    if (rc == NM_OK)
+        rc = nm_predict(ctx, net, points->x, points->n, classes, err);
+    for (int64_t p = 0; rc == NM_OK && p < points->n; p++) {
+        bool is = classes[p] == labels[p];
+
+        *n_right += is;
+        if (right)
+            right[p] = is;
+    }
+    nm_free(classes);
+    return rc;
+}
+
+nm_status nm_standing_of(nm_ctx *ctx, const nm_net *net, const nm_repair_task *task,
+                         const int64_t *target, nm_standing *out, nm_err *err)
+{
+    int64_t n_right = 0;
+    nm_status rc = NM_OK;
+
+    *out = (nm_standing){.accuracy = NAN, .n_keep = task->keep ? task->keep->n : 0};
+    NM_TRY(nm_alloc(&out->right, (size_t)task->repair->n, sizeof *out->right, err));
+    NM_TRY(count_right(ctx, net, task->repair, target, out->right, &out->n_right, err));
+    if (task->keep)
+        NM_TRY(count_right(ctx, net, task->keep, task->keep->labels, NULL, &out->keep_right, err));
+    if (task->test) {
+        NM_TRY(count_right(ctx, net, task->test, task->test->labels, NULL, &n_right, err));
+        out->accuracy = (double)n_right / (double)task->test->n;
+    }
+done:
+    if (rc != NM_OK)
+        nm_standing_clear(out);
+    return rc;
+}
+
+void nm_standing_clear(nm_standing *standing)
+{
+    nm_free(standing->right);
+    *standing = (nm_standing){0};
+}
+
+double nm_standing_drawdown(const nm_standing *before, const nm_standing *after)
+{
+    if (!isnan(before->accuracy))
+        return 100 * (before->accuracy - after->accuracy);
+    return before->n_keep > 0
+               ? 100 * (double)(before->keep_right - after->keep_right) / (double)before->n_keep
+               : NAN;
+}
+
+bool nm_standing_is_better(const nm_standing *a, const nm_standing *b)
+{
+    if (a->n_right != b->n_right)
+        return a->n_right > b->n_right;
+    return a->accuracy > b->accuracy;
+}
+
+/* -- the end ----------------------------------------------------------------------------------- */
+
+static nm_status measure_change(const nm_end *e, const nm_net *fixed, nm_repair_report *r,
+                                nm_err *err)
+{
+    nm_params *params = NULL;
+    double *before = NULL, *after = NULL, *change = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_params_new(e->plan, &params, err));
+    r->n_free = params->n;
+    r->n_marked = nm_plan_n_marked(e->plan);
+    NM_TRY(nm_alloc(&change, (size_t)params->n, sizeof *change, err));
+    for (int i = 0; fixed && i < params->n_blocks; i++) {
+        const nm_param_block *b = &params->blocks[i];
+        int64_t n = nm_block_tensor_size(e->net, b);
+
+        nm_free(before);
+        nm_free(after);
+        before = after = NULL;
+        NM_TRY(nm_alloc(&before, (size_t)n, sizeof *before, err));
+        NM_TRY(nm_alloc(&after, (size_t)n, sizeof *after, err));
+        NM_TRY(nm_net_get_layer(e->net, b->layer, b->bias, before, err));
+        NM_TRY(nm_net_get_layer(fixed, b->layer, b->bias, after, err));
+        for (int64_t k = 0; k < n; k++)
+            after[k] -= before[k];
+        nm_block_gather(e->net, b, after, change);
+    }
+    nm_measure_change(change, params->n, r);
+done:
+    nm_params_free(params);
+    nm_free(before);
+    nm_free(after);
+    nm_free(change);
+    return rc;
+}
+
+/* Outcome, and the points that are not repaired. */
+static nm_status list_unrepaired(const nm_end *e, const nm_deploy *after, nm_repair_report *r,
+                                 nm_err *err)
+{
+    int64_t n = e->task->repair->n;
+    nm_status rc = nm_alloc(&r->unrepaired, (size_t)n, sizeof *r->unrepaired, err);
+
+    r->repairable_at_most = n;
+    for (int64_t p = 0; rc == NM_OK && p < n; p++) {
+        bool right = after->margin[p] > 0;
+
+        if (nm_deploy_passes(after, e->opts->safe, p))
+            continue;
+        r->unrepaired[r->n_unrepaired++] = (nm_unrepaired){
+            .point = p, .why = right ? NM_LEFT_NOT_SAFE : NM_LEFT_NOT_REACHED, .conflict = -1};
+    }
+    r->outcome = r->n_unrepaired == 0 ? NM_REPAIRED : NM_PARTLY;
+    if (r->outcome == NM_PARTLY)
+        (void)snprintf(r->reason, sizeof r->reason, "the passes did not reach the others");
+    return rc;
+}
+
+static nm_status list_layers(const nm_end *e, nm_repair_report *r, nm_err *err)
+{
+    nm_status rc = nm_alloc(&r->layers, (size_t)e->net->n_layers, sizeof *r->layers, err);
+
+    for (int i = 0; rc == NM_OK && i < e->net->n_layers; i++)
+        if (nm_plan_edits(e->plan, i))
+            r->layers[r->n_layers++] = i;
+    return rc;
+}
+
+static nm_status judge(const nm_end *e, const nm_net *fixed, nm_repair_report *r, nm_err *err)
+{
+    const nm_repair_task *t = e->task;
+    nm_deploy before = {0}, after = {0};
+    double start = nm_now();
+    nm_status rc = NM_OK;
+
+    NM_TRY(
+        nm_deploy_check(e->ctx, e->net, t->repair->x, e->target, t->repair->n, true, &before, err));
+    if (fixed) {
+        NM_TRY(nm_deploy_check(e->ctx, fixed, t->repair->x, e->target, t->repair->n, true, &after,
+                               err));
+        NM_TRY(list_unrepaired(e, &after, r, err));
+    }
+    r->repair = nm_measure_judged(&before, &after);
+    r->s_judge = nm_now() - start;
+done:
+    nm_deploy_clear(&before);
+    nm_deploy_clear(&after);
+    return rc;
+}
+
+/* What counts is the file. */
+static nm_status write_and_read(const nm_end *e, const nm_net *best, const char *path, nm_net **out,
+                                nm_err *err)
+{
+    nm_status rc = nm_check_regular(path, err);
+
+    if (rc == NM_OK)
+        rc = nm_net_save(e->ctx, best, path, err);
+    return rc == NM_OK ? nm_net_load(e->ctx, path, out, err) : rc;
+}
+
+nm_status nm_strategy_finish(const nm_end *e, const nm_net *best, const nm_strategy_report *passes,
+                             const char *path, nm_net **fixed, nm_repair_report *r, nm_err *err)
+{
+    const nm_repair_task *t = e->task;
+    double start = nm_now();
+    nm_net *result = NULL;
+    nm_status rc = NM_OK;
+
+    *r = (nm_repair_report){.outcome = NM_LIMIT,
+                            .objective = NAN,
+                            .lower_bound = NAN,
+                            .gap = NAN,
+                            .solver = "passes",
+                            .stopped = passes->stopped && passes->stopped[0] == 'l',
+                            .margin = isnan(e->opts->margin) ? 0 : e->opts->margin,
+                            .judge_rounds = passes->n_passes};
+    (void)snprintf(r->reason, sizeof r->reason, "no pass made more points right");
+    if (best)
+        NM_TRY(path ? write_and_read(e, best, path, &result, err)
+                    : nm_net_clone(best, &result, err));
+    r->s_write = nm_now() - start;
+    if (best)
+        r->reason[0] = '\0';
+    else if (r->stopped)
+        (void)snprintf(r->reason, sizeof r->reason, "time limit reached");
+    NM_TRY(judge(e, result, r, err));
+    NM_TRY(list_layers(e, r, err));
+    NM_TRY(measure_change(e, result, r, err));
+    start = nm_now();
+    if (t->keep)
+        NM_TRY(nm_measure_points(e->ctx, e->net, result, t->keep, &r->keep, err));
+    NM_TRY(nm_measure_accuracy(e->ctx, e->net, result, t->test, &r->test, err));
+    NM_TRY(nm_measure_accuracy(e->ctx, e->net, result, t->similar, &r->similar, err));
+    r->s_measure = nm_now() - start;
+    if (fixed) {
+        *fixed = result;
+        result = NULL;
+    }
+done:
+    nm_net_free(result);
+    return rc;
+}
