@@ -129,6 +129,42 @@ void nm_html_open_section(FILE *to, const char *id, const char *title)
     (void)fputs("</h2>\n", to);
 }
 
+/* "#Points" is a head over numbers. */
+static void put_head(FILE *to, const char *text, size_t n)
+{
+    bool number = *text == '#';
+
+    (void)fprintf(to, "<th scope=\"col\"%s>%.*s</th>", number ? " class=\"n\"" : "",
+                  (int)n - number, text + number);
+}
+
+static void open_heads(FILE *to, const char *heads)
+{
+    (void)fputs("<thead><tr>", to);
+    for (size_t n; *heads; heads += n + (heads[n] == '|')) {
+        n = strcspn(heads, "|");
+        put_head(to, heads, n);
+    }
+}
+
+void nm_html_head(FILE *to, const char *text)
+{
+    (void)fputs("<th scope=\"col\" class=\"n\">", to);
+    nm_html_text(to, text);
+    (void)fputs("</th>", to);
+}
+
+void nm_html_close_heads(FILE *to)
+{
+    (void)fputs("</tr></thead>\n<tbody>\n", to);
+}
+
+void nm_html_open_heads(FILE *to, const char *heads)
+{
+    (void)fputs("<div class=\"scroll\" tabindex=\"0\"><table>", to);
+    open_heads(to, heads);
+}
+
 void nm_html_open_table(FILE *to, const char *caption, const char *heads)
 {
     (void)fputs("<div class=\"scroll\" tabindex=\"0\"><table>", to);
@@ -137,16 +173,8 @@ void nm_html_open_table(FILE *to, const char *caption, const char *heads)
         nm_html_text(to, caption);
         (void)fputs("</caption>", to);
     }
-    (void)fputs("<thead><tr>", to);
-    for (size_t n; *heads; heads += n + (heads[n] == '|')) {
-        bool number = *heads == '#';
-
-        heads += number;
-        n = strcspn(heads, "|");
-        (void)fprintf(to, "<th scope=\"col\"%s>%.*s</th>", number ? " class=\"n\"" : "", (int)n,
-                      heads);
-    }
-    (void)fputs("</tr></thead>\n<tbody>\n", to);
+    open_heads(to, heads);
+    nm_html_close_heads(to);
 }
 
 void nm_html_close_table(FILE *to)

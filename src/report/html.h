@@ -33,6 +33,11 @@ void nm_html_open_section(FILE *to, const char *id, const char *title);
 void nm_html_open_table(FILE *to, const char *caption, const char *heads);
 void nm_html_close_table(FILE *to);
 
+/** The same, with further heads over numbers (any text) added before the heads are closed. */
+void nm_html_open_heads(FILE *to, const char *heads);
+void nm_html_head(FILE *to, const char *text);
+void nm_html_close_heads(FILE *to);
+
 /** One cell of a row: text, or a number written by `write` (NULL: nm_html_number). */
 void nm_html_cell(FILE *to, const char *text);
 void nm_html_number_cell(FILE *to, double value, void (*write)(FILE *, double));

@@ -18,6 +18,9 @@ void nm_html_sweep_charts(FILE *to, const json_t *rows);
 /** Passes of a strategy over a repair set of n_set points, and which network was kept. */
 void nm_html_passes(FILE *to, const json_t *passes, double n_set);
 
+/** Scores of the layers by all heuristics ("layer_votes" and "heuristics" of the document). */
+void nm_html_votes(FILE *to, const json_t *document);
+
 /** What nm_report_details() found: classes, confusions, regions, points. Headings are h3.
  *  @param name  of the combination, for texts in place of pictures */
 void nm_html_details(FILE *to, const json_t *details, const char *name);

@@ -227,5 +227,6 @@ void nm_html_repair(FILE *to, const json_t *d)
         (void)fputs("</section>\n", to);
     }
     put_layers(to, d);
+    nm_html_votes(to, d);
     put_program(to, d);
 }
