@@ -125,5 +125,6 @@ void nm_html_sweep(FILE *to, const json_t *d)
     nm_html_grid(to, rows);
     json_array_foreach((json_t *)rows, i, row) put_row(to, row, i);
     nm_html_sweep_charts(to, rows);
+    nm_html_votes(to, d);
     put_table(to, rows);
 }

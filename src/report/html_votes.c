@@ -1,65 +1,56 @@
 /* What all heuristics say of the layers. */
 #include <math.h>
 
-#include "report/html_chart.h"
 #include "report/html_parts.h"
 
-/* Largest absolute score of a heuristic, so that heuristics can stand side by side. */
-static double scale_of(const json_t *votes, const char *heuristic)
+enum { N_SHADES = 8 };
+
+/* The scores of one heuristic: where in their range they lie says the shade. */
+static void put_scores(FILE *to, const json_t *votes, const char *heuristic, double best)
 {
-    double most = 0;
+    double lo = INFINITY, hi = -INFINITY;
     json_t *layer;
     size_t i;
 
     json_array_foreach((json_t *)votes, i, layer)
     {
-        double v = fabs(nm_html_real(json_object_get(layer, "scores"), heuristic));
+        double v = nm_html_real(json_object_get(layer, "scores"), heuristic);
 
-        most = v > most ? v : most; /* not with NAN */
+        lo = fmin(lo, v); /* a NAN is not taken */
+        hi = fmax(hi, v);
     }
-    return most > 0 ? most : NAN;
+    json_array_foreach((json_t *)votes, i, layer)
+    {
+        double v = nm_html_real(json_object_get(layer, "scores"), heuristic);
+        double t = hi > lo ? (v - lo) / (hi - lo) : 0.0;
+
+        if (isfinite(v))
+            (void)fprintf(to, "<td class=\"n h%d\">", (int)fmin(floor(t * N_SHADES), N_SHADES - 1));
+        else
+            (void)fputs("<td class=\"n\">", to);
+        nm_html_number(to, v);
+        if (best == nm_html_real(layer, "layer"))
+            (void)fputs(" \xe2\x98\x85", to);
+        (void)fputs("</td>", to);
+    }
 }
 
-static void put_votes_chart(FILE *to, const json_t *votes, const json_t *heuristics)
+static void put_heads(FILE *to, const json_t *votes)
 {
-    json_t *chart = nm_chart_new("bar", "layer", "score, as a share of the largest"),
-           *labels = json_array(), *layer, *ignored;
-    const char *heuristic;
+    json_t *layer;
     size_t i;
 
+    nm_html_open_heads(to, "Heuristic");
     json_array_foreach((json_t *)votes, i, layer)
-        json_array_append_new(labels, json_sprintf("%.0f", nm_html_real(layer, "layer")));
-    nm_chart_labels(chart, labels);
-    json_object_foreach((json_t *)heuristics, heuristic, ignored)
     {
-        double scale = scale_of(votes, heuristic);
-        json_t *data = json_array();
+        const char *name = nm_html_string(layer, "name");
+        char text[96];
 
-        json_array_foreach((json_t *)votes, i, layer)
-            nm_chart_add(data, nm_html_real(json_object_get(layer, "scores"), heuristic) / scale);
-        nm_chart_series(chart, heuristic, data);
+        (void)snprintf(text, sizeof text, "%.0f %.80s", nm_html_real(layer, "layer"),
+                       name ? name : "");
+        nm_html_head(to, text);
     }
-    nm_html_chart(to, chart, "Scores of the layers by heuristic, each as a share of its largest");
-}
-
-static void put_votes_row(FILE *to, const json_t *layer, const json_t *heuristics)
-{
-    const char *heuristic;
-    json_t *of;
-
-    (void)fputs("<tr><th scope=\"row\">", to);
-    nm_html_value(to, json_object_get(layer, "layer"));
-    (void)fputs("</th>", to);
-    nm_html_cell(to, nm_html_string(layer, "name"));
-    json_object_foreach((json_t *)heuristics, heuristic, of)
-    {
-        bool best = nm_html_real(of, "best") == nm_html_real(layer, "layer");
-
-        (void)fputs(best ? "<td class=\"n best\">" : "<td class=\"n\">", to);
-        nm_html_number(to, nm_html_real(json_object_get(layer, "scores"), heuristic));
-        (void)fputs(best ? " \xe2\x98\x85</td>" : "</td>", to);
-    }
-    (void)fputs("</tr>\n", to);
+    nm_html_close_heads(to);
 }
 
 void nm_html_votes(FILE *to, const json_t *d)
@@ -67,19 +58,21 @@ void nm_html_votes(FILE *to, const json_t *d)
     const json_t *votes = json_object_get(d, "layer_votes"),
                  *heuristics = json_object_get(d, "heuristics");
     const char *heuristic;
-    json_t *layer;
-    size_t i;
+    json_t *of;
 
     if (json_array_size(votes) == 0 || json_object_size(heuristics) == 0)
         return;
     nm_html_open_section(to, "votes", "Layers as the heuristics see them");
-    (void)fputs(
-        "<p>Higher is better; \xe2\x98\x85 marks the layer that a heuristic would take.</p>\n", to);
-    put_votes_chart(to, votes, heuristics);
-    nm_html_open_heads(to, "Layer|Name");
-    json_object_foreach((json_t *)heuristics, heuristic, layer) nm_html_head(to, heuristic);
-    nm_html_close_heads(to);
-    json_array_foreach((json_t *)votes, i, layer) put_votes_row(to, layer, heuristics);
+    (void)fputs("<p>Scores of the layers, higher (and darker) is better; \xe2\x98\x85 marks the "
+                "layer that a heuristic would take.</p>\n",
+                to);
+    put_heads(to, votes);
+    json_object_foreach((json_t *)heuristics, heuristic, of)
+    {
+        nm_html_row(to, heuristic);
+        put_scores(to, votes, heuristic, nm_html_real(of, "best"));
+        (void)fputs("</tr>\n", to);
+    }
     nm_html_close_table(to);
     (void)fputs("</section>\n", to);
 }

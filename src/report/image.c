@@ -23,9 +23,11 @@ static nm_image_shape flat_shape(int64_t n)
 
 nm_image_shape nm_image_shape_of(const nm_net *net)
 {
-    int64_t d[MAX_RANK];
-    int rank = nm_net_in_shape(net, d);
+    int64_t shape[MAX_RANK], *d = shape;
+    int rank = nm_net_in_shape(net, shape);
 
+    for (; rank > 1 && *d == 1; d++) /* the batch, a single channel */
+        rank--;
     if (rank == 3 && is_channels(d[0]))
         return (nm_image_shape){.height = d[1], .width = d[2], .n_channels = (int)d[0]};
     if (rank == 3 && is_channels(d[2]))

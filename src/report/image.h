@@ -13,7 +13,7 @@ typedef struct nm_image_shape {
 } nm_image_shape;
 
 /** The shape of a network's inputs as images: [c x h x w] or [h x w x c] with 1 or 3 channels,
- *  [h x w], or a flat square of at least 14 x 14. */
+ *  [h x w], or a flat square of at least 14 x 14; leading ones do not count. */
 nm_image_shape nm_image_shape_of(const nm_net *net);
 
 /** The image as PNG. Values beyond [0, 1] stretch the image's range to it; what is not finite is

@@ -31,7 +31,7 @@
     var own = colour('--series-' + i % 4);
     return {
       label: series.name,
-      data: spec.type === 'bar' ? series.data
+      data: spec.labels ? series.data
         : series.data.map(function (p) { return { x: p[0], y: p[1], name: p[2] }; }),
       backgroundColor: own,
       borderColor: own,
@@ -43,11 +43,11 @@
   }
 
   function axis(spec, which) {
-    var kind = spec[which + '_scale'] || (which === 'x' && spec.type === 'bar' ? 'category' : 'linear');
+    var kind = spec[which + '_scale'] || (which === 'x' && spec.labels ? 'category' : 'linear');
     return {
       type: kind === 'log' ? 'logarithmic' : kind,
       title: { display: true, text: spec[which], color: colour('--text') },
-      ticks: { color: colour('--quiet'), maxTicksLimit: which === 'x' && spec.type === 'bar' ? 40 : 11 },
+      ticks: { color: colour('--quiet'), maxTicksLimit: which === 'x' && spec.labels ? 40 : 11 },
       grid: { color: colour('--line') }
     };
   }
