@@ -191,7 +191,9 @@ void nm_html_row(FILE *to, const char *head)
 
 void nm_html_cell(FILE *to, const char *text)
 {
-    (void)fputs("<td>", to);
+    bool is_long = text && strlen(text) > 60;
+
+    (void)fputs(is_long ? "<td class=\"long\">" : "<td>", to);
     nm_html_text(to, text);
     (void)fputs("</td>", to);
 }

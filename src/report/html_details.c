@@ -10,6 +10,20 @@ static void number_name(const json_t *of, const char *key, char text[static 32])
     (void)snprintf(text, 32, "%.0f", nm_html_real(of, key));
 }
 
+void nm_html_status(FILE *to, const json_t *result)
+{
+    const char *reason = nm_html_string(result, "reason");
+
+    (void)fputs("<p class=\"status\"><strong>", to);
+    nm_html_text(to, nm_html_string(result, "status"));
+    (void)fputs("</strong>", to);
+    if (reason && *reason) {
+        (void)fputs(": ", to);
+        nm_html_text(to, reason);
+    }
+    (void)fputs("</p>\n", to);
+}
+
 /* -- facts ------------------------------------------------------------------------------------- */
 
 void nm_html_facts(FILE *to, const json_t *object, const char *caption)

@@ -115,44 +115,30 @@ static void headings_free(headings *h)
 
 /* -- cells ------------------------------------------------------------------------------------- */
 
-typedef struct range {
-    double lo, hi;
-} range;
-
-static range range_of(const json_t *rows, const char *key)
+/* 0 (worst) to N_SHADES - 1 (best), by how many rows are worse: a few far-out values would leave
+ * all others alike. */
+static int shade(const json_t *rows, const figure *f, double v)
 {
-    range r = {INFINITY, -INFINITY};
+    int n = 0, n_worse = 0;
     json_t *row;
     size_t i;
 
     json_array_foreach((json_t *)rows, i, row)
     {
-        double v = nm_html_real(row, key);
+        double other = nm_html_real(row, f->key);
 
-        if (isfinite(v)) {
-            r.lo = fmin(r.lo, v);
-            r.hi = fmax(r.hi, v);
-        }
+        n += isfinite(other);
+        n_worse += f->sign * other < f->sign * v;
     }
-    return r;
+    return n_worse * N_SHADES / n;
 }
 
-/* 0 (worst) to N_SHADES - 1 (best). */
-static int shade(const figure *f, const range *r, double v)
-{
-    double t = r->hi > r->lo ? (v - r->lo) / (r->hi - r->lo) : 0.5;
-
-    if (f->sign < 0)
-        t = 1 - t;
-    return (int)fmin(floor(t * N_SHADES), N_SHADES - 1);
-}
-
-static void put_figure(FILE *to, const json_t *row, int k, const range *r)
+static void put_figure(FILE *to, const json_t *rows, const json_t *row, int k)
 {
     double v = nm_html_real(row, FIGURES[k].key);
 
     if (isfinite(v))
-        (void)fprintf(to, "<span class=\"v v%d h%d\">", k, shade(&FIGURES[k], r, v));
+        (void)fprintf(to, "<span class=\"v v%d h%d\">", k, shade(rows, &FIGURES[k], v));
     else
         (void)fprintf(to, "<span class=\"v v%d\">", k);
     FIGURES[k].write(to, v);
@@ -160,8 +146,9 @@ static void put_figure(FILE *to, const json_t *row, int k, const range *r)
 }
 
 /* A repair shows its figures, all else what it came to, with the reason. */
-static void put_cell(FILE *to, const json_t *row, size_t index, const range *ranges)
+static void put_cell(FILE *to, const json_t *rows, size_t index)
 {
+    const json_t *row = json_array_get(rows, index);
     const char *status = nm_html_string(row, "status"), *reason = nm_html_string(row, "reason");
     bool repaired = status && strcmp(status, "repaired") == 0;
     bool partly = status && strcmp(status, "partly") == 0;
@@ -174,7 +161,7 @@ static void put_cell(FILE *to, const json_t *row, size_t index, const range *ran
     }
     (void)fputs("\">", to);
     for (int k = 0; (repaired || partly) && k < N_FIGURES; k++)
-        put_figure(to, row, k, &ranges[k]);
+        put_figure(to, rows, row, k);
     if (!repaired) {
         (void)fputs("<span class=\"fail\">", to);
         nm_html_text(to, status);
@@ -223,10 +210,6 @@ static void find_line(const headings *down, const headings *across, size_t n_row
 static void put_lines(FILE *to, const json_t *rows, const headings *down, const headings *across,
                       size_t *cells)
 {
-    range ranges[N_FIGURES];
-
-    for (int k = 0; k < N_FIGURES; k++)
-        ranges[k] = range_of(rows, FIGURES[k].key);
     for (size_t line = 0; line < json_array_size(down->texts); line++) {
         find_line(down, across, json_array_size(rows), line, cells);
         nm_html_row(to, json_string_value(json_array_get(down->texts, line)));
@@ -234,7 +217,7 @@ static void put_lines(FILE *to, const json_t *rows, const headings *down, const 
             if (cells[c] == SIZE_MAX)
                 (void)fputs("<td><span class=\"none\"></span></td>", to);
             else
-                put_cell(to, json_array_get(rows, cells[c]), cells[c], ranges);
+                put_cell(to, rows, cells[c]);
         (void)fputs("</tr>\n", to);
     }
 }

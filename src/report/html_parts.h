@@ -25,6 +25,9 @@ void nm_html_votes(FILE *to, const json_t *document);
  *  @param name  of the combination, for texts in place of pictures */
 void nm_html_details(FILE *to, const json_t *details, const char *name);
 
+/** A paragraph of "status" and "reason" of a result. */
+void nm_html_status(FILE *to, const json_t *result);
+
 /** A table of the keys of an object and their values. */
 void nm_html_facts(FILE *to, const json_t *object, const char *caption);
 

@@ -71,17 +71,8 @@ static void put_set(FILE *to, const json_t *d, const char *key, const char *name
 
 static void put_summary(FILE *to, const json_t *d)
 {
-    const char *reason = nm_html_string(d, "reason");
-
     nm_html_open_section(to, "summary", "Result");
-    (void)fputs("<p class=\"status\"><strong>", to);
-    nm_html_text(to, nm_html_string(d, "status"));
-    (void)fputs("</strong>", to);
-    if (reason && *reason) {
-        (void)fputs(": ", to);
-        nm_html_text(to, reason);
-    }
-    (void)fputs("</p>\n", to);
+    nm_html_status(to, d);
     put_tiles(to, d);
     nm_html_open_table(to, "Points before and after",
                        "Set|#Points|#Right before|#Right after|#Change, points|#Safe in float32");

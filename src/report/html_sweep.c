@@ -43,13 +43,16 @@ static void put_name(FILE *to, const json_t *row)
     nm_html_text(to, nm_html_string(row, "set"));
 }
 
+/* What is known of the row but what stands elsewhere. */
 static json_t *facts_of(const json_t *row)
 {
-    json_t *facts = json_copy((json_t *)row);
+    json_t *facts = json_object(), *value;
+    const char *key;
 
-    (void)json_object_del(facts, "details");
-    (void)json_object_del(facts, "passes");
-    (void)json_object_del(facts, "task");
+    json_object_foreach((json_t *)row, key,
+                        value) if (!json_is_null(value) && !json_is_object(value) &&
+                                   strcmp(key, "passes") != 0 && strcmp(key, "task") != 0)
+        json_object_set(facts, key, value);
     return facts;
 }
 
@@ -61,12 +64,14 @@ static void put_row(FILE *to, const json_t *row, size_t index)
 
     (void)fprintf(to, "<section class=\"row\" id=\"row-%zu\" tabindex=\"-1\"><h2>", index);
     put_name(to, row);
-    (void)fputs("</h2>\n<p class=\"back\"><a href=\"#grid\">Back to all combinations</a></p>\n",
-                to);
-    nm_html_facts(to, facts, NULL);
+    (void)fputs("</h2>\n", to);
+    nm_html_status(to, row);
+    (void)fputs("<p class=\"back\"><a href=\"#grid\">Back to all combinations</a></p>\n", to);
     nm_html_passes(to, json_object_get(row, "passes"), nm_html_real(row, "n_set"));
     if (details)
         nm_html_details(to, details, json_string_value(name));
+    (void)fputs("<h3>Figures</h3>\n", to);
+    nm_html_facts(to, facts, NULL);
     (void)fputs("</section>\n", to);
     json_decref(facts);
     json_decref(name);

@@ -177,7 +177,7 @@ static void put_mixes(FILE *to, const json_t *rows)
         if (p >= 1)
             count_row(group_at(&g, "one class", 2), row);
         else if (p >= 0.6)
-            count_row(group_at(&g, "mostly one class (60 % or more)", 1), row);
+            count_row(group_at(&g, "mostly one class", 1), row);
         else if (p > 0)
             count_row(group_at(&g, "mixed", 0), row);
     }
