@@ -63,7 +63,7 @@ void nm_html_votes(FILE *to, const json_t *d)
     if (json_array_size(votes) == 0 || json_object_size(heuristics) == 0)
         return;
     nm_html_open_section(to, "votes", "Layers as the heuristics see them");
-    (void)fputs("<p>Scores of the layers, higher (and darker) is better; \xe2\x98\x85 marks the "
+    (void)fputs("<p>Scores of the layers, higher is better; \xe2\x98\x85 marks the "
                 "layer that a heuristic would take.</p>\n",
                 to);
     put_heads(to, votes);
