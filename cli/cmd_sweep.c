@@ -4,7 +4,7 @@
 
 typedef struct sweep_args {
     nm_repair_args shared; /* begins with the common options */
-    const char *config, *csv;
+    const char *config, *csv, *report;
     int64_t jobs;
 } sweep_args;
 
@@ -40,7 +40,12 @@ static const nm_opt output_rows[] = {
      .word = "auto",
      .word_value = 0,
      .help = "rows at the same time, each with a share of the threads; auto: one a thread"},
-    {.name = "report", .kind = NM_OPT_LATER},
+    {.name = "report",
+     .kind = NM_OPT_PATH,
+     .offset = offsetof(sweep_args, report),
+     .arg = "OUT.html",
+     .help = "write all rows as one page for a browser; details of each go to OUT.html.rows, so "
+             "that a sweep that was stopped goes on with them"},
     {0}};
 
 static const nm_opt_group groups[] = {
@@ -92,7 +97,7 @@ static nm_status merge_args(nm_sweep *s, const sweep_args *args, nm_err *err)
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 {
     const sweep_args *args = args_memory;
-    nm_sweep s = {.cli = cli, .csv = args->csv, .jobs = args->jobs};
+    nm_sweep s = {.cli = cli, .csv = args->csv, .report = args->report, .jobs = args->jobs};
     nm_status rc = NM_OK;
 
     NM_CLI_TRY(nm_ranks_open(err));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ranks.h"
+#include "sweep_report.h"
 #include "workers.h"
 
 /* -- labels --------------------------------------------------------------------------------------
@@ -96,12 +97,17 @@ static nm_status work(void *user, int64_t i, char *text, size_t n_text, nm_err *
 {
     nm_sweep *s = user;
     nm_sweep_cell cell = nm_sweep_cell_at(&s->config, i);
-    nm_status rc;
+    char path[NM_DETAILS_PATH];
+    nm_status rc = NM_OK;
 
     (void)n_text; /* NM_LINE_TEXT */
     if (!s->entered)
         enter_worker(s);
-    rc = nm_sweep_run(s->cli, &s->task, &cell, s->config.cell_time_limit_s, &s->rows[i], err);
+    if (s->report)
+        rc = nm_sweep_details_path(s->report, &s->rows[i], path, err);
+    if (rc == NM_OK)
+        rc = nm_sweep_run(s->cli, &s->task, &cell, s->config.cell_time_limit_s,
+                          s->report ? path : NULL, &s->rows[i], err);
     if (rc == NM_OK)
         nm_row_write(&s->rows[i], text);
     return rc;
@@ -246,10 +252,14 @@ nm_status nm_sweep_all(nm_sweep *s, nm_err *err)
     if (s->csv)
         NM_CLI_TRY(nm_table_resume(s->csv, s->rows, s->n, &s->n_resumed, err));
     s->n_done = s->n_resumed;
+    if (s->report)
+        NM_CLI_TRY(nm_sweep_details_folder(s->report, err));
     NM_CLI_TRY(run_rows(s, err));
     if (s->csv)
         NM_CLI_TRY(nm_table_save(s->csv, s->rows, s->n, err));
     put(s);
+    if (s->report)
+        NM_CLI_TRY(nm_sweep_report_put(s->cli, s->report, s->rows, s->n, &s->shared, err));
     if (nm_cli_text(s->cli))
         print(nm_cli_text(s->cli), s);
 done:

@@ -10,6 +10,7 @@ typedef struct nm_sweep {
     nm_sweep_config config;
     nm_repair_args shared; /**< options of all rows */
     const char *csv;       /**< table that is written and resumed; NULL = none */
+    const char *report;    /**< page of all rows; NULL = none */
     int64_t jobs;          /**< rows at the same time, 0 = one a thread */
 
     nm_sweep_task task; /* what workers share, loaded before they are forked */
