@@ -69,6 +69,19 @@ nm_status nm_selection_sort(nm_selection *s, nm_set_order order, nm_err *err)
     return NM_OK;
 }
 
+void nm_selection_keep_ends(nm_selection *s, int64_t most, double share)
+{
+    int64_t first = (int64_t)((double)most * share), last = most - first;
+
+    if (s->n <= most)
+        return;
+    for (int64_t i = 0; i < last; i++) { /* moves down: the target is never above the source */
+        s->indices[first + i] = s->indices[s->n - last + i];
+        s->scores[first + i] = s->scores[s->n - last + i];
+    }
+    s->n = most;
+}
+
 /* -- running --------------------------------------------------------------------------------- */
 
 static nm_status run_by_point(const nm_set_kind *kind, const nm_set_job *job, nm_selection *out,

@@ -56,6 +56,10 @@ static inline void nm_selection_add(nm_selection *s, int64_t index, double score
 /** Puts a selection in order of its scores; NAN goes last, equal scores as they stand. */
 nm_status nm_selection_sort(nm_selection *s, nm_set_order order, nm_err *err);
 
+/** Of more than `most` points keeps the first most * share (rounded down) and then the last ones.
+ */
+void nm_selection_keep_ends(nm_selection *s, int64_t most, double share);
+
 /* -- shared parameters and their meaning ------------------------------------------------------ */
 
 extern const char *const nm_set_of_words[];    /* all, misclassified */
