@@ -60,38 +60,6 @@ static const nm_opt_group groups[] = {
     NM_COMMON_GROUP,
     {0}};
 
-/* -- what the rows share ------------------------------------------------------------------------
- */
-
-static void override(nm_data_set *set, const nm_data_set *given)
-{
-    if (given->path)
-        *set = *given;
-}
-
-static nm_status merge_args(nm_sweep *s, const sweep_args *args, nm_err *err)
-{
-    const nm_repair_args *given = &args->shared;
-    nm_repair_args *shared = &s->shared;
-    nm_status rc = nm_sweep_config_args(&s->config, args->config, shared, err);
-
-    if (rc != NM_OK)
-        return rc;
-    shared->common = given->common;
-    if (given->model)
-        shared->model = given->model;
-    override(&shared->inputs, &given->inputs);
-    override(&shared->keep, &given->keep);
-    override(&shared->reference, &given->reference);
-    override(&shared->test, &given->test);
-    override(&shared->similar, &given->similar);
-    if (!shared->model || !shared->inputs.path)
-        return nm_cli_fail(err, NM_E_FORMAT, "%s: key '%s' is missing, and --%s is not given",
-                           args->config, shared->model ? "data" : "model",
-                           shared->model ? "inputs" : "model");
-    return NM_OK;
-}
-
 /* -- the verb -------------------------------------------------------------------------------- */
 
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
@@ -102,7 +70,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 
     NM_CLI_TRY(nm_ranks_open(err));
     NM_CLI_TRY(nm_sweep_config_load(args->config, &s.config, err));
-    NM_CLI_TRY(merge_args(&s, args, err));
+    NM_CLI_TRY(nm_sweep_merge(&s, args->config, &args->shared, err));
     NM_CLI_TRY(nm_sweep_all(&s, err));
 done:
     nm_sweep_close(&s);

@@ -387,14 +387,21 @@ done:
 nm_status nm_sweep_config_load(const char *path, nm_sweep_config *out, nm_err *err)
 {
     json_error_t where;
-    nm_status rc;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
 
     *out = (nm_sweep_config){0};
-    out->root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (!out->root)
+    if (!root)
         return nm_cli_fail(err, where.line > 0 ? NM_E_FORMAT : NM_E_IO, "%s:%d:%d: %s", path,
                            where.line, where.column, where.text);
-    rc = read_config(out, path, err);
+    return nm_sweep_config_read(root, path, out, err);
+}
+
+nm_status nm_sweep_config_read(json_t *root, const char *source, nm_sweep_config *out, nm_err *err)
+{
+    nm_status rc;
+
+    *out = (nm_sweep_config){.root = root};
+    rc = read_config(out, source, err);
     if (rc != NM_OK)
         nm_sweep_config_free(out);
     return rc;

@@ -35,6 +35,10 @@ typedef struct nm_sweep_cell {
 /** Reads and checks a configuration; relative paths in it count from its folder. Messages name the
  *  file and the key. Free with nm_sweep_config_free(). */
 nm_status nm_sweep_config_load(const char *path, nm_sweep_config *out, nm_err *err);
+
+/** The same from a document in memory, which the configuration takes over.
+ *  @param source  for messages, and whose folder relative paths count from */
+nm_status nm_sweep_config_read(json_t *root, const char *source, nm_sweep_config *out, nm_err *err);
 void nm_sweep_config_free(nm_sweep_config *config);
 
 /** The shared options as the arguments of a repair. @param out  zeroed; lends the config's texts */

@@ -9,6 +9,37 @@
 #include "sweep_report.h"
 #include "workers.h"
 
+/* -- what the rows share ------------------------------------------------------------------------
+ */
+
+static void override(nm_data_set *set, const nm_data_set *given)
+{
+    if (given->path)
+        *set = *given;
+}
+
+nm_status nm_sweep_merge(nm_sweep *s, const char *source, const nm_repair_args *given, nm_err *err)
+{
+    nm_repair_args *shared = &s->shared;
+    nm_status rc = nm_sweep_config_args(&s->config, source, shared, err);
+
+    if (rc != NM_OK)
+        return rc;
+    shared->common = given->common;
+    if (given->model)
+        shared->model = given->model;
+    override(&shared->inputs, &given->inputs);
+    override(&shared->keep, &given->keep);
+    override(&shared->reference, &given->reference);
+    override(&shared->test, &given->test);
+    override(&shared->similar, &given->similar);
+    if (!shared->model || !shared->inputs.path)
+        return nm_cli_fail(err, NM_E_FORMAT, "%s: key '%s' is missing, and --%s is not given",
+                           source, shared->model ? "data" : "model",
+                           shared->model ? "inputs" : "model");
+    return NM_OK;
+}
+
 /* -- labels --------------------------------------------------------------------------------------
  */
 

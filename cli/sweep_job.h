@@ -21,6 +21,12 @@ typedef struct nm_sweep {
     double start;
 } nm_sweep;
 
+/** Options that all rows share: the configuration's, then the common options, the network and the
+ *  data that are given on the command line.
+ *  @param source  the configuration, for messages */
+nm_status nm_sweep_merge(nm_sweep *sweep, const char *source, const nm_repair_args *given,
+                         nm_err *err);
+
 /** Runs all rows of the configuration that are not in the table yet, fills the document and prints
  *  the report. Under mpirun the ranks share the rows, and only rank 0 returns. */
 nm_status nm_sweep_all(nm_sweep *sweep, nm_err *err);
