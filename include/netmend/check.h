@@ -3,6 +3,7 @@
 #define NETMEND_CHECK_H
 
 #include "netmend/repair.h"
+#include "netmend/verify.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,6 +38,17 @@ typedef struct nm_claim_facts {
  *  @return NM_E_ARG if the outcome leaves nothing to claim; errors of reading and writing */
 NM_API nm_status nm_claim_write(nm_ctx *ctx, const nm_claim_facts *facts, const char *path,
                                 nm_err *err);
+
+/** Writes what was found of a property, in a form that nm_check() checks: of one that holds, the
+ * proof (opts->certify must have been set); of a violated one, the point. It was checked before the
+ * file appears.
+ *  @param model, property  the files
+ *  @return NM_E_ARG if there is nothing to claim or the proof does not check; NM_E_UNSUPPORTED for
+ *          proofs that have no such form: by splitting neurons, for float32 semantics, of networks
+ *          that are no chains of layers; errors of reading and writing */
+NM_API nm_status nm_claim_write_property(nm_ctx *ctx, const char *model, const char *property,
+                                         const nm_verify_opts *opts, const nm_verify_report *report,
+                                         const char *path, nm_err *err);
 
 /* -- checking them ------------------------------------------------------------------------ */
 

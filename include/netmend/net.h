@@ -14,6 +14,16 @@ typedef struct nm_net nm_net;
  *  Messages name the file, the node or tensor, and what was expected. Free with nm_net_free(). */
 NM_API nm_status nm_net_load(nm_ctx *ctx, const char *path, nm_net **out, nm_err *err);
 
+/** Reads a .nnet file without its normalisation: the network takes and gives normalised values, as
+ *  VNN-LIB properties and the ONNX forms of the ACAS Xu networks do.
+ *  @return NM_E_UNSUPPORTED for other formats */
+NM_API nm_status nm_net_load_normalised(nm_ctx *ctx, const char *path, nm_net **out, nm_err *err);
+
+/** The range of inputs that a .nnet file states, in the units that the network takes.
+ *  @param lo, hi  out, [n_in]
+ *  @return false for networks from other formats */
+NM_API bool nm_net_in_range(const nm_net *net, double *lo, double *hi);
+
 /** Writes a network to .onnx or .nnet (by name). A net that was read from ONNX keeps every byte of
  *  its file but the data of edited constants. The file appears only when complete. */
 NM_API nm_status nm_net_save(nm_ctx *ctx, const nm_net *net, const char *path, nm_err *err);

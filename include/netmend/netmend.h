@@ -16,5 +16,6 @@
 #include "netmend/set_analysis.h"
 #include "netmend/strategy.h"
 #include "netmend/train.h"
+#include "netmend/verify.h"
 
 #endif

@@ -90,6 +90,35 @@ done:
     return rc;
 }
 
+nm_status nm_net_load_normalised(nm_ctx *ctx, const char *path, nm_net **out, nm_err *err)
+{
+    nm_status rc = NM_OK;
+    nm_buffer file = {0};
+
+    *out = NULL;
+    NM_TRY(nm_ctx_check(ctx, err));
+    NM_TRY(nm_file_read(path, NM_MAX_MODEL_BYTES, &file, err));
+    if (nm_format_of(path, &file) != NM_FORMAT_NNET)
+        NM_THROW(err, NM_E_UNSUPPORTED, "%s: only .nnet files hold a normalisation", path);
+    rc = nm_nnet_read_normalised(&file, out, err);
+    if (rc != NM_OK)
+        nm_err_prefix(err, "%s: ", path);
+done:
+    nm_buffer_free(&file);
+    return rc;
+}
+
+bool nm_net_in_range(const nm_net *net, double *lo, double *hi)
+{
+    const nm_file_source *source = nm_net_source(net, NM_FORMAT_NNET);
+
+    if (!source || !source->minima || !source->maxima)
+        return false;
+    memcpy(lo, source->minima, (size_t)nm_net_n_in(net) * sizeof *lo);
+    memcpy(hi, source->maxima, (size_t)nm_net_n_in(net) * sizeof *hi);
+    return true;
+}
+
 nm_status nm_net_to_memory(const nm_net *net, nm_format format, nm_buffer *out, nm_err *err)
 {
     if (format == NM_FORMAT_NNET)

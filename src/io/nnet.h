@@ -21,6 +21,10 @@
 /** Makes a net from .nnet text. Messages start with the line number, not with the file's name. */
 nm_status nm_nnet_read(const nm_buffer *file, nm_net **out, nm_err *err);
 
+/** The same without the operators of normalisation: the net takes and gives normalised values, as
+ *  the ONNX forms do. Minima and maxima are normalised. */
+nm_status nm_nnet_read_normalised(const nm_buffer *file, nm_net **out, nm_err *err);
+
 /** Text for a net that is [Sub, Div,] dense (Relu dense)* [, Mul, Add] with constants, views
  *  (Flatten and the like) anywhere. Numbers have as many digits as it takes to read the same
  * float32 back. Comments, minima and maxima come from the .nnet file the net was read from;

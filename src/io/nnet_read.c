@@ -333,6 +333,19 @@ done:
     return rc;
 }
 
+/* Leaves neutral means and ranges behind, for which no operators are made. */
+static void drop_normalisation(reader *r)
+{
+    for (int64_t i = 0; i <= r->sizes[0]; i++) {
+        if (i < r->sizes[0]) {
+            r->minima[i] = (r->minima[i] - r->means[i]) / r->ranges[i];
+            r->maxima[i] = (r->maxima[i] - r->means[i]) / r->ranges[i];
+        }
+        r->means[i] = 0;
+        r->ranges[i] = 1;
+    }
+}
+
 static nm_status build(reader *r)
 {
     nm_status rc = NM_OK;
@@ -375,7 +388,7 @@ done:
     return rc;
 }
 
-nm_status nm_nnet_read(const nm_buffer *file, nm_net **out, nm_err *err)
+static nm_status read_all(const nm_buffer *file, bool normalised, nm_net **out, nm_err *err)
 {
     nm_status rc = NM_OK;
     reader r = {.pos = (const char *)file->data, .err = err};
@@ -383,6 +396,8 @@ nm_status nm_nnet_read(const nm_buffer *file, nm_net **out, nm_err *err)
     *out = NULL;
     r.end = r.pos + file->n_bytes;
     NM_TRY(read_header(&r));
+    if (normalised)
+        drop_normalisation(&r);
     NM_TRY(build(&r));
     NM_TRY(remember(&r, file));
     NM_TRY(nm_net_finish(r.net, err));
@@ -396,4 +411,14 @@ done:
     nm_free(r.means);
     nm_free(r.ranges);
     return rc;
+}
+
+nm_status nm_nnet_read(const nm_buffer *file, nm_net **out, nm_err *err)
+{
+    return read_all(file, false, out, err);
+}
+
+nm_status nm_nnet_read_normalised(const nm_buffer *file, nm_net **out, nm_err *err)
+{
+    return read_all(file, true, out, err);
 }

@@ -14,7 +14,8 @@ static const nm_check_fn checks[NM_N_CLAIMS] = {
     [NM_CLAIM_FILES] = nm_check_files,           [NM_CLAIM_ARCHITECTURE] = nm_check_architecture,
     [NM_CLAIM_REPAIR_SET] = nm_check_repair_set, [NM_CLAIM_KEEP_SET] = nm_check_keep_set,
     [NM_CLAIM_OPTIMALITY] = nm_check_optimality, [NM_CLAIM_INFEASIBLE] = nm_check_infeasible,
-    [NM_CLAIM_TWINS] = nm_check_twins,
+    [NM_CLAIM_TWINS] = nm_check_twins,           [NM_CLAIM_HOLDS] = nm_check_holds,
+    [NM_CLAIM_VIOLATED] = nm_check_violated,
 };
 
 void nm_confirm(nm_check_statement *out, int64_t n, const char *fmt, ...)

@@ -10,6 +10,7 @@ typedef struct nm_check_state {
     nm_ctx *ctx;
     const nm_claim *claim;
     nm_net *model, *fixed;     /* fixed NULL where the claim has none */
+    nm_property *property;     /* NULL where the claim names none */
     nm_points sets[NM_N_SETS]; /* the points taken; labels are the wanted classes; n = 0: no set */
     int64_t n_params;          /* entries of all tensors of the claim together */
     char differs[200];         /* the first file whose hash is not the claimed one; "" = none */
@@ -43,6 +44,11 @@ nm_status nm_check_infeasible(const nm_check_state *, const nm_claim_statement *
                               nm_check_statement *, nm_err *);
 nm_status nm_check_twins(const nm_check_state *, const nm_claim_statement *, nm_check_statement *,
                          nm_err *);
+
+nm_status nm_check_holds(const nm_check_state *, const nm_claim_statement *, nm_check_statement *,
+                         nm_err *);
+nm_status nm_check_violated(const nm_check_state *, const nm_claim_statement *,
+                            nm_check_statement *, nm_err *);
 
 /* -- what the maker of claims fills figures in from ---------------------------------------- */
 

@@ -38,7 +38,8 @@ nm_status nm_check_files(const nm_check_state *s, const nm_claim_statement *stat
 
 /* -- networks ---------------------------------------------------------------------------- */
 
-static nm_status load_net(nm_ctx *ctx, const char *path, nm_net **out, nm_err *err)
+/* @param classes  whether the claim speaks of classes */
+static nm_status load_net(nm_ctx *ctx, const char *path, bool classes, nm_net **out, nm_err *err)
 {
     const nm_file_source *source;
     nm_status rc = nm_net_load(ctx, path, out, err);
@@ -49,20 +50,21 @@ static nm_status load_net(nm_ctx *ctx, const char *path, nm_net **out, nm_err *e
     if (source && source->external)
         return nm_fail(err, NM_E_UNSUPPORTED,
                        "%s: keeps tensors outside its file, and claims speak of one file", path);
-    if ((*out)->values[(*out)->scores].size < 2)
+    if (classes && (*out)->values[(*out)->scores].size < 2)
         return nm_fail(err, NM_E_UNSUPPORTED, "%s: has one output, expected several classes", path);
     return NM_OK;
 }
 
 static nm_status load_nets(nm_check_state *s, char *const *paths, nm_err *err)
 {
+    bool classes = !nm_claim_find_file(s->claim, "property");
     nm_status rc = NM_OK;
 
     for (int i = 0; rc == NM_OK && i < s->claim->n_files; i++) {
         if (strcmp(s->claim->files[i].name, "model") == 0 && !s->model)
-            rc = load_net(s->ctx, paths[i], &s->model, err);
+            rc = load_net(s->ctx, paths[i], classes, &s->model, err);
         else if (strcmp(s->claim->files[i].name, "fixed") == 0 && !s->fixed)
-            rc = load_net(s->ctx, paths[i], &s->fixed, err);
+            rc = load_net(s->ctx, paths[i], classes, &s->fixed, err);
     }
     if (rc == NM_OK && !s->model)
         rc = nm_fail(err, NM_E_FORMAT, "the claim names no model");
@@ -179,6 +181,16 @@ static nm_status check_tensor(nm_check_state *s, const nm_net *net, const nm_cla
     return NM_OK;
 }
 
+static nm_status load_property(nm_check_state *s, char *const *paths, nm_err *err)
+{
+    nm_status rc = nm_property_load(s->ctx, path_of(s, paths, "property"), &s->property, err);
+
+    if (rc == NM_OK && (s->property->n_in != nm_net_n_in(s->model) ||
+                        s->property->n_out != nm_net_n_out(s->model)))
+        rc = nm_fail(err, NM_E_SHAPE, "the property and the network have other inputs or outputs");
+    return rc;
+}
+
 /* -- all together ------------------------------------------------------------------------ */
 
 nm_status nm_check_open(nm_ctx *ctx, const nm_claim *claim, char *const *paths, nm_check_state *out,
@@ -195,6 +207,8 @@ nm_status nm_check_open(nm_ctx *ctx, const nm_claim *claim, char *const *paths, 
         if (out->fixed)
             NM_TRY(check_tensor(out, out->fixed, &claim->tensors[i], err));
     }
+    if (nm_claim_find_file(claim, "property"))
+        NM_TRY(load_property(out, paths, err));
     for (int i = 0; i < NM_N_SETS; i++)
         if (claim->sets[i].points)
             NM_TRY(load_set(out, paths, &claim->sets[i], &out->sets[i], err));
@@ -206,6 +220,7 @@ void nm_check_close(nm_check_state *s)
 {
     nm_net_free(s->model);
     nm_net_free(s->fixed);
+    nm_property_free(s->property);
     for (int i = 0; i < NM_N_SETS; i++)
         nm_points_free(&s->sets[i]);
     *s = (nm_check_state){0};

@@ -4,8 +4,9 @@
 
 #include "base/mem.h"
 
-const char *const nm_claim_whats[] = {"files",      "architecture", "repair_set", "keep_set",
-                                      "optimality", "infeasible",   "twins",      NULL};
+const char *const nm_claim_whats[] = {
+    "files",      "architecture", "repair_set",     "keep_set",          "optimality",
+    "infeasible", "twins",        "property_holds", "property_violated", NULL};
 const char *const nm_claim_sets[] = {"repair", "keep", NULL};
 const char *const nm_claim_pieces_words[] = {"any", "model", "fixed", NULL};
 const char *const nm_claim_norms[] = {"linf+l1n", "linf", "l1", "l2", NULL};
@@ -42,6 +43,12 @@ void nm_claim_free(nm_claim *claim)
         nm_free(claim->statements[i].points);
         nm_free(claim->statements[i].proof.points);
         nm_free(claim->statements[i].proof.rows);
+        nm_free(claim->statements[i].x);
+        for (int64_t r = 0; r < claim->statements[i].n_regions; r++) {
+            nm_free(claim->statements[i].regions[r].steps);
+            nm_free(claim->statements[i].regions[r].numbers);
+        }
+        nm_free(claim->statements[i].regions);
     }
     nm_free(claim->files);
     nm_free(claim->tensors);

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "netmend/check.h"
+#include "verify/region_proof.h"
 
 #define NM_CLAIM_FORMAT "netmend-claim/1"
 
@@ -12,7 +13,7 @@
 #define NM_MAX_CLAIM_BYTES ((size_t)1 << 28)
 
 typedef struct nm_claim_file {
-    char *name; /* "model", "fixed", "inputs", "labels", "keep", "keep-labels" */
+    char *name; /* "model", "fixed", "inputs", "labels", "keep", "keep-labels", "property" */
     char *path; /* as it was given */
     char sha256[NM_SHA256_TEXT];
     int64_t n_bytes;
@@ -75,6 +76,8 @@ typedef enum nm_claim_what {
     NM_CLAIM_OPTIMALITY,
     NM_CLAIM_INFEASIBLE,
     NM_CLAIM_TWINS,
+    NM_CLAIM_HOLDS,
+    NM_CLAIM_VIOLATED,
     NM_N_CLAIMS
 } nm_claim_what;
 
@@ -95,7 +98,11 @@ typedef struct nm_claim_statement {
     double objective, lower_bound, gap;
     double box; /* infeasible: unbounded parameters change by no more than this */
     nm_claim_proof proof;
-    int64_t twins[2]; /* points of the repair set */
+    int64_t twins[2];         /* points of the repair set */
+    nm_region_proof *regions; /* property_holds: [n_regions] one for each box */
+    int64_t n_regions;
+    double *x; /* property_violated: [n_x] the counterexample */
+    int64_t n_x;
 } nm_claim_statement;
 
 typedef struct nm_claim {

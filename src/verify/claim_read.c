@@ -397,6 +397,63 @@ done:
     return rc;
 }
 
+static nm_status read_step(const json_t *entry, nm_region_proof *p, nm_proof_step *out, nm_err *err)
+{
+    const json_t *kind = json_array_get(entry, 0), *dim = json_array_get(entry, 1);
+    const json_t *at = json_array_get(entry, 2), *n = json_array_get(entry, 3);
+
+    if (json_array_size(entry) != 4 || !json_is_integer(kind) || !json_is_integer(dim) ||
+        !json_is_number(at) || !json_is_integer(n))
+        return nm_fail(err, NM_E_FORMAT, "a step is no list of kind, input, place and count");
+    out->dim = (int64_t)json_integer_value(dim);
+    out->at = json_number_value(at);
+    out->n = (int64_t)json_integer_value(n);
+    if (json_integer_value(kind) < NM_PROOF_CLOSED || json_integer_value(kind) > NM_PROOF_SPLIT)
+        return nm_fail(err, NM_E_FORMAT, "a step is of kind %lld, expected 0 to 2",
+                       (long long)json_integer_value(kind));
+    out->kind = (nm_proof_step_kind)json_integer_value(kind);
+    out->first = p->n_steps > 0 ? out[-1].first + out[-1].n : 0;
+    if (out->n < 0 || out->n > p->n_numbers - out->first)
+        return nm_fail(err, NM_E_FORMAT, "a step has %lld numbers, and %lld are left",
+                       (long long)out->n, (long long)(p->n_numbers - out->first));
+    p->n_steps++;
+    return NM_OK;
+}
+
+static nm_status read_region(const json_t *o, nm_region_proof *out, nm_err *err)
+{
+    const json_t *list;
+    int n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_json_numbers(o, "numbers", &out->numbers, &out->n_numbers, err));
+    NM_TRY(open_list(o, "steps", INT_MAX, sizeof *out->steps, &out->steps, &n, &list, err));
+    for (int i = 0; i < n; i++)
+        NM_TRY(read_step(json_array_get(list, (size_t)i), out, &out->steps[i], err));
+done:
+    return rc;
+}
+
+static nm_status read_holds(const json_t *o, nm_claim_statement *s, nm_err *err)
+{
+    const json_t *list;
+    int n = 0;
+    nm_status rc = open_list(o, "boxes", INT_MAX, sizeof *s->regions, &s->regions, &n, &list, err);
+
+    s->n_regions = n;
+    for (int i = 0; rc == NM_OK && i < n; i++) {
+        rc = read_region(json_array_get(list, (size_t)i), &s->regions[i], err);
+        if (rc != NM_OK)
+            nm_err_prefix(err, "box %d: ", i);
+    }
+    return rc;
+}
+
+static nm_status read_violated(const json_t *o, nm_claim_statement *s, nm_err *err)
+{
+    return nm_json_numbers(o, "x", &s->x, &s->n_x, err);
+}
+
 static nm_status read_statement(const json_t *o, nm_claim_statement *s, nm_err *err)
 {
     static nm_status (*const readers[NM_N_CLAIMS])(const json_t *, nm_claim_statement *,
@@ -404,7 +461,8 @@ static nm_status read_statement(const json_t *o, nm_claim_statement *s, nm_err *
         [NM_CLAIM_FILES] = read_nothing,         [NM_CLAIM_ARCHITECTURE] = read_architecture,
         [NM_CLAIM_REPAIR_SET] = read_repair_set, [NM_CLAIM_KEEP_SET] = read_keep_set,
         [NM_CLAIM_OPTIMALITY] = read_optimality, [NM_CLAIM_INFEASIBLE] = read_infeasible,
-        [NM_CLAIM_TWINS] = read_twins,
+        [NM_CLAIM_TWINS] = read_twins,           [NM_CLAIM_HOLDS] = read_holds,
+        [NM_CLAIM_VIOLATED] = read_violated,
     };
     int what;
     nm_status rc = nm_json_word(o, "what", nm_claim_whats, &what, err);

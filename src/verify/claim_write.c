@@ -154,6 +154,34 @@ static void put_proof(json_t *o, const nm_claim_proof *p, bool *failed)
     put(o, "points", list, failed);
 }
 
+/* Steps as [kind, dim, at, how many of the numbers are theirs]. */
+static json_t *region_json(const nm_region_proof *p, bool *failed)
+{
+    json_t *o = json_object(), *list = json_array();
+
+    for (int64_t i = 0; i < p->n_steps; i++) {
+        json_t *step = json_array();
+
+        append(step, integer((int64_t)p->steps[i].kind), failed);
+        append(step, integer(p->steps[i].dim), failed);
+        append(step, json_real(p->steps[i].at), failed);
+        append(step, integer(p->steps[i].n), failed);
+        append(list, step, failed);
+    }
+    put(o, "steps", list, failed);
+    put(o, "numbers", numbers(p->numbers, p->n_numbers, failed), failed);
+    return o;
+}
+
+static json_t *regions_json(const nm_claim_statement *s, bool *failed)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < s->n_regions; i++)
+        append(list, region_json(&s->regions[i], failed), failed);
+    return list;
+}
+
 static void put_statement(json_t *o, const nm_claim_statement *s, bool *failed)
 {
     switch (s->what) {
@@ -191,6 +219,12 @@ static void put_statement(json_t *o, const nm_claim_statement *s, bool *failed)
         break;
     case NM_CLAIM_TWINS:
         put(o, "points", integers(s->twins, 2, failed), failed);
+        break;
+    case NM_CLAIM_HOLDS:
+        put(o, "boxes", regions_json(s, failed), failed);
+        break;
+    case NM_CLAIM_VIOLATED:
+        put(o, "x", numbers(s->x, s->n_x, failed), failed);
         break;
     default:
         break;

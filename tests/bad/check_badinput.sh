@@ -4,7 +4,7 @@
 # the file; `accept` = exit status 0; `either` = one of these. Never a crash, a hang (2 s) or a huge
 # allocation (512 MB of address space).
 #   check_badinput.sh NETMEND BADINPUT_DIR KIND [sanitized]
-# KIND is one of the manifest: onnx nnet npy csv idx cifar-bin. Sanitizers reserve terabytes of
+# KIND is one of the manifest: onnx nnet npy csv idx cifar-bin vnnlib vnnlib.gz. Sanitizers reserve terabytes of
 # address space and are slow, so for them only the time is limited, to 10 s.
 # Exit status: 0; 1 some file behaves otherwise; 77 no such data.
 set -eu
@@ -47,7 +47,7 @@ zeros() {
 make_partners() {
     case $kind in
     npy) dense_net 3 2 >"$work/net.nnet" ;;
-    csv) cp "$data/good_tiny.onnx" "$work/net.onnx" ;;
+    csv | vnnlib*) cp "$data/good_tiny.onnx" "$work/net.onnx" ;;
     idx)
         dense_net 784 10 >"$work/net.nnet"
         { printf '\0\0\010\003\0\0\0\001\0\0\0\034\0\0\0\034'; zeros 784; } >"$work/good.idx"
@@ -63,6 +63,7 @@ run_netmend() {
     case $kind in
     onnx | nnet) set -- info "$1" ;;
     csv) set -- eval "$work"/net.* --test "$1" --label-column 2 ;;
+    vnnlib*) set -- verify "$work"/net.* "$1" ;; # all that are accepted hold
     *) set -- eval "$work"/net.* --test "$1" ;;
     esac
     sh -c "$limits"' "$@"' sh "$netmend" "$@" >"$work/out" 2>"$work/err" </dev/null

@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,90 @@ static void anything_else_is_refused(void **state)
     assert_false(nm_parse_double(with_nul, with_nul + 3, &(double){0}));
 }
 
+static nm_decimal decimal_of(const char *text)
+{
+    nm_decimal d;
+
+    if (!nm_parse_decimal(text, text + strlen(text), &d))
+        fail_msg("'%s' was refused", text);
+    return d;
+}
+
+static void side_of_a_decimal_number_is_exact(void **state)
+{
+    static const struct {
+        const char *text;
+        int side;
+    } cases[] = {
+        {"0.1", -1}, /* the nearest double is 0.1000000000000000055511... */
+        {"-0.1", 1},
+        {"0.3", 1}, /* 0.29999999999999998889776975... */
+        {"0.5", 0},
+        {"-1e22", 0},
+        {"1e23", 1},
+        {"9007199254740993", 1},
+        {"9007199254740995", -1},
+        {"4.9e-324", -1}, /* 4.94065645841246544176e-324 */
+        {"5e-324", 1},
+        {"1e-400", 1},
+        {"-1e-400", -1},
+        {"0.000", 0},
+        {"0.1000000000000000055511151231257827021181583404541015625", 0},
+        {"0.10000000000000000555111512312578270211815834045410156250001", 1},
+        {"0.10000000000000000555111512312578270211815834045410156249999", -1},
+        {"179769313486231570000e288", -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nm_decimal d = decimal_of(cases[i].text);
+
+        if (d.side != cases[i].side)
+            fail_msg("'%s': side %d, want %d", cases[i].text, d.side, cases[i].side);
+        assert_true(nm_decimal_down(&d) <= d.near && d.near <= nm_decimal_up(&d));
+        assert_true((nm_decimal_down(&d) == nm_decimal_up(&d)) == (d.side == 0));
+    }
+}
+
+/* Zeros at the end lead a number through the other way of comparing. */
+static void both_ways_of_comparing_agree(void **state)
+{
+    static const char zeros[] = "00000000000000000000";
+    nm_rng rng = {.seed = 3};
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        char text[128], padded[192];
+        int k = 1 + (int)nm_rng_below(&rng, 25);
+        uint64_t digits = nm_rng_u64(&rng) >> nm_rng_below(&rng, 60);
+        int n = snprintf(text, sizeof text, "%llu", (unsigned long long)(digits / 2 + 1));
+
+        if (n > 19)
+            continue;
+        (void)snprintf(padded, sizeof padded, "%s.%se-%d", text, zeros, k);
+        (void)snprintf(text + n, sizeof text - (size_t)n, "e-%d", k);
+        if (decimal_of(text).side != decimal_of(padded).side)
+            fail_msg("%s and %s: sides %d, %d", text, padded, decimal_of(text).side,
+                     decimal_of(padded).side);
+    }
+}
+
+static void float_bounds_enclose(void **state)
+{
+    nm_rng rng = {.seed = 5};
+
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        double x = nm_rng_normal(&rng);
+        float down = nm_f32_down(x), up = nm_f32_up(x);
+
+        assert_true((double)down <= x && x <= (double)up);
+        assert_true(nextafterf(down, INFINITY) >= up);
+    }
+    assert_true(nm_f32_down(1.5) == 1.5F && nm_f32_up(1.5) == 1.5F);
+    assert_true(isinf(nm_f32_up(1e300)) && nm_f32_down(1e300) == 3.40282347e38F);
+}
+
 /* Random doubles printed in several ways come back as the C library reads them. */
 static void result_is_correctly_rounded(void **state)
 {
@@ -116,6 +201,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_numbers_are_read),
         cmocka_unit_test(anything_else_is_refused),
+        cmocka_unit_test(side_of_a_decimal_number_is_exact),
+        cmocka_unit_test(both_ways_of_comparing_agree),
+        cmocka_unit_test(float_bounds_enclose),
         cmocka_unit_test(result_is_correctly_rounded),
         cmocka_unit_test(decimal_point_does_not_follow_the_locale),
     };
