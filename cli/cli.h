@@ -93,6 +93,6 @@ int nm_cli_outcome_exit_code(const nm_cli *cli, nm_outcome outcome);
 
 /* One per file cmd_<name>.c; main.c lists them. */
 extern const nm_verb nm_verb_info, nm_verb_eval, nm_verb_convert, nm_verb_train, nm_verb_repair,
-    nm_verb_check, nm_verb_verify, nm_verb_demo, nm_verb_advise, nm_verb_sweep;
+    nm_verb_check, nm_verb_verify, nm_verb_demo, nm_verb_advise, nm_verb_sweep, nm_verb_compare;
 
 #endif

@@ -368,7 +368,8 @@ nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char 
     char option[256];
     char *argv[] = {option};
 
-    (void)snprintf(option, sizeof option, "--%.100s=%.100s", name, value);
+    (void)snprintf(option, sizeof option, "--%.100s%s%.100s", name, value ? "=" : "",
+                   value ? value : "");
     return nm_opt_parse(nm_repair_groups, 1, argv, args, err);
 }
 

@@ -11,8 +11,8 @@ typedef struct nm_sweep_task {
     nm_net *net;
     nm_points pool, keep, reference, test, similar; /**< test: the pool where none is given */
     bool test_is_pool;                              /**< their rows are those of one file */
+    float *pool_scores;                             /**< [pool.n x outputs] */
     nm_eval_report before;                          /**< of the test points */
-    int64_t *was;                                   /**< [test.n] predicted classes before */
 } nm_sweep_task;
 
 /** Loads network and points. Free with nm_sweep_task_close(), also after a failure. */
