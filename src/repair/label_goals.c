@@ -20,7 +20,7 @@ static void label_rows(int64_t target, double margin, int64_t n_classes, double 
 }
 
 nm_status nm_label_goals_new(const int64_t *target, const double *margin, int64_t n,
-                               int64_t n_classes, nm_label_goals *out, nm_err *err)
+                             int64_t n_classes, nm_label_goals *out, nm_err *err)
 {
     int64_t rows = n_classes - 1, block = rows * n_classes;
     nm_status rc = NM_OK;

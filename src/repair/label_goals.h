@@ -15,7 +15,7 @@ typedef struct nm_label_goals {
  *  Free with nm_label_goals_clear(), also after a failure.
  *  @return NM_E_NOMEM; NM_E_UNSUPPORTED where the rows of all points do not fit in memory */
 nm_status nm_label_goals_new(const int64_t *target, const double *margin, int64_t n,
-                               int64_t n_classes, nm_label_goals *out, nm_err *err);
+                             int64_t n_classes, nm_label_goals *out, nm_err *err);
 void nm_label_goals_clear(nm_label_goals *goals);
 
 #endif

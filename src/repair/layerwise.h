@@ -28,12 +28,12 @@ typedef struct nm_layerwise_opts {
 } nm_layerwise_opts;
 
 typedef struct nm_layerwise_report {
-    bool found;     /* the changes meet every goal, by forward evaluation in double */
-    bool stopped;   /* time limit or interrupt; what was found before is kept */
-    bool cancelled; /* it was an interrupt */
-    double norm;    /* of the changes; INFINITY unless found */
-    int64_t tried;  /* candidates that were evaluated */
-    int64_t missed; /* unless found: points that the nearest approach still misses */
+    bool found;       /* the changes meet every goal, by forward evaluation in double */
+    bool stopped;     /* time limit or interrupt; what was found before is kept */
+    bool cancelled;   /* it was an interrupt */
+    double norm;      /* of the changes; INFINITY unless found */
+    int64_t tried;    /* candidates that were evaluated */
+    int64_t missed;   /* unless found: points that the nearest approach still misses */
     char reason[256]; /* unless found: why */
 } nm_layerwise_report;
 

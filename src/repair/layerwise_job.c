@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "repair/layerwise.h"
 #include "repair/label_goals.h"
+#include "repair/layerwise.h"
 
 static nm_layerwise_opts opts_of(const struct nm_job *j)
 {
@@ -39,9 +39,9 @@ nm_status nm_job_layerwise(struct nm_job *j, nm_search_outcome *outcome, nm_err 
     if (j->report->stopped) /* what was brought home did not pass */
         return nm_fail(err, NM_E_LIMIT, "time limit reached");
     NM_TRY(nm_label_goals_new(s->demand.target, s->demand.margin, s->n_repair,
-                                j->net->values[j->net->scores].size, &goals, err));
-    NM_TRY(nm_layerwise(j->ctx, j->net, j->plan, j->task->repair->x, s->n_repair, goals.goal,
-                        &opts, &changes, &report, err));
+                              j->net->values[j->net->scores].size, &goals, err));
+    NM_TRY(nm_layerwise(j->ctx, j->net, j->plan, j->task->repair->x, s->n_repair, goals.goal, &opts,
+                        &changes, &report, err));
     if (report.stopped)
         NM_TRY(bring_home(j, &report, err));
     (void)snprintf(s->reason, sizeof s->reason, "%s", report.reason);

@@ -98,8 +98,7 @@ static nm_status take_matrix(nm_lw *lw, int b, const double *matrix, nm_err *err
         NM_TRY(nm_alloc(&biases, (size_t)n_out, sizeof *biases, err));
     for (int64_t i = 0; i < n_out; i++) {
         for (int64_t k = 0; k < n_in; k++)
-            weights[e->form.transposed ? k * n_out + i : i * n_in + k] =
-                matrix[i * e->width + k];
+            weights[e->form.transposed ? k * n_out + i : i * n_in + k] = matrix[i * e->width + k];
         if (biases)
             biases[i] = matrix[i * e->width + n_in];
     }
@@ -171,10 +170,9 @@ static nm_status least_distance(const nm_ctx *ctx, const sight *s, int64_t neuro
     }
     for (int64_t i = 0; i < s->rows; i++)
         for (int64_t k = 0; k < s->rows; k++)
-            ldp.k[i * ldp.capacity + k] =
-                scale[i] * scale[k] *
-                cblas_ddot((int)s->width, s->u + index[i] * s->width, 1,
-                           s->u + index[k] * s->width, 1);
+            ldp.k[i * ldp.capacity + k] = scale[i] * scale[k] *
+                                          cblas_ddot((int)s->width, s->u + index[i] * s->width, 1,
+                                                     s->u + index[k] * s->width, 1);
     NM_TRY(nm_ldp_solve(&ldp, ctx, &outcome, err));
     *ok = outcome == NM_LDP_SOLVED;
     memset(d, 0, (size_t)s->width * sizeof *d);

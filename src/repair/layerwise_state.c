@@ -105,8 +105,8 @@ static nm_status tighten(nm_lw *lw, nm_err *err)
             lw->pieces[n_pieces++] = (nm_polytope){from->n_rows, from->c, lw->limits + n_rows};
             for (int64_t r = 0; r < from->n_rows; r++)
                 lw->limits[n_rows++] =
-                    from->d[r] - reserve * (fabs(from->d[r]) +
-                                            size * cblas_dasum((int)w, from->c + r * w, 1));
+                    from->d[r] -
+                    reserve * (fabs(from->d[r]) + size * cblas_dasum((int)w, from->c + r * w, 1));
         }
     }
 done:

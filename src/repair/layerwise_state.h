@@ -31,10 +31,10 @@ typedef struct nm_lw {
     nm_tape *at;      /* values at `now` */
     nm_tape *adjoint; /* scratch of gradients */
     bool *op_mask;
-    bool *below;  /* [edits->n] only a ReLU reads what the layer gives */
-    double *near; /* [n x n_scores] y* of the last nm_lw_aim() */
+    bool *below;    /* [edits->n] only a ReLU reads what the layer gives */
+    double *near;   /* [n x n_scores] y* of the last nm_lw_aim() */
     int64_t *piece; /* [n] the piece that y* lies in */
-    int level;    /* of the recursion, for the trace */
+    int level;      /* of the recursion, for the trace */
     nm_layerwise_report *report;
 } nm_lw;
 

@@ -59,10 +59,11 @@ static nm_status check_own_search(const struct nm_job *j, const char *method, nm
     const nm_repair_opts *o = &j->opts;
 
     if (o->norm == NM_NORM_FUNCTION || o->norm_includes_outputs)
-        return nm_fail(err, NM_E_ARG,
-                       "method %s minimises the change of parameters alone; expected norm linf, l1, "
-                       "l2 or linf+l1n",
-                       method);
+        return nm_fail(
+            err, NM_E_ARG,
+            "method %s minimises the change of parameters alone; expected norm linf, l1, "
+            "l2 or linf+l1n",
+            method);
     if (o->elastic || o->pins == NM_PINS_ALL)
         return nm_fail(err, NM_E_ARG, "%s goes with method pointwise or aprnn, not with %s",
                        o->elastic ? "elastic repair" : "pins all", method);
