@@ -21,8 +21,7 @@ static nm_status bring_home(struct nm_job *j, const nm_layerwise_report *report,
     if (!report->found)
         return report->cancelled ? nm_fail(err, NM_E_CANCELLED, "interrupted")
                                  : nm_fail(err, NM_E_LIMIT, "time limit reached");
-    j->report->stopped = true;
-    nm_ctx_grant(j->ctx, true);
+    nm_job_bring_home(j);
     return NM_OK;
 }
 

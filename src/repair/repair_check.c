@@ -5,6 +5,7 @@
 #include "io/net_file.h"
 #include "net/op.h"
 #include "repair/judge.h"
+#include "repair/minimal_job.h"
 #include "repair/repair_job.h"
 
 static nm_status check_inputs(const struct nm_job *j, const nm_points *points, const char *what,
@@ -99,6 +100,11 @@ nm_status nm_job_check_opts(const struct nm_job *j, nm_err *err)
             "plan needs method pointwise with pins lazy or none");
     if (o->method == NM_METHOD_LAYERWISE)
         return check_own_search(j, "layerwise", err);
+    if (o->method == NM_METHOD_MINIMAL) {
+        nm_status rc = check_own_search(j, "minimal", err);
+
+        return rc == NM_OK ? nm_job_check_minimal(j, err) : rc;
+    }
     return NM_OK;
 }
 
