@@ -81,8 +81,7 @@ nm_status nm_contest_run(nm_cli *cli, const nm_repair_args *args, const nm_net *
 
         if (!nm_plan_edits(*plan, i))
             continue;
-        *row = (nm_contest_row){
-            .layer = i, .outcome = "refused", .norm = NAN, .lower_bound = NAN};
+        *row = (nm_contest_row){.layer = i, .outcome = "refused", .norm = NAN, .lower_bound = NAN};
         c->n++;
         share_time(cli, end, n_layers - c->n + 1);
         NM_CLI_TRY(plan_of_layer(args, net, i, &single, err));
@@ -112,7 +111,8 @@ void nm_contest_print(FILE *out, const nm_contest *c)
 {
     if (c->n == 0)
         return;
-    (void)fprintf(out, "\nsmallest change by layer\n  layer  outcome              norm   proven bound\n");
+    (void)fprintf(
+        out, "\nsmallest change by layer\n  layer  outcome              norm   proven bound\n");
     for (int i = 0; i < c->n; i++) {
         const nm_contest_row *row = &c->rows[i];
 
@@ -134,10 +134,10 @@ void nm_contest_put(nm_cli *cli, const nm_contest *c)
     }
     for (int i = 0; i < c->n; i++)
         (void)json_array_append_new(
-            rows, json_pack("{s:i, s:s, s:o, s:o, s:b}", "layer", c->rows[i].layer, "outcome",
-                            c->rows[i].outcome, "norm", nm_doc_number(c->rows[i].norm),
-                            "lower_bound", nm_doc_number(c->rows[i].lower_bound), "taken",
-                            i == c->best));
+            rows,
+            json_pack("{s:i, s:s, s:o, s:o, s:b}", "layer", c->rows[i].layer, "outcome",
+                      c->rows[i].outcome, "norm", nm_doc_number(c->rows[i].norm), "lower_bound",
+                      nm_doc_number(c->rows[i].lower_bound), "taken", i == c->best));
     nm_doc_put(&cli->doc, "layers_compared", rows);
 }
 

@@ -6,7 +6,7 @@
 
 typedef struct nm_contest_row {
     int layer;
-    const char *outcome; /* static; "refused" where the method does not do */
+    const char *outcome;      /* static; "refused" where the method does not do */
     double norm, lower_bound; /* NAN unless repaired */
 } nm_contest_row;
 

@@ -41,9 +41,9 @@ nm_status nm_job_layerwise(struct nm_job *j, nm_search_outcome *outcome, nm_err 
                               j->net->values[j->net->scores].size, &goals, err));
     NM_TRY(nm_layerwise(j->ctx, j->net, j->plan, j->task->repair->x, s->n_repair, goals.goal, &opts,
                         &changes, &report, err));
+    (void)snprintf(s->reason, sizeof s->reason, "%s", report.reason);
     if (report.stopped)
         NM_TRY(bring_home(j, &report, err));
-    (void)snprintf(s->reason, sizeof s->reason, "%s", report.reason);
     if (!report.found)
         goto done;
     *outcome = NM_SEARCH_FOUND;

@@ -205,6 +205,8 @@ void nm_job_bring_home(struct nm_job *j)
 {
     j->report->stopped = j->granted = true;
     nm_ctx_grant(j->ctx, true);
+    (void)snprintf(j->search->reason, sizeof j->search->reason,
+                   "time limit reached or interrupted; the best change found until then");
 }
 
 static nm_status search_by_method(struct nm_job *j, nm_search_outcome *outcome, nm_err *err)

@@ -1,5 +1,6 @@
-/* Layer-wise repair of tiny nets beside the best changes that other ways find: the smallest of every
- * single layer (exact), and sequential linear programs over all layers from several starts. */
+/* Layer-wise repair of tiny nets beside the best changes that other ways find: the smallest of
+ * every single layer (exact), and sequential linear programs over all layers from several starts.
+ */
 #include "tiny_nets.h"
 
 #include <stdlib.h>
@@ -55,8 +56,7 @@ static bool linear_step(const tiny *t, nm_norm norm, double *theta)
             if (j == t->target[p])
                 continue;
             gradient(t, theta, p, j, g);
-            h = tn_margin * 1.001 -
-                (z[t->n_layers - 1][t->target[p]] - z[t->n_layers - 1][j]);
+            h = tn_margin * 1.001 - (z[t->n_layers - 1][t->target[p]] - z[t->n_layers - 1][j]);
             for (int64_t k = 0; k < t->n_params; k++)
                 h += g[k] * (theta[k] - t->theta[k]);
             nm_assert_ok(nm_master_add_rows(master, 1, g, &h, &err), &err);
