@@ -42,6 +42,7 @@ typedef struct nm_cli {
     nm_ctx *ctx;
     nm_term term;
     nm_doc doc;
+    const char *report; /**< HTML page to write of the document in the end; NULL = none */
     const char *status; /**< of the JSON document; "done" unless the verb says otherwise */
     int exit_code;      /**< of a run without failure; 0 unless the verb says otherwise */
 } nm_cli;

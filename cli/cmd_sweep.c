@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sweep_run.h"
+#include "sweep_report.h"
 #include "workers.h"
 
 typedef struct sweep_args {
     nm_repair_args shared; /* begins with the common options */
-    const char *config, *csv;
+    const char *config, *csv, *report;
     int64_t jobs;
 } sweep_args;
 
@@ -46,7 +46,12 @@ static const nm_opt output_rows[] = {
      .word = "auto",
      .word_value = 0,
      .help = "rows at the same time, each with a share of the threads; auto: one a thread"},
-    {.name = "report", .kind = NM_OPT_LATER},
+    {.name = "report",
+     .kind = NM_OPT_PATH,
+     .offset = offsetof(sweep_args, report),
+     .arg = "OUT.html",
+     .help = "write all rows as one page for a browser; details of each go to OUT.html.rows, so "
+             "that a sweep that was stopped goes on with them"},
     {0}};
 
 static const nm_opt_group groups[] = {
@@ -165,11 +170,15 @@ static nm_status work(void *user, int64_t i, char *text, size_t n_text, nm_err *
 {
     struct sweep *s = user;
     nm_sweep_cell cell = nm_sweep_cell_at(&s->config, i);
+    char path[NM_DETAILS_PATH];
     nm_status rc = s->opened ? NM_OK : open_worker(s, err);
 
     (void)n_text; /* NM_LINE_TEXT */
+    if (rc == NM_OK && s->args->report)
+        rc = nm_sweep_details_path(s->args->report, &s->rows[i], path, err);
     if (rc == NM_OK)
-        rc = nm_sweep_run(s->cli, &s->task, &cell, s->config.cell_time_limit_s, &s->rows[i], err);
+        rc = nm_sweep_run(s->cli, &s->task, &cell, s->config.cell_time_limit_s,
+                          s->args->report ? path : NULL, &s->rows[i], err);
     if (rc == NM_OK)
         nm_row_write(&s->rows[i], text);
     return rc;
@@ -310,10 +319,14 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     if (s.args->csv)
         NM_CLI_TRY(nm_table_resume(s.args->csv, s.rows, s.n, &s.n_resumed, err));
     s.n_done = s.n_resumed;
+    if (s.args->report)
+        NM_CLI_TRY(nm_sweep_details_folder(s.args->report, err));
     NM_CLI_TRY(run_rows(&s, err));
     if (s.args->csv)
         NM_CLI_TRY(nm_table_save(s.args->csv, s.rows, s.n, err));
     put(&s);
+    if (s.args->report)
+        NM_CLI_TRY(nm_sweep_report_put(cli, s.args->report, s.rows, s.n, &s.shared, err));
     if (nm_cli_text(cli))
         print(nm_cli_text(cli), &s);
 done:

@@ -289,7 +289,11 @@ static const nm_opt solver_rows[] = {
      AT(claim),
      .arg = "FILE.json",
      .help = "write what holds, with proofs, for `netmend check`; also when no repair exists"},
-    {.name = "report", .kind = NM_OPT_LATER},
+    {.name = "report",
+     .kind = NM_OPT_PATH,
+     AT(report),
+     .arg = "FILE.html",
+     .help = "write all about the repair as one page for a browser"},
     {0}};
 
 const nm_opt nm_advise_rows[] = {

@@ -18,9 +18,9 @@ static const nm_opt *find_option(const char *name)
 
 static bool is_combined(const char *name)
 {
-    static const char *const names[] = {"edit",  "select", "size",  "seed",    "layer",
-                                        "mask",  "output", "claim", "curve",   "json",
-                                        "quiet", "color",  "help",  "version", "time-limit"};
+    static const char *const names[] = {
+        "edit",  "select", "size", "seed",  "layer", "mask", "output",  "claim",
+        "curve", "report", "json", "quiet", "color", "help", "version", "time-limit"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "repair_layer.h"
+#include "sweep_report.h"
 
 /* -- what all rows share ----------------------------------------------------------------------- */
 
@@ -102,11 +103,13 @@ struct run {
     nm_repair_args args;
     nm_repair_opts opts;
     nm_row *row;
+    const char *details;
     nm_selection chosen;
     nm_points repair;
     nm_edit_choice edit;
     nm_net *fixed;
     nm_repair_report report;
+    nm_strategy_report passes;
 };
 
 static nm_repair_task task_of(const struct run *r)
@@ -170,7 +173,6 @@ static nm_status repair(struct run *r, nm_err *err)
 {
     nm_strategy_opts how = nm_repair_args_strategy(&r->args);
     nm_repair_task task = task_of(r);
-    nm_strategy_report passes;
     bool infeasible = false;
     nm_status rc = how.strategy == NM_STRATEGY_FULL ? probe(r, &infeasible, err) : NM_OK;
 
@@ -179,9 +181,7 @@ static nm_status repair(struct run *r, nm_err *err)
     if (how.strategy != NM_STRATEGY_FULL)
         task.test = &r->task->test;
     rc = nm_strategy_run(r->cli->ctx, r->task->net, r->edit.plan, &task, &r->opts, &how, NULL,
-                         &r->fixed, &r->report, &passes, err);
-    if (rc == NM_OK)
-        nm_strategy_report_free(&passes);
+                         &r->fixed, &r->report, &r->passes, err);
     return rc;
 }
 
@@ -307,10 +307,27 @@ static nm_status run_steps(struct run *r, nm_err *err)
     return rc == NM_OK ? NM_OK : put_failure(r, rc, err);
 }
 
-nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_cell *cell,
-                       double time_limit_s, nm_row *row, nm_err *err)
+/* For a report. A folder that cannot be written ends the sweep: the row itself is well. */
+static nm_status write_details(struct run *r, nm_err *err)
 {
-    struct run r = {.cli = cli, .task = task, .cell = cell, .args = *task->args, .row = row};
+    nm_repair_task task = task_of(r);
+
+    if (!r->details || r->repair.n == 0)
+        return NM_OK;
+    task.test = &r->task->test;
+    return nm_sweep_details_write(r->cli, r->details, r->task->net, r->fixed, &task, &r->passes,
+                                  err);
+}
+
+nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_cell *cell,
+                       double time_limit_s, const char *details, nm_row *row, nm_err *err)
+{
+    struct run r = {.cli = cli,
+                    .task = task,
+                    .cell = cell,
+                    .args = *task->args,
+                    .row = row,
+                    .details = details};
     double start = nm_term_now();
     nm_status rc = NM_OK;
 
@@ -324,11 +341,14 @@ nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_ce
     nm_ctx_set_time_limit(cli->ctx, time_limit_s);
     rc = rc == NM_OK ? run_steps(&r, err) : put_failure(&r, rc, err);
     nm_row_number(row, NM_COL_TIME, nm_term_now() - start);
+    if (rc == NM_OK)
+        rc = write_details(&r, err);
     row->done = rc == NM_OK;
     nm_selection_free(&r.chosen);
     nm_points_free(&r.repair);
     nm_edit_choice_free(&r.edit);
     nm_repair_report_free(&r.report);
+    nm_strategy_report_free(&r.passes);
     nm_net_free(r.fixed);
     return rc;
 }
