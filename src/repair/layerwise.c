@@ -468,6 +468,24 @@ void nm_layerwise_effort(const nm_net *net, int64_t n, nm_layerwise_opts *opts)
     opts->breadth = levels[i].breadth;
 }
 
+/* Where no candidate does, the nearest approach is where the next pass begins. */
+static nm_status search_in_passes(search *s, const nm_lw_goal *goal, best_so_far *best, nm_err *err)
+{
+    enum { PASSES = 5 };
+    nm_lw *lw = s->lw;
+    best_so_far now;
+    double loss = INFINITY;
+    nm_status rc = NM_OK;
+
+    for (int i = 0; i < PASSES && !s->found.any && best->loss < loss; i++) {
+        loss = best->loss;
+        NM_TRY(repair(s, 0, lw->edits->n - 1, goal, lw->opts.depth, err));
+        NM_TRY(consider(s, goal, best, &now, err));
+    }
+done:
+    return rc;
+}
+
 static nm_status run(search *s, nm_err *err)
 {
     nm_lw *lw = s->lw;
@@ -485,8 +503,7 @@ static nm_status run(search *s, nm_err *err)
     NM_TRY(consider(s, &whole, &start, &now, err));
     if (now.holds)
         goto done;
-    NM_TRY(repair(s, 0, lw->edits->n - 1, &whole, lw->opts.depth, err));
-    NM_TRY(consider(s, &whole, &start, &now, err));
+    NM_TRY(search_in_passes(s, &whole, &start, err));
     if (s->found.any)
         NM_TRY(shorten(s, err));
 done:

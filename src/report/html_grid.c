@@ -230,7 +230,8 @@ void nm_html_grid(FILE *to, const json_t *rows)
 
     (void)nm_alloc(&cells, json_array_size(across.texts), sizeof *cells, NULL);
     nm_html_open_section(to, "grid", "All combinations");
-    (void)fputs("<p>What may change down, the points to repair across; the stronger the colour, the better. Each cell "
+    (void)fputs("<p>What may change down, the points to repair across; the stronger the colour, "
+                "the better. Each cell "
                 "leads to its details.</p>\n<div class=\"grid\" role=\"group\" "
                 "aria-label=\"All combinations\">\n",
                 to);
