@@ -9,7 +9,7 @@
 #include "report/image.h"
 #include "report/json.h"
 
-enum { MAX_REPAIR_SHOWN = 24, MAX_BROKEN_SHOWN = 12, MAX_CONFUSIONS = 30 };
+enum { MAX_REPAIR_SHOWN = 24, MAX_BROKEN_SHOWN = 12, MAX_CONFUSIONS = 15 };
 
 /* Points with what the networks say of them. */
 typedef struct judged {

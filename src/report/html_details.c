@@ -237,15 +237,17 @@ static void put_boundary(FILE *to, const json_t *details, const char *name)
 
 static void put_picture(FILE *to, const json_t *point)
 {
+    double row = nm_html_real(point, "row"), label = nm_html_real(point, "label"),
+           after = nm_html_real(point, "after");
+    bool right = after == label;
+
     (void)fputs("<li>", to);
     put_image(to, "image/png", nm_html_string(point, "png"));
     (void)fprintf(to,
-                  "Row %.0f\"><p>row %.0f<br>class %.0f<br>was %.0f, <b class=\"%s\">now "
-                  "%.0f</b></p></li>\n",
-                  nm_html_real(point, "row"), nm_html_real(point, "row"),
-                  nm_html_real(point, "label"), nm_html_real(point, "before"),
-                  nm_html_real(point, "after") == nm_html_real(point, "label") ? "right" : "wrong",
-                  nm_html_real(point, "after"));
+                  "Row %.0f\"><p>row %.0f<br>class %.0f<br>was %.0f, <b class=\"%s\">now %.0f "
+                  "%s</b></p></li>\n",
+                  row, row, label, nm_html_real(point, "before"), right ? "right" : "wrong", after,
+                  right ? "\xe2\x9c\x93" : "\xe2\x9c\x97");
 }
 
 static void put_point(FILE *to, const json_t *point)

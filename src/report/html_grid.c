@@ -130,7 +130,7 @@ static int shade(const json_t *rows, const figure *f, double v)
         n += isfinite(other);
         n_worse += f->sign * other < f->sign * v;
     }
-    return n_worse * N_SHADES / n;
+    return n > 0 ? n_worse * N_SHADES / n : 0;
 }
 
 static void put_figure(FILE *to, const json_t *rows, const json_t *row, int k)

@@ -35,12 +35,16 @@ static void put_summary(FILE *to, const json_t *d)
 
 /* -- details of one row ------------------------------------------------------------------------ */
 
-/* "GradientBased with Misclassified". */
-static void put_name(FILE *to, const json_t *row)
+/* "GradientBased with Misclassified: full, size 10, seed 0". NULL when memory ran out. */
+static json_t *name_of(const json_t *row)
 {
-    nm_html_text(to, nm_html_string(row, "edit"));
-    (void)fputs(" with ", to);
-    nm_html_text(to, nm_html_string(row, "set"));
+    const char *edit = nm_html_string(row, "edit"), *set = nm_html_string(row, "set"),
+               *strategy = nm_html_string(row, "strategy"), *all = nm_html_string(row, "size");
+    char size[32];
+
+    (void)snprintf(size, sizeof size, "%.0f", nm_html_real(row, "size"));
+    return json_sprintf("%s with %s: %s, size %s, seed %.0f", edit ? edit : "", set ? set : "",
+                        strategy ? strategy : "full", all ? all : size, nm_html_real(row, "seed"));
 }
 
 /* What is known of the row but what stands elsewhere. */
@@ -58,12 +62,10 @@ static json_t *facts_of(const json_t *row)
 
 static void put_row(FILE *to, const json_t *row, size_t index)
 {
-    const char *edit = nm_html_string(row, "edit"), *set = nm_html_string(row, "set");
-    json_t *facts = facts_of(row), *details = json_object_get(row, "details"),
-           *name = json_sprintf("%s with %s", edit ? edit : "", set ? set : "");
+    json_t *facts = facts_of(row), *details = json_object_get(row, "details"), *name = name_of(row);
 
     (void)fprintf(to, "<section class=\"row\" id=\"row-%zu\" tabindex=\"-1\"><h2>", index);
-    put_name(to, row);
+    nm_html_text(to, json_string_value(name));
     (void)fputs("</h2>\n", to);
     nm_html_status(to, row);
     (void)fputs("<p class=\"back\"><a href=\"#grid\">Back to all combinations</a></p>\n", to);

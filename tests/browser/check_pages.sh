@@ -41,6 +41,10 @@ instrument() {
 
 # check NAME: NAME.html
 check() {
+    if ! grep -q 'Chart.js v' "$1.html" && [ "${CI:-}" = true ]; then
+        echo "$1.html: built without libjs-chart.js"
+        return 1
+    fi
     instrument "$1.html" "$1.probed.html"
     browse --enable-logging=stderr --dump-dom "file://$work/$1.probed.html" >"$1.dom" 2>"$1.log"
     sed -n '/<pre id="probe">/,/<\/pre>/p' "$1.dom" | sed '1d;$d' >"$1.checks"

@@ -39,53 +39,22 @@ static nm_buffer page_of(const char *document)
 
 /* -- sweeps ------------------------------------------------------------------------------------ */
 
-#define ROW(edit, set, size, more)                                                                 \
-    "{\"edit\":\"" edit "\",\"set\":\"" set "\",\"strategy\":\"full\",\"size\":" size              \
-    ",\"seed\":0,\"norm\":null," more "}"
+/* The page of tests/data/reports/sweep.json. */
+static nm_buffer sweep_page(void)
+{
+    nm_buffer document, page;
+    nm_err err = {0};
 
-static const char sweep[] =
-    "{\"verb\":\"sweep\",\"counts\":{\"repaired\":3,\"infeasible\":1,\"limit\":0},\"rows\":"
-    "[" ROW("Edit1", "SetA", "10",
-            "\"status\":\"repaired\",\"n_set\":10,\"accuracy_before\":0.9,\"accuracy_after\":"
-            "0.95,"
-            "\"efficacy\":1.0,\"drawdown_points\":-2.5,\"time_s\":0.5,\"change_l2\":1.0,"
-            "\"homogeneity\":1.0") "," ROW("Edit1", "SetA", "20",
-                                           "\"status\":\"repaired\",\"n_set\":20,\"efficacy\":"
-                                           "1.0,"
-                                           "\"drawdown_points\":7.25,\"change_l2\":3.0,"
-                                           "\"homogeneity\":0.5") "," ROW("Edit2", "SetA", "10",
-                                                                          "\"status\":"
-                                                                          "\"infeasible\",\"n_"
-                                                                          "set\":10,"
-                                                                          "\"reason\":"
-                                                                          "\"points 3 and 4 "
-                                                                          "exclude each "
-                                                                          "other\","
-                                                                          "\"homogeneity\":0."
-                                                                          "5") "," ROW("Edit2",
-                                                                                       "SetB", "20",
-                                                                                       "\"stat"
-                                                                                       "us\":"
-                                                                                       "\"repa"
-                                                                                       "ired\""
-                                                                                       ",\"n_"
-                                                                                       "set\":"
-                                                                                       "300,"
-                                                                                       "\"effi"
-                                                                                       "cacy\""
-                                                                                       ":1.0,"
-                                                                                       "\"draw"
-                                                                                       "down_"
-                                                                                       "points"
-                                                                                       "\":0,"
-                                                                                       "\"chan"
-                                                                                       "ge_"
-                                                                                       "l2\":"
-                                                                                       "2.0") "]}";
+    nm_assert_ok(nm_file_read(nm_test_file("data/reports/sweep.json"), 1 << 20, &document, &err),
+                 &err);
+    page = page_of((const char *)document.data);
+    nm_buffer_free(&document);
+    return page;
+}
 
 static void cells_of_the_grid_are_the_rows(void **state)
 {
-    nm_buffer page = page_of(sweep);
+    nm_buffer page = sweep_page();
     const char *text = (const char *)page.data;
 
     (void)state;
@@ -105,7 +74,7 @@ static void cells_of_the_grid_are_the_rows(void **state)
 /* Of the 2 sets of 10, one was repaired; of those of one class, all. */
 static void groups_count_the_rows(void **state)
 {
-    nm_buffer page = page_of(sweep);
+    nm_buffer page = sweep_page();
     const char *text = (const char *)page.data;
 
     (void)state;
