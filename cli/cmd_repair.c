@@ -6,6 +6,7 @@
 #include "repair_curve.h"
 #include "repair_data.h"
 #include "repair_layer.h"
+#include "repair_minimal.h"
 #include "repair_report.h"
 
 /* -- output ------------------------------------------------------------------------------------ */
@@ -220,6 +221,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_strategy_report passes = {0};
     nm_layer_use use = {0};
     nm_curve curve = {0};
+    nm_contest contest = {0};
     bool claimed;
     double start = nm_term_now();
     FILE *out;
@@ -236,6 +238,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     task = nm_repair_data_task(&data);
     NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, data.pool.n > 0 ? &data.pool : NULL,
                                    &opts, &use, &plan, err));
+    NM_CLI_TRY(nm_contest_run(cli, args, net, &task, &opts, &plan, &contest, err));
     NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &fixed, &report, &passes, err));
     NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
@@ -244,6 +247,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
         cli->exit_code = NM_EXIT_LIMIT;
     nm_layer_use_put(cli, args, &use);
     put_passes(cli, args, &passes);
+    nm_contest_put(cli, &contest);
     if (cli->common->json || args->report)
         put_report(cli, args, net, &data, &task, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
@@ -252,6 +256,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     if (out) {
         print_task(out, args, &data, net, plan, &use);
         print_passes(out, args, &passes);
+        nm_contest_print(out, &contest);
         NM_CLI_TRY(print_report(out, args, &data, &report, claimed, err));
         nm_curve_print(out, args, &curve);
     }
@@ -261,6 +266,7 @@ done:
     nm_repair_data_free(&data);
     nm_layer_use_close(&use);
     nm_curve_free(&curve);
+    nm_contest_free(&contest);
     nm_plan_free(plan);
     nm_net_free(fixed);
     nm_net_free(net);

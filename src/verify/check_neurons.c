@@ -113,7 +113,8 @@ static nm_status add_task(struct check *c, struct task t, int n_path, nm_err *er
         return rc;
     t.n_literals = n_path;
     t.first_literal = c->n_literals;
-    memcpy(c->literals + c->n_literals, c->path, (size_t)n_path * sizeof *c->path);
+    if (n_path > 0)
+        memcpy(c->literals + c->n_literals, c->path, (size_t)n_path * sizeof *c->path);
     c->n_literals += n_path;
     c->tasks[c->n_tasks++] = t;
     return NM_OK;
