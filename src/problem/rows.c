@@ -41,6 +41,13 @@ double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *
         adj[row->k] += 1;
         return score[row->k];
     }
+    if (nm_demand_rule(demand, row->point)) {
+        const nm_out_row *rule = nm_demand_rule(demand, row->point);
+
+        for (int32_t i = 0; i < rule->n_terms; i++)
+            adj[rule->output[i]] += rule->coef[i];
+        return nm_rule_sum(rule, score) - rule->limit_out;
+    }
     adj[demand->target[row->point]] += 1;
     adj[row->k] -= 1;
     return score[demand->target[row->point]] - score[row->k];
@@ -60,6 +67,8 @@ double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row
 
         return pin.sign * (dz[pin.plus] - (pin.minus >= 0 ? dz[pin.minus] : 0));
     }
+    if (row->kind == NM_ROW_LABEL && nm_demand_rule(demand, row->point))
+        return nm_rule_sum(nm_demand_rule(demand, row->point), dz);
     return row->kind == NM_ROW_OUTPUT ? dz[row->k] : dz[demand->target[row->point]] - dz[row->k];
 }
 

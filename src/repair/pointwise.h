@@ -69,6 +69,7 @@ typedef struct nm_search {
 typedef struct nm_search_data {
     const float *x;        /* [n x n_in] repair points */
     const int64_t *target; /* [n] */
+    const nm_out_row *const *rule; /* [n] in place of the classes (see nm_demand); NULL: classes */
     int64_t n;
     const float *keep_x; /* NULL without keep set */
     const int64_t *keep_target;
