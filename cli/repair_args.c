@@ -85,8 +85,10 @@ static const nm_opt property_rows[] = {
      .kind = NM_OPT_BOUNDS,
      AT(range),
      .arg = "LO:HI",
-     .shown = "what a .nnet file states, else around the boxes and -0.5:0.5",
-     .help = "where random inputs lie, for that count and for the function norm"},
+     .initial = "auto",
+     .word = "auto",
+     .help = "where random inputs lie, for that count and for the function norm; auto: what a .nnet "
+             "file states, else around the boxes of the properties and -0.5 to 0.5"},
     {.name = "units",
      .kind = NM_OPT_CHOICE,
      AT(units),
