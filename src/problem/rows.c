@@ -48,9 +48,9 @@ double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *
             adj[rule->output[i]] += rule->coef[i];
         return nm_rule_sum(rule, score) - rule->limit_out;
     }
-    adj[demand->target[row->point]] += 1;
-    adj[row->k] -= 1;
-    return score[demand->target[row->point]] - score[row->k];
+    adj[demand->target[row->point]] += nm_demand_sign(demand);
+    adj[row->k] -= nm_demand_sign(demand);
+    return nm_demand_sign(demand) * (score[demand->target[row->point]] - score[row->k]);
 }
 
 double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row_id *row,
@@ -69,7 +69,9 @@ double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row
     }
     if (row->kind == NM_ROW_LABEL && nm_demand_rule(demand, row->point))
         return nm_rule_sum(nm_demand_rule(demand, row->point), dz);
-    return row->kind == NM_ROW_OUTPUT ? dz[row->k] : dz[demand->target[row->point]] - dz[row->k];
+    return row->kind == NM_ROW_OUTPUT
+               ? dz[row->k]
+               : nm_demand_sign(demand) * (dz[demand->target[row->point]] - dz[row->k]);
 }
 
 static nm_status gradient_of_block(const struct batch *b, const nm_param_block *block, int64_t r,

@@ -27,6 +27,7 @@ typedef struct nm_demand {
     const nm_out_row **rule; /* what the scores must not fulfil, in place of a class: asked is
                                 coef . score - limit_out >= margin; entries (or all of it) NULL =
                                 the class is meant */
+    bool least;      /* classes win by the smallest score: score[k] - score[target] >= margin */
     double *margin;  /* required score[target] - score[other]; -INFINITY: nothing is asked of the
                         point, it has no rows and no pins */
     int64_t
@@ -41,6 +42,12 @@ static inline double nm_rule_sum(const nm_out_row *rule, const double *y)
     for (int32_t i = 0; i < rule->n_terms; i++)
         sum += rule->coef[i] * y[rule->output[i]];
     return sum;
+}
+
+/** 1, or -1 where the smallest score decides. */
+static inline double nm_demand_sign(const nm_demand *demand)
+{
+    return demand->least ? -1 : 1;
 }
 
 /** The rule of a point, NULL for points that want a class. */

@@ -96,7 +96,7 @@ static nm_status broken_labels(const nm_tail *tail, const nm_demand *demand, con
     nm_status rc = NM_OK;
 
     for (int64_t j = 0; rc == NM_OK && j < n; j++) {
-        double amount = demand->margin[p] - (wanted - moved(s.at, s.t, j));
+        double amount = demand->margin[p] - nm_demand_sign(demand) * (wanted - moved(s.at, s.t, j));
         nm_violation v = {.row = {.kind = NM_ROW_LABEL, .point = p, .k = j}, .amount = amount};
 
         if (j != demand->target[p] && amount > how->tolerance * (1 + fabs(wanted)))

@@ -41,7 +41,7 @@ static void check_repair_points(const nm_search *s, const double *scores, int64_
         const nm_out_row *rule = nm_demand_rule(&s->demand, p);
         double size = rule ? nm_rule_sum(rule, score) : score[s->demand.target[p]];
         double gap = rule ? size - rule->limit_out
-                          : nm_smallest_gap_f64(score, n, s->demand.target[p]);
+                          : nm_decision_gap_f64(score, n, s->demand.target[p], s->demand.least);
         double missing = shortfall(gap, size, s->demand.margin[p]);
 
         if (missing > 0)
@@ -61,7 +61,7 @@ static void check_keep_points(const nm_search *s, const float *scores, int64_t n
     for (int64_t p = 0; p < s->n_keep; p++) {
         const float *score = scores + p * n;
         double noise = float_noise * (1 + fabs((double)score[s->keep_target[p]]));
-        double gap = nm_smallest_gap_f32(score, n, s->keep_target[p]);
+        double gap = nm_decision_gap_f32(score, n, s->keep_target[p], s->demand.least);
 
         if (!(s->keep_margin[p] > 0) || gap > fmin(noise, 0.5 * s->keep_margin[p]))
             continue;

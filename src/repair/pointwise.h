@@ -71,6 +71,7 @@ typedef struct nm_search_data {
     const int64_t *target; /* [n] */
     const nm_out_row *const *rule; /* [n] in place of the classes (see nm_demand); NULL: classes */
     int64_t n;
+    bool least;          /* the smallest score decides, not the largest */
     const float *keep_x; /* NULL without keep set */
     const int64_t *keep_target;
     int64_t n_keep;

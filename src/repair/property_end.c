@@ -63,12 +63,12 @@ done:
 
 /* -- the report ------------------------------------------------------------------------------- */
 
-static int64_t decide(const float *y, int64_t n, nm_decision decision)
+int64_t nm_property_decide(const struct nm_property_job *j, const float *y)
 {
-    float sign = decision == NM_DECISION_MIN ? -1.0F : 1.0F;
+    float sign = j->opts.decision == NM_DECISION_MIN ? -1.0F : 1.0F;
     int64_t best = 0;
 
-    for (int64_t i = 1; i < n; i++)
+    for (int64_t i = 1; i < nm_net_n_out(j->net); i++)
         best = sign * y[i] > sign * y[best] ? i : best;
     return best;
 }
@@ -89,8 +89,8 @@ static nm_status measure_drawdown(struct nm_property_job *j, nm_err *err)
         nm_property_draw(j, 1 + (uint64_t)(first / CHUNK), n, x);
         NM_TRY(nm_compare_scores_f32(j->ctx, j->net, j->fixed, x, n, before, after, err));
         for (int64_t p = 0; p < n; p++)
-            changed += decide(before + p * n_out, n_out, j->opts.decision) !=
-                       decide(after + p * n_out, n_out, j->opts.decision);
+            changed += nm_property_decide(j, before + p * n_out) !=
+                       nm_property_decide(j, after + p * n_out);
     }
     j->report->n_random = j->opts.n_drawdown;
     j->report->changed = (double)changed / (double)j->opts.n_drawdown;

@@ -19,6 +19,8 @@ struct nm_property_job {
     float *random;      /* [n_reference x n_in] where the task has no reference */
     const float *reference;
     int64_t n_reference;
+    int64_t *decisions; /* [n_reference] of the original network there */
+    bool held;          /* they are to stay as they are, all together */
     double margin;      /* asked of each prey, times the norm of its row */
     double *rounded;    /* [params->n] the change as written */
     nm_net *fixed;      /* the candidate; NULL: the original */
@@ -32,6 +34,9 @@ struct nm_property_job {
 /** Random float32 inputs within the task's range and outside all boxes (where they can be found).
  *  @param x  out, [n x n_in] */
 void nm_property_draw(const struct nm_property_job *job, uint64_t stream, int64_t n, float *x);
+
+/** The output that decides. y: [n_out] */
+int64_t nm_property_decide(const struct nm_property_job *job, const float *y);
 
 /** Typical distance of outputs from their conditions within the boxes: what margins are measured
  *  by. */

@@ -109,6 +109,10 @@ static nm_status open_search(struct nm_property_job *j, const nm_out_row **rule,
     nm_search_data data = {.x = j->preys.x,
                            .rule = rule,
                            .n = j->preys.n,
+                           .least = j->opts.decision == NM_DECISION_MIN,
+                           .keep_x = j->held ? j->reference : NULL,
+                           .keep_target = j->held ? j->decisions : NULL,
+                           .n_keep = j->held ? j->n_reference : 0,
                            .reference_x = j->reference,
                            .n_reference = j->n_reference};
     nm_status rc = NM_OK;
@@ -224,7 +228,7 @@ static nm_status try_once(struct nm_property_job *j, double margin, bool *retry,
     if (*outcome == NM_SEARCH_FOUND)
         NM_TRY(take_candidate(j, s, err));
     else if (*outcome == NM_SEARCH_INFEASIBLE && s->conflict)
-        *retry = switch_pieces(j, s->conflict);
+        *retry = !j->held && switch_pieces(j, s->conflict);
     if (*outcome != NM_SEARCH_FOUND)
         give_up(j, s, *outcome, margin);
 done:
@@ -249,7 +253,14 @@ nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err
                        "the property allows no outputs at all for some of its inputs");
         return NM_OK;
     }
-    for (int i = 0; retry && i < MOST_SWITCHES; i++)
+    if (j->held)
+        NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
+    if (outcome != NM_SEARCH_FOUND && j->held) {
+        j->held = false;
+        nm_log(j->ctx, NM_LOG_DEBUG, "not all decisions elsewhere can be held");
+        retry = true;
+    }
+    for (int i = 0; retry && outcome != NM_SEARCH_FOUND && i < MOST_SWITCHES; i++)
         NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
     /* Margins are not what the property asks for: less will do, down to what float32 tells apart. */
     for (int i = 0; outcome != NM_SEARCH_FOUND && i < MOST_HALVINGS; i++) {

@@ -218,6 +218,24 @@ done:
     return rc;
 }
 
+/* What the network decides on the reference data is held where that is possible. */
+static nm_status note_decisions(struct nm_property_job *j, nm_err *err)
+{
+    int64_t n_out = nm_net_n_out(j->net);
+    float *y = NULL;
+    nm_status rc = NM_OK;
+
+    j->held = n_out > 1;
+    NM_TRY(nm_alloc(&j->decisions, (size_t)j->n_reference, sizeof *j->decisions, err));
+    NM_TRY(nm_alloc(&y, (size_t)j->n_reference, (size_t)n_out * sizeof *y, err));
+    NM_TRY(nm_net_forward_f32(j->ctx, j->net, j->reference, j->n_reference, y, err));
+    for (int64_t p = 0; p < j->n_reference; p++)
+        j->decisions[p] = nm_property_decide(j, y + p * n_out);
+done:
+    nm_free(y);
+    return rc;
+}
+
 static nm_status open_job(struct nm_property_job *j, nm_err *err)
 {
     const nm_property_task *t = j->task;
@@ -240,6 +258,7 @@ static nm_status open_job(struct nm_property_job *j, nm_err *err)
         nm_property_draw(j, 0, j->n_reference, j->random);
         j->reference = j->random;
     }
+    NM_TRY(note_decisions(j, err));
     NM_TRY(nm_property_scale(j, &scale, err));
     j->margin = isnan(j->opts.repair.margin) ? first_margin * scale : j->opts.repair.margin;
     j->margin = fmax(j->margin, 1e-6 * scale);
@@ -251,6 +270,7 @@ static void close_job(struct nm_property_job *j)
 {
     nm_preys_clear(&j->preys);
     nm_free(j->random);
+    nm_free(j->decisions);
     nm_free(j->lo);
     nm_free(j->hi);
     nm_free(j->rounded);

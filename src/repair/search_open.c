@@ -131,6 +131,7 @@ nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *pl
     NM_TRY(nm_tail_new(ctx, net, params, data->x, data->n, false, &s->active, err));
     NM_TRY(nm_search_grow_demand(s, data->n, err));
     s->demand.n_pinned = data->n;
+    s->demand.least = data->least;
     if (data->rule)
         memcpy(s->demand.rule, data->rule, (size_t)data->n * sizeof *data->rule);
     for (int64_t p = 0; p < data->n; p++)
