@@ -105,7 +105,7 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const property_f
                          report->n_proofs, "already", report->already, "files",
                          list_files(files, report)));
     nm_doc_put(&cli->doc, "random",
-               json_pack("{s:I, s:o, s:o}", "n", (json_int_t)report->n_random, "changed",
+               json_pack("{s:b, s:I, s:o, s:o}", "held", report->held, "n", (json_int_t)report->n_random, "changed",
                          nm_doc_number(report->changed), "drawdown_points",
                          nm_doc_number(100 * report->changed)));
     nm_doc_put_time(&cli->doc, "attack", report->s_hunt);
@@ -148,6 +148,7 @@ static void print_report(FILE *out, const nm_repair_args *args, const property_f
                       report->n_counterexamples, report->rounds, report->s_repair,
                       report->n_proofs, report->s_verify, report->s_hunt);
     if (r->outcome == NM_REPAIRED && !report->already) {
+        (void)fprintf(out, "  changed layer                %s\n", args->layer ? args->layer : args->mask);
         (void)fprintf(out,
                       "  change                       linf %.4g, l1 %.4g, l2 %.4g (%" PRId64
                       " of %" PRId64 " parameters), margin %.3g\n",
@@ -155,8 +156,9 @@ static void print_report(FILE *out, const nm_repair_args *args, const property_f
                       r->margin);
         (void)fprintf(out,
                       "  elsewhere                    %.3f %% of %" PRId64
-                      " random inputs are decided otherwise\n",
-                      100 * report->changed, report->n_random);
+                      " random inputs are decided otherwise%s\n",
+                      100 * report->changed, report->n_random,
+                      report->held ? "" : " (they could not all be held)");
     }
     if (r->outcome == NM_REPAIRED)
         (void)fprintf(out, "wrote %s\n", args->output);
@@ -247,6 +249,35 @@ static nm_property_opts options(const nm_repair_args *args)
     return opts;
 }
 
+/* In the layer that was named; else in the last one in which all decisions elsewhere can be held,
+   and where there is none, in the last layer without that. */
+static nm_status try_layers(nm_cli *cli, nm_repair_args *args, const nm_net *net,
+                            const nm_property_task *task, nm_property_opts *opts,
+                            nm_layer_use *use, nm_plan **plan, nm_property_report *report,
+                            nm_err *err)
+{
+    static const char *const order[] = {"last", "-2", "-3", "last"};
+    enum { N_ORDER = sizeof order / sizeof *order };
+    bool named = args->layer || args->mask;
+    nm_status rc = NM_OK;
+
+    for (int i = 0; i < (named ? 1 : N_ORDER); i++) {
+        if (!named && i < N_ORDER - 1 && i >= nm_net_n_layers(net))
+            continue;
+        args->layer = named ? args->layer : order[i];
+        opts->must_hold = !named && i < N_ORDER - 1;
+        nm_property_report_free(report);
+        nm_plan_free(*plan);
+        *plan = NULL;
+        NM_CLI_TRY(nm_layer_use_open(cli, args, net, use, plan, err));
+        NM_CLI_TRY(nm_repair_property(cli->ctx, net, *plan, task, opts, args->output, report, err));
+        if (!report->lost_hold)
+            break;
+    }
+done:
+    return rc;
+}
+
 nm_status nm_repair_property_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
 {
     property_files files = {0};
@@ -265,13 +296,10 @@ nm_status nm_repair_property_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
         args->norm = NM_NORM_FUNCTION;
     if (!args->mask && args->free_kind < 0)
         args->free_kind = NM_FREE_ALL;
-    if (!args->layer && !args->mask)
-        args->layer = "last";
     opts = options(args);
     NM_CLI_TRY(load_files(cli, args, &files, err));
     NM_CLI_TRY(nm_cli_load_for_property(cli, args->model, files.property[0], files.path[0],
                                         &args->units, &net, err));
-    NM_CLI_TRY(nm_layer_use_open(cli, args, net, &use, &plan, err));
     task = (nm_property_task){.properties = (const nm_property *const *)files.property,
                               .n_properties = files.n,
                               .n_repair = files.n_repair};
@@ -279,8 +307,7 @@ nm_status nm_repair_property_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
     NM_CLI_TRY(load_reference(cli, args, net, &reference, &task, err));
     warn(cli, &files);
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
-    NM_CLI_TRY(
-        nm_repair_property(cli->ctx, net, plan, &task, &opts, args->output, &report, err));
+    NM_CLI_TRY(try_layers(cli, args, net, &task, &opts, &use, &plan, &report, err));
     NM_CLI_TRY(write_claims(cli, args, &files, &report, &claim, err));
     cli->status = nm_outcome_name(report.repair.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.repair.outcome);

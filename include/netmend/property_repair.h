@@ -37,6 +37,8 @@ typedef struct nm_property_opts {
     nm_repair_opts repair; /**< norm, margin (NAN = found), solver, seed, certify */
     nm_pieces pieces;
     nm_decision decision;  /**< for the drawdown */
+    bool must_hold;        /**< give up (limit, lost_hold) where not all decisions on the reference
+                                inputs can stay as they are; else they are let go, all together */
     int max_rounds;        /**< repairs at most */
     int64_t max_nodes;     /**< of the first proof of each margin; four times as many after it */
     int64_t n_random;      /**< random inputs for the function norm */
@@ -59,6 +61,8 @@ typedef struct nm_property_report {
     nm_verdict *before;         /**< [n_properties] of the original; unknown where not asked */
     nm_verify_report *after;    /**< [n_properties] of the written network, with proofs if asked */
     int64_t n_counterexamples;  /**< points that took part, the nearly unsafe ones included */
+    bool held;                  /**< all decisions on the reference inputs are as they were */
+    bool lost_hold;             /**< given up because they could not be */
     int rounds;                 /**< repairs */
     int n_proofs;               /**< times that the verifier was asked about all properties */
     double s_hunt, s_verify, s_repair; /**< seconds */

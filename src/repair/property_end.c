@@ -151,6 +151,7 @@ static nm_status fill_report(struct nm_property_job *j, nm_err *err)
     r->judge_rounds = j->report->rounds;
     r->s_solve = j->report->s_repair;
     j->report->n_counterexamples = j->preys.n;
+    j->report->held = j->held;
     r->repair = (nm_set_report){.n = j->preys.n,
                                 .safe_after = -1,
                                 .first_order_after = -1,

@@ -237,6 +237,18 @@ done:
     return rc;
 }
 
+static void let_go(struct nm_property_job *j)
+{
+    nm_repair_report *r = &j->report->repair;
+
+    r->outcome = NM_LIMIT;
+    j->report->lost_hold = true;
+    (void)snprintf(r->reason, sizeof r->reason,
+                   "%lld counterexamples cannot be repaired while all decisions on %lld other "
+                   "inputs stay as they are",
+                   (long long)j->preys.n, (long long)j->n_reference);
+}
+
 nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err *err)
 {
     nm_repair_report *r = &j->report->repair;
@@ -257,6 +269,10 @@ nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err
         NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
     if (outcome != NM_SEARCH_FOUND && j->held) {
         j->held = false;
+        if (j->opts.must_hold) {
+            let_go(j);
+            goto done;
+        }
         nm_log(j->ctx, NM_LOG_DEBUG, "not all decisions elsewhere can be held");
         retry = true;
     }

@@ -67,8 +67,10 @@ nm_status nm_property_verify(struct nm_property_job *j, nm_verdict *verdict, nm_
         opts.max_nodes = j->max_nodes;
         nm_verify_report_free(report);
         NM_TRY(nm_verify(j->ctx, net, j->task->properties[i], &opts, report, err));
-        nm_log(j->ctx, NM_LOG_DEBUG, "property %d: %s, %lld parts, %.1f s", i + 1,
-               nm_verdict_name(report->verdict), (long long)report->n_nodes, nm_now() - start);
+        nm_log(j->ctx, NM_LOG_DEBUG,
+               "property %d: %s, %lld parts (%.4g of the volume, worst bound %.3g), %.1f s", i + 1,
+               nm_verdict_name(report->verdict), (long long)report->n_nodes, report->share_proved,
+               report->worst_bound, nm_now() - start);
         if (report->verdict == NM_VERDICT_HOLDS)
             continue;
         *verdict = report->verdict;
