@@ -112,6 +112,56 @@ done:
     return rc;
 }
 
+static bool has_case(const nm_preys *preys, const float *x, const nm_property *p, int64_t c)
+{
+    for (int64_t i = 0; i < preys->n; i++)
+        if (preys->at[i].property == p && preys->at[i].c == c &&
+            memcmp(preys->x + i * preys->n_in, x, (size_t)preys->n_in * sizeof *x) == 0)
+            return true;
+    return false;
+}
+
+static nm_status complete_point(const nm_property *p, const float *x, const double *y,
+                                nm_preys *preys, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    for (int64_t b = 0; b < p->n_boxes; b++) {
+        const nm_in_box *box = &p->boxes[b];
+
+        for (int64_t c = box->first_case; nm_in_box_holds(p, box, x) && rc == NM_OK &&
+                                          c < box->first_case + box->n_cases;
+             c++) {
+            nm_prey prey = {.property = p, .c = c};
+
+            (void)nm_case_slack(p, c, y, &prey.piece);
+            if (!has_case(preys, x, p, c))
+                rc = push(preys, x, &prey, err);
+        }
+    }
+    return rc;
+}
+
+nm_status nm_preys_complete(nm_ctx *ctx, const nm_net *net, const nm_property *const *properties,
+                            int n_properties, nm_preys *preys, nm_err *err)
+{
+    int64_t n = preys->n, n_out = nm_net_n_out(net);
+    double *y = NULL;
+    float *x = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&y, (size_t)n, (size_t)n_out * sizeof *y, err));
+    NM_TRY(nm_memdup(&x, preys->x, (size_t)n, (size_t)preys->n_in * sizeof *x, err));
+    NM_TRY(evaluate(ctx, net, x, n, y, err));
+    for (int i = 0; i < n_properties; i++)
+        for (int64_t p = 0; p < n; p++)
+            NM_TRY(complete_point(properties[i], x + p * preys->n_in, y + p * n_out, preys, err));
+done:
+    nm_free(x);
+    nm_free(y);
+    return rc;
+}
+
 /* -- the hunt --------------------------------------------------------------------------------- */
 
 enum { MOST_CAUGHT = 1 << 14, MOST_CAUGHT_NUMBERS = 1 << 24 };

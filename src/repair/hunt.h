@@ -38,6 +38,11 @@ double nm_case_slack(const nm_property *p, int64_t c, const double *y, int32_t *
 nm_status nm_preys_add(nm_ctx *ctx, const nm_net *net, const nm_property *p, const float *x,
                        double near, nm_preys *preys, nm_err *err);
 
+/** Adds, for the points that are there, the cases of the properties that hold at them: points have
+ *  one demand for each case then, and what contradicts itself shows. */
+nm_status nm_preys_complete(nm_ctx *ctx, const nm_net *net, const nm_property *const *properties,
+                            int n_properties, nm_preys *preys, nm_err *err);
+
 /** Attacks each box and adds points with a slack below `near`, the worst first and none close to
  *  another of them.
  *  @param effort  multiplications for each box

@@ -26,6 +26,7 @@ struct nm_property_job {
     nm_net *fixed;      /* the candidate; NULL: the original */
     int first;          /* property that is verified first: the last that was violated */
     int64_t max_nodes;  /* of the next proof */
+    double effort;      /* of the next attack, multiplications */
     int n_hunts;
     bool certify; /* of the properties, not of the programs */
     nm_property_report *report;

@@ -227,8 +227,8 @@ static nm_status try_once(struct nm_property_job *j, double margin, bool *retry,
     NM_TRY(nm_search_run(s, outcome, err));
     if (*outcome == NM_SEARCH_FOUND)
         NM_TRY(take_candidate(j, s, err));
-    else if (*outcome == NM_SEARCH_INFEASIBLE && s->conflict)
-        *retry = !j->held && switch_pieces(j, s->conflict);
+    else if (*outcome == NM_SEARCH_INFEASIBLE && s->conflict && !j->held)
+        *retry = switch_pieces(j, s->conflict);
     if (*outcome != NM_SEARCH_FOUND)
         give_up(j, s, *outcome, margin);
 done:
@@ -236,6 +236,63 @@ done:
     nm_free(rule);
     return rc;
 }
+
+/* -- other conditions for all of them ------------------------------------------------------------ */
+
+static void save_pieces(const struct nm_property_job *j, int32_t *pieces)
+{
+    for (int64_t p = 0; p < j->preys.n; p++)
+        pieces[p] = j->preys.at[p].piece;
+}
+
+static void restore_pieces(struct nm_property_job *j, const int32_t *pieces)
+{
+    for (int64_t p = 0; p < j->preys.n; p++)
+        j->preys.at[p].piece = pieces[p];
+}
+
+static int32_t most_rows(const struct nm_property_job *j)
+{
+    int32_t most = 0;
+
+    for (int64_t p = 0; p < j->preys.n; p++)
+        most = n_rows(&j->preys.at[p]) > most ? n_rows(&j->preys.at[p]) : most;
+    return most;
+}
+
+/* Tries the k-th condition for all points that have one; the assignment of the smallest change is
+   the one that is left, and its candidate. */
+static nm_status try_other_pieces(struct nm_property_job *j, nm_err *err)
+{
+    double best = j->report->repair.objective;
+    int32_t *pieces = NULL;
+    nm_search_outcome outcome = NM_SEARCH_FOUND;
+    bool retry, last_is_best = true;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&pieces, (size_t)j->preys.n, sizeof *pieces, err));
+    save_pieces(j, pieces);
+    for (int32_t k = 0; k < most_rows(j) && most_rows(j) > 1; k++) {
+        restore_pieces(j, pieces);
+        for (int64_t p = 0; p < j->preys.n; p++)
+            if (k < n_rows(&j->preys.at[p]))
+                j->preys.at[p].piece = k;
+        NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
+        last_is_best = outcome == NM_SEARCH_FOUND && j->report->repair.objective < best;
+        if (!last_is_best)
+            continue;
+        best = j->report->repair.objective;
+        save_pieces(j, pieces);
+    }
+    restore_pieces(j, pieces);
+    if (!last_is_best)
+        NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
+done:
+    nm_free(pieces);
+    return rc;
+}
+
+/* -- all together -------------------------------------------------------------------------------- */
 
 static void let_go(struct nm_property_job *j)
 {
@@ -284,6 +341,8 @@ nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err
         NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
     }
     *done = outcome == NM_SEARCH_FOUND;
+    if (*done && j->opts.pieces == NM_PIECES_BEST)
+        NM_TRY(try_other_pieces(j, err));
     nm_log(j->ctx, NM_LOG_DEBUG, "repair of %lld points: %s, objective %g, margin %g",
            (long long)j->preys.n, *done ? "found" : r->reason, r->objective, j->margin);
 done:

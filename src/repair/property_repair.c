@@ -16,8 +16,13 @@
 #include "base/mem.h"
 #include "repair/property_job.h"
 
-enum { PREYS_A_HUNT = 40 };        /* of one box */
-static const double hunt_effort = 5e8; /* multiplications, of one box */
+enum {
+    PREYS_A_HUNT = 40,  /* points of one box */
+    COMPLETE_EVERY = 5, /* repairs after which points get all demands that they can have */
+};
+
+/* Multiplications of the attack on one box: what the verifier finds after it calls for more. */
+static const double first_effort = 1e9, most_effort = 6.4e10;
 static const double first_margin = 0.02; /* of the typical distance */
 
 /* A point is hunted that has lost half its margin: those that were repaired have all of it. */
@@ -40,7 +45,7 @@ static nm_status hunt(struct nm_property_job *j, int64_t *found, nm_err *err)
     for (int i = 0; rc == NM_OK && i < j->task->n_properties; i++)
         rc = nm_hunt(j->ctx, net, j->task->properties[i], hunted_below * j->margin,
                      j->opts.repair.seed, (uint64_t)(j->n_hunts * j->task->n_properties + i),
-                     hunt_effort, PREYS_A_HUNT, &j->preys, err);
+                     j->effort, PREYS_A_HUNT, &j->preys, err);
     j->n_hunts++;
     *found = j->preys.n - before;
     j->report->s_hunt += nm_now() - start;
@@ -97,7 +102,7 @@ static void show_progress(const struct nm_property_job *j, const char *what)
 static void ask_for_more(struct nm_property_job *j)
 {
     j->margin *= 2;
-    j->max_nodes = j->max_nodes > INT64_MAX / 4 ? INT64_MAX : 4 * j->max_nodes;
+    j->max_nodes = j->max_nodes > INT64_MAX / 2 ? INT64_MAX : 2 * j->max_nodes;
     nm_log(j->ctx, NM_LOG_DEBUG, "proof given up: margin %g from now on", j->margin);
 }
 
@@ -133,6 +138,8 @@ static nm_status loop(struct nm_property_job *j, nm_err *err)
                 break;
             if (nm_ctx_must_stop(j->ctx) || verdict == NM_VERDICT_UNKNOWN)
                 NM_TRY(nm_ctx_check(j->ctx, err));
+            if (j->fixed && verdict == NM_VERDICT_VIOLATED)
+                j->effort = fmin(4 * j->effort, most_effort);
             proof_given_up = verdict == NM_VERDICT_UNKNOWN;
             if (proof_given_up)
                 ask_for_more(j);
@@ -144,6 +151,9 @@ static nm_status loop(struct nm_property_job *j, nm_err *err)
         if (j->report->rounds >= j->opts.max_rounds)
             return say_what_is_left(j, verdict);
         proof_given_up = false;
+        if (j->report->rounds % COMPLETE_EVERY == COMPLETE_EVERY - 1)
+            NM_TRY(nm_preys_complete(j->ctx, j->fixed ? j->fixed : j->net, j->task->properties,
+                                     j->task->n_properties, &j->preys, err));
         show_progress(j, "repair");
         NM_TRY(nm_property_repair_preys(j, &done, err));
         if (!done)
@@ -330,6 +340,7 @@ nm_status nm_repair_property(nm_ctx *ctx, const nm_net *net, const nm_plan *plan
                                 .path = path,
                                 .preys = {.n_in = nm_net_n_in(net)},
                                 .max_nodes = opts->max_nodes,
+                                .effort = first_effort,
                                 .report = report};
     nm_status rc;
 
