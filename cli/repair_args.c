@@ -87,8 +87,9 @@ static const nm_opt property_rows[] = {
      .arg = "LO:HI",
      .initial = "auto",
      .word = "auto",
-     .help = "where random inputs lie, for that count and for the function norm; auto: what a .nnet "
-             "file states, else around the boxes of the properties and -0.5 to 0.5"},
+     .help =
+         "where random inputs lie, for that count and for the function norm; auto: what a .nnet "
+         "file states, else around the boxes of the properties and -0.5 to 0.5"},
     {.name = "units",
      .kind = NM_OPT_CHOICE,
      AT(units),
@@ -468,7 +469,8 @@ nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
     if (args->keep_properties.n > 0)
         return nm_cli_fail(err, NM_E_ARG, "--keep-property goes with --property");
     if (!args->inputs.path)
-        return nm_cli_fail(err, NM_E_ARG, "--inputs is missing (the points to repair), or --property");
+        return nm_cli_fail(err, NM_E_ARG,
+                           "--inputs is missing (the points to repair), or --property");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
     if (args->edit && (args->layer || args->mask))

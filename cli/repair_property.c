@@ -105,9 +105,9 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const property_f
                          report->n_proofs, "already", report->already, "files",
                          list_files(files, report)));
     nm_doc_put(&cli->doc, "random",
-               json_pack("{s:b, s:I, s:o, s:o}", "held", report->held, "n", (json_int_t)report->n_random, "changed",
-                         nm_doc_number(report->changed), "drawdown_points",
-                         nm_doc_number(100 * report->changed)));
+               json_pack("{s:b, s:I, s:o, s:o}", "held", report->held, "n",
+                         (json_int_t)report->n_random, "changed", nm_doc_number(report->changed),
+                         "drawdown_points", nm_doc_number(100 * report->changed)));
     nm_doc_put_time(&cli->doc, "attack", report->s_hunt);
     nm_doc_put_time(&cli->doc, "verify", report->s_verify);
     nm_doc_put_time(&cli->doc, "repair", report->s_repair);
@@ -119,8 +119,7 @@ static void print_properties(FILE *out, const property_files *files,
                              const nm_property_report *report)
 {
     for (int i = 0; i < files->n; i++) {
-        (void)fprintf(out, "  %-28s %s before", files->path[i],
-                      nm_verdict_name(report->before[i]));
+        (void)fprintf(out, "  %-28s %s before", files->path[i], nm_verdict_name(report->before[i]));
         if (report->repair.outcome == NM_REPAIRED)
             (void)fprintf(out, ", %s now (%" PRId64 " parts)",
                           nm_verdict_name(report->after[i].verdict), report->after[i].n_nodes);
@@ -143,12 +142,14 @@ static void print_report(FILE *out, const nm_repair_args *args, const property_f
     print_properties(out, files, report);
     if (!report->already)
         (void)fprintf(out,
-                      "  counterexamples              %" PRId64 " in %d repairs (%.1f s), %d proofs "
+                      "  counterexamples              %" PRId64
+                      " in %d repairs (%.1f s), %d proofs "
                       "(%.1f s), attacks %.1f s\n",
-                      report->n_counterexamples, report->rounds, report->s_repair,
-                      report->n_proofs, report->s_verify, report->s_hunt);
+                      report->n_counterexamples, report->rounds, report->s_repair, report->n_proofs,
+                      report->s_verify, report->s_hunt);
     if (r->outcome == NM_REPAIRED && !report->already) {
-        (void)fprintf(out, "  changed layer                %s\n", args->layer ? args->layer : args->mask);
+        (void)fprintf(out, "  changed layer                %s\n",
+                      args->layer ? args->layer : args->mask);
         (void)fprintf(out,
                       "  change                       linf %.4g, l1 %.4g, l2 %.4g (%" PRId64
                       " of %" PRId64 " parameters), margin %.3g\n",
@@ -252,9 +253,8 @@ static nm_property_opts options(const nm_repair_args *args)
 /* In the layer that was named; else in the last one in which all decisions elsewhere can be held,
    and where there is none, in the last layer without that. */
 static nm_status try_layers(nm_cli *cli, nm_repair_args *args, const nm_net *net,
-                            const nm_property_task *task, nm_property_opts *opts,
-                            nm_layer_use *use, nm_plan **plan, nm_property_report *report,
-                            nm_err *err)
+                            const nm_property_task *task, nm_property_opts *opts, nm_layer_use *use,
+                            nm_plan **plan, nm_property_report *report, nm_err *err)
 {
     static const char *const order[] = {"last", "-2", "-3", "last"};
     enum { N_ORDER = sizeof order / sizeof *order };

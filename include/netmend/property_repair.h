@@ -36,39 +36,39 @@ typedef struct nm_property_opts {
     size_t size;
     nm_repair_opts repair; /**< norm, margin (NAN = found), solver, seed, certify */
     nm_pieces pieces;
-    nm_decision decision;  /**< for the drawdown */
-    bool must_hold;        /**< give up (limit, lost_hold) where not all decisions on the reference
-                                inputs can stay as they are; else they are let go, all together */
-    int max_rounds;        /**< repairs at most */
-    int64_t max_nodes;     /**< of the first proof of each margin; twice as many after it */
-    int64_t n_random;      /**< random inputs for the function norm */
-    int64_t n_drawdown;    /**< random inputs on which changed decisions are counted */
+    nm_decision decision; /**< for the drawdown */
+    bool must_hold;       /**< give up (limit, lost_hold) where not all decisions on the reference
+                               inputs can stay as they are; else they are let go, all together */
+    int max_rounds;       /**< repairs at most */
+    int64_t max_nodes;    /**< of the first proof of each margin; twice as many after it */
+    int64_t n_random;     /**< random inputs for the function norm */
+    int64_t n_drawdown;   /**< random inputs on which changed decisions are counted */
 } nm_property_opts;
 
 #define NM_PROPERTY_OPTS_INIT                                                                      \
     {                                                                                              \
         .size = sizeof(nm_property_opts), .repair = NM_REPAIR_OPTS_INIT, .max_rounds = 200,        \
-        .max_nodes = 200000, .n_random = 5000, .n_drawdown = 100000                               \
+        .max_nodes = 200000, .n_random = 5000, .n_drawdown = 100000                                \
     }
 
 /** Free with nm_property_report_free(). */
 typedef struct nm_property_report {
-    nm_repair_report repair;    /**< outcome and reason; `repair.repair` counts counterexamples */
-    nm_verdict verdict;         /**< of all properties together, for the network as written (as it
-                                     came where nothing was written) */
-    bool already;               /**< all held from the start: nothing was changed */
-    int n_properties;           /**< as in the task */
-    nm_verdict *before;         /**< [n_properties] of the original; unknown where not asked */
-    nm_verify_report *after;    /**< [n_properties] of the written network, with proofs if asked */
-    int64_t n_counterexamples;  /**< points that took part, the nearly unsafe ones included */
-    bool held;                  /**< all decisions on the reference inputs are as they were */
-    bool lost_hold;             /**< given up because they could not be */
-    int rounds;                 /**< repairs */
-    int n_proofs;               /**< times that the verifier was asked about all properties */
+    nm_repair_report repair;   /**< outcome and reason; `repair.repair` counts counterexamples */
+    nm_verdict verdict;        /**< of all properties together, for the network as written (as it
+                                    came where nothing was written) */
+    bool already;              /**< all held from the start: nothing was changed */
+    int n_properties;          /**< as in the task */
+    nm_verdict *before;        /**< [n_properties] of the original; unknown where not asked */
+    nm_verify_report *after;   /**< [n_properties] of the written network, with proofs if asked */
+    int64_t n_counterexamples; /**< points that took part, the nearly unsafe ones included */
+    bool held;                 /**< all decisions on the reference inputs are as they were */
+    bool lost_hold;            /**< given up because they could not be */
+    int rounds;                /**< repairs */
+    int n_proofs;              /**< times that the verifier was asked about all properties */
     double s_hunt, s_verify, s_repair; /**< seconds */
-    int64_t n_random;           /**< random inputs outside the boxes ... */
-    double changed;             /**< ... and the share of them that is decided otherwise now;
-                                     NAN without a repaired network */
+    int64_t n_random;                  /**< random inputs outside the boxes ... */
+    double changed;                    /**< ... and the share of them that is decided otherwise now;
+                                            NAN without a repaired network */
 } nm_property_report;
 
 /** Changes the planned parameters until the verifier proves all properties of the network as

@@ -23,13 +23,13 @@ typedef struct nm_row_id {
 
 /** What each point must fulfil. Arrays [n points of the tail]. */
 typedef struct nm_demand {
-    int64_t *target; /* wanted class */
+    int64_t *target;         /* wanted class */
     const nm_out_row **rule; /* what the scores must not fulfil, in place of a class: asked is
                                 coef . score - limit_out >= margin; entries (or all of it) NULL =
                                 the class is meant */
-    bool least;      /* classes win by the smallest score: score[k] - score[target] >= margin */
-    double *margin;  /* required score[target] - score[other]; -INFINITY: nothing is asked of the
-                        point, it has no rows and no pins */
+    bool least;     /* classes win by the smallest score: score[k] - score[target] >= margin */
+    double *margin; /* required score[target] - score[other]; -INFINITY: nothing is asked of the
+                       point, it has no rows and no pins */
     int64_t
         n_pinned; /* the first n_pinned points may be pinned (repair points), later not (keep) */
 } nm_demand;

@@ -143,7 +143,7 @@ nm_status nm_separate(const nm_tail *tail, const nm_demand *demand, const nm_tap
 
     for (int64_t p = 0; rc == NM_OK && p < tail->at->n; p++) {
         rc = nm_demand_rule(demand, p) ? broken_rule(tail, demand, t, how->tolerance, p, out, err)
-                             : broken_labels(tail, demand, t, how, p, out, err);
+                                       : broken_labels(tail, demand, t, how, p, out, err);
         if (!how->pins || p >= demand->n_pinned || demand->margin[p] == -INFINITY)
             continue;
         int64_t first = out->n;

@@ -129,9 +129,8 @@ static nm_status complete_point(const nm_property *p, const float *x, const doub
     for (int64_t b = 0; b < p->n_boxes; b++) {
         const nm_in_box *box = &p->boxes[b];
 
-        for (int64_t c = box->first_case; nm_in_box_holds(p, box, x) && rc == NM_OK &&
-                                          c < box->first_case + box->n_cases;
-             c++) {
+        for (int64_t c = box->first_case;
+             nm_in_box_holds(p, box, x) && rc == NM_OK && c < box->first_case + box->n_cases; c++) {
             nm_prey prey = {.property = p, .c = c};
 
             (void)nm_case_slack(p, c, y, &prey.piece);
@@ -245,8 +244,8 @@ static nm_status choose(nm_ctx *ctx, const nm_net *net, const nm_property *p, co
         for (int64_t c = 0; c < box->n_cases; c++) {
             int32_t piece;
 
-            order[i].slack = fmin(order[i].slack, nm_case_slack(p, box->first_case + c,
-                                                                y + i * p->n_out, &piece));
+            order[i].slack = fmin(order[i].slack,
+                                  nm_case_slack(p, box->first_case + c, y + i * p->n_out, &piece));
         }
     }
     qsort(order, (size_t)bag->n, sizeof *order, by_slack);

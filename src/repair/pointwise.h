@@ -67,8 +67,8 @@ typedef struct nm_search {
 
 /** The data of a search; all lent. */
 typedef struct nm_search_data {
-    const float *x;        /* [n x n_in] repair points */
-    const int64_t *target; /* [n] */
+    const float *x;                /* [n x n_in] repair points */
+    const int64_t *target;         /* [n] */
     const nm_out_row *const *rule; /* [n] in place of the classes (see nm_demand); NULL: classes */
     int64_t n;
     bool least;          /* the smallest score decides, not the largest */

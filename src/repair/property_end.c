@@ -116,8 +116,8 @@ static nm_status count_safe(struct nm_property_job *j, const nm_net *net, int64_
         NM_TRY(nm_compare_scores_f64(j->ctx, net, NULL, j->preys.x, n, y, NULL, err));
     for (int64_t p = 0; p < n; p++) {
         int32_t piece;
-        double slack = nm_case_slack(j->preys.at[p].property, j->preys.at[p].c, y + p * n_out,
-                                     &piece);
+        double slack =
+            nm_case_slack(j->preys.at[p].property, j->preys.at[p].c, y + p * n_out, &piece);
 
         *safe += slack > 0;
         *least = fmin(*least, slack);

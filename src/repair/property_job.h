@@ -14,9 +14,9 @@ struct nm_property_job {
     nm_property_opts opts;
     const char *path;
     nm_params *params;
-    nm_preys preys;     /* all counterexamples so far */
-    double *lo, *hi;    /* [n_in] where random inputs lie */
-    float *random;      /* [n_reference x n_in] where the task has no reference */
+    nm_preys preys;  /* all counterexamples so far */
+    double *lo, *hi; /* [n_in] where random inputs lie */
+    float *random;   /* [n_reference x n_in] where the task has no reference */
     const float *reference;
     int64_t n_reference;
     int64_t *decisions; /* [n_reference] of the original network there */

@@ -36,8 +36,7 @@ void nm_property_draw(const struct nm_property_job *j, uint64_t stream, int64_t 
 
         for (int draw = 0; draw == 0 || (draw < MOST_DRAWS && is_in_boxes(j, at)); draw++)
             for (int64_t i = 0; i < n_in; i++)
-                at[i] = (float)(j->lo[i] +
-                                nm_rng_uniform(&rng) * (j->hi[i] - j->lo[i]));
+                at[i] = (float)(j->lo[i] + nm_rng_uniform(&rng) * (j->hi[i] - j->lo[i]));
     }
 }
 
@@ -237,7 +236,8 @@ done:
     return rc;
 }
 
-/* -- other conditions for all of them ------------------------------------------------------------ */
+/* -- other conditions for all of them ------------------------------------------------------------
+ */
 
 static void save_pieces(const struct nm_property_job *j, int32_t *pieces)
 {
@@ -292,7 +292,8 @@ done:
     return rc;
 }
 
-/* -- all together -------------------------------------------------------------------------------- */
+/* -- all together --------------------------------------------------------------------------------
+ */
 
 static void let_go(struct nm_property_job *j)
 {
@@ -335,7 +336,8 @@ nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err
     }
     for (int i = 0; retry && outcome != NM_SEARCH_FOUND && i < MOST_SWITCHES; i++)
         NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
-    /* Margins are not what the property asks for: less will do, down to what float32 tells apart. */
+    /* Margins are not what the property asks for: less will do, down to what float32 tells apart.
+     */
     for (int i = 0; outcome != NM_SEARCH_FOUND && i < MOST_HALVINGS; i++) {
         j->margin *= 0.5;
         NM_TRY(try_once(j, j->margin, &retry, &outcome, err));

@@ -70,9 +70,9 @@ static void run(rig *r)
                              .n_repair = r->n};
     nm_err err = {0};
 
-    nm_assert_ok(nm_repair_property(r->ctx, r->net, r->plan, &task, &r->opts, r->path, &r->report,
-                                    &err),
-                 &err);
+    nm_assert_ok(
+        nm_repair_property(r->ctx, r->net, r->plan, &task, &r->opts, r->path, &r->report, &err),
+        &err);
 }
 
 static void close_rig(rig *r)
@@ -302,9 +302,9 @@ static void test_wrong_sizes(void **state)
     nm_assert_ok(nm_property_load(r.ctx, path, &r.property[0], &err), &err);
     r.n = 1;
     task.properties = (const nm_property *const *)r.property;
-    assert_int_equal(nm_repair_property(r.ctx, r.net, r.plan, &task, &r.opts, r.path, &r.report,
-                                        &err),
-                     NM_E_SHAPE);
+    assert_int_equal(
+        nm_repair_property(r.ctx, r.net, r.plan, &task, &r.opts, r.path, &r.report, &err),
+        NM_E_SHAPE);
     assert_non_null(strstr(err.text, "declares 1 inputs"));
     close_rig(&r);
 }
