@@ -7,6 +7,7 @@
 #include "repair_data.h"
 #include "repair_layer.h"
 #include "repair_minimal.h"
+#include "repair_property.h"
 #include "repair_report.h"
 
 /* -- output ------------------------------------------------------------------------------------ */
@@ -228,6 +229,8 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
     NM_CLI_TRY(nm_repair_claim_check(args, err));
+    if (args->properties.n > 0)
+        return nm_repair_property_run(cli, args, err);
     NM_CLI_TRY(nm_curve_check(args, err));
     nm_repair_args_fill(args);
     opts = nm_repair_args_opts(args);
@@ -276,10 +279,11 @@ done:
 const nm_verb nm_verb_repair = {
     .name = "repair",
     .summary = "change a network as little as possible until given inputs are right",
-    .synopsis = "MODEL -x FILE [-y FILE] -o OUT.onnx [OPTIONS]",
+    .synopsis = "MODEL (-x FILE [-y FILE] | --property FILE) -o OUT.onnx [OPTIONS]",
     .description = "Finds the smallest change of the weights of a layer with which the network "
                    "classifies all\nrepair points as wanted, writes the repaired network, and "
-                   "checks the points on the file.",
+                   "checks the points on the file. With --property, it "
+                   "goes on until\nthe property is proven.",
     .exit_codes = NM_REPAIR_EXIT_CODES,
     .examples = {"netmend repair moons.onnx -x bad_x.npy -y bad_y.npy --layer 2 -o fixed.onnx",
                  "netmend repair mnist.onnx -x fog.npy -y fog_labels.npy --select Misclassified "

@@ -34,7 +34,7 @@ typedef struct nm_opt_ints {
     int64_t v[NM_OPT_MAX_LIST];
 } nm_opt_ints;
 
-/** NAME=FILE, given again and again. */
+/** NAME=FILE, or FILE, given again and again. */
 typedef struct nm_opt_files {
     int n;
     const char *v[NM_OPT_MAX_LIST]; /**< as given, lent from argv */
@@ -53,6 +53,7 @@ typedef enum nm_opt_kind {
     NM_OPT_DOUBLES, /**< nm_opt_doubles, separated by commas */
     NM_OPT_INTS,    /**< nm_opt_ints, the same */
     NM_OPT_FILES,   /**< nm_opt_files, NAME=FILE; each use adds one */
+    NM_OPT_PATHS,   /**< nm_opt_files, FILE; each use adds one */
     NM_OPT_LATER    /**< named in the contract, not built yet: refused; stores nothing */
 } nm_opt_kind;
 

@@ -79,6 +79,7 @@ static json_t *echo_value(const nm_opt *row, const void *slot)
     case NM_OPT_INTS:
         return echo_list(row, slot);
     case NM_OPT_FILES:
+    case NM_OPT_PATHS:
         return echo_files(slot);
     case NM_OPT_LATER:
         break;

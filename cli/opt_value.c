@@ -202,7 +202,9 @@ static nm_status add_file(const nm_opt *row, const char *text, nm_opt_files *slo
 {
     const char *equals = strchr(text, '=');
 
-    if (!equals || equals == text || !equals[1])
+    if (row->kind == NM_OPT_PATHS && !*text)
+        return nm_cli_fail(err, NM_E_ARG, "--%s must not be empty", row->name);
+    if (row->kind == NM_OPT_FILES && (!equals || equals == text || !equals[1]))
         return nm_cli_fail(err, NM_E_ARG, "--%s must be NAME=FILE, got '%s'", row->name, text);
     if (slot->n == NM_OPT_MAX_LIST)
         return nm_cli_fail(err, NM_E_ARG, "--%s was given more than %d times", row->name,
@@ -238,6 +240,7 @@ nm_status nm_opt_set_value(const nm_opt *row, const char *text, void *slot, nm_e
     case NM_OPT_INTS:
         return set_list(row, text, slot, err);
     case NM_OPT_FILES:
+    case NM_OPT_PATHS:
         return add_file(row, text, slot, err);
     case NM_OPT_TEXT:
     case NM_OPT_PATH:

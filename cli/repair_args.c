@@ -1,5 +1,7 @@
 #include "repair_args.h"
 
+#include "repair_property.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -46,7 +48,54 @@ const nm_opt nm_repair_set_rows[] = {
      .shown = "the labels",
      .help = "wanted classes where they differ from the labels: one number for all points, or a "
              "file of labels"},
-    {.name = "property", .kind = NM_OPT_LATER},
+    {0}};
+
+/* The order of these lists is that of the enums in netmend/property_repair.h and verify_net.h. */
+static const char *const pieces_names[] = {"nearest", "best", NULL};
+static const char *const decision_names[] = {"max", "min", NULL};
+static const char *const units_names[] = {"auto", "raw", "normalised", NULL};
+
+static const nm_opt property_rows[] = {
+    {.name = "property",
+     .kind = NM_OPT_PATHS,
+     AT(properties),
+     .arg = "FILE.vnnlib",
+     .help = "in place of --inputs: repair until this property is proven (may be given several "
+             "times; all have to hold)"},
+    {.name = "keep-property",
+     .kind = NM_OPT_PATHS,
+     AT(keep_properties),
+     .arg = "FILE.vnnlib",
+     .help = "property that has to hold in the end, too (may be given several times)"},
+    {.name = "pieces",
+     .kind = NM_OPT_CHOICE,
+     AT(pieces),
+     .choices = pieces_names,
+     .initial = "nearest",
+     .help = "which of several conditions a counterexample is to break: the nearest, or, where "
+             "another for all of them changes less, that (best)"},
+    {.name = "decision",
+     .kind = NM_OPT_CHOICE,
+     AT(decision),
+     .choices = decision_names,
+     .initial = "max",
+     .help = "which output decides, for the count of random inputs that are decided otherwise "
+             "after the repair (ACAS Xu: min)"},
+    {.name = "input-range",
+     .kind = NM_OPT_BOUNDS,
+     AT(range),
+     .arg = "LO:HI",
+     .initial = "auto",
+     .word = "auto",
+     .help =
+         "where random inputs lie, for that count and for the function norm; auto: what a .nnet "
+         "file states, else around the boxes of the properties and -0.5 to 0.5"},
+    {.name = "units",
+     .kind = NM_OPT_CHOICE,
+     AT(units),
+     .choices = units_names,
+     .initial = "auto",
+     .help = "of a .nnet network: whether properties are about raw or normalised values"},
     {0}};
 
 static const char *const free_names[] = {"weights+biases", "weights", "biases", NULL};
@@ -328,6 +377,7 @@ const nm_opt_group nm_repair_groups[] = {
     {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
     {"What must become right", nm_repair_set_rows, 0},
+    {"Properties", property_rows, 0},
     {"What may change", edit_rows, 0},
     {"What is asked", problem_rows, 0},
     {"Passes", nm_strategy_rows, 0},
@@ -422,8 +472,13 @@ static nm_status check_heuristics(const nm_repair_args *args, nm_err *err)
 
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
+    if (args->properties.n > 0)
+        return nm_repair_property_check(args, err);
+    if (args->keep_properties.n > 0)
+        return nm_cli_fail(err, NM_E_ARG, "--keep-property goes with --property");
     if (!args->inputs.path)
-        return nm_cli_fail(err, NM_E_ARG, "--inputs is missing (the points to repair)");
+        return nm_cli_fail(err, NM_E_ARG,
+                           "--inputs is missing (the points to repair), or --property");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
     if (args->edit && (args->layer || args->mask))

@@ -22,6 +22,9 @@ typedef struct nm_repair_args {
     int strategy, on_infeasible, bounds_from;
     int64_t batch, passes, patience;
     double max_drawdown;
+    nm_opt_files properties, keep_properties;
+    int pieces, decision, units;
+    nm_opt_bounds range;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */

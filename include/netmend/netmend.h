@@ -11,6 +11,7 @@
 #include "netmend/heuristic.h"
 #include "netmend/net.h"
 #include "netmend/plan.h"
+#include "netmend/property_repair.h"
 #include "netmend/repair.h"
 #include "netmend/report.h"
 #include "netmend/set_analysis.h"

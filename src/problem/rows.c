@@ -41,9 +41,16 @@ double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *
         adj[row->k] += 1;
         return score[row->k];
     }
-    adj[demand->target[row->point]] += 1;
-    adj[row->k] -= 1;
-    return score[demand->target[row->point]] - score[row->k];
+    if (nm_demand_rule(demand, row->point)) {
+        const nm_out_row *rule = nm_demand_rule(demand, row->point);
+
+        for (int32_t i = 0; i < rule->n_terms; i++)
+            adj[rule->output[i]] += rule->coef[i];
+        return nm_rule_sum(rule, score) - rule->limit_out;
+    }
+    adj[demand->target[row->point]] += nm_demand_sign(demand);
+    adj[row->k] -= nm_demand_sign(demand);
+    return nm_demand_sign(demand) * (score[demand->target[row->point]] - score[row->k]);
 }
 
 double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row_id *row,
@@ -60,7 +67,11 @@ double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row
 
         return pin.sign * (dz[pin.plus] - (pin.minus >= 0 ? dz[pin.minus] : 0));
     }
-    return row->kind == NM_ROW_OUTPUT ? dz[row->k] : dz[demand->target[row->point]] - dz[row->k];
+    if (row->kind == NM_ROW_LABEL && nm_demand_rule(demand, row->point))
+        return nm_rule_sum(nm_demand_rule(demand, row->point), dz);
+    return row->kind == NM_ROW_OUTPUT
+               ? dz[row->k]
+               : nm_demand_sign(demand) * (dz[demand->target[row->point]] - dz[row->k]);
 }
 
 static nm_status gradient_of_block(const struct batch *b, const nm_param_block *block, int64_t r,

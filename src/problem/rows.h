@@ -4,9 +4,10 @@
 #define NM_PROBLEM_ROWS_H
 
 #include "problem/factors.h"
+#include "spec/property.h"
 
 typedef enum nm_row_kind {
-    NM_ROW_LABEL,  /* score[target] - score[k] >= margin */
+    NM_ROW_LABEL,  /* score[target] - score[k] >= margin, or the rule of the point */
     NM_ROW_PIN,    /* the k-th pin of operator `op` holds */
     NM_ROW_OUTPUT, /* the k-th score itself (a term of the norm, not a constraint) */
     NM_ROW_LOWER,  /* the change of unknown k is at least its lower bound (point is not used) */
@@ -22,12 +23,38 @@ typedef struct nm_row_id {
 
 /** What each point must fulfil. Arrays [n points of the tail]. */
 typedef struct nm_demand {
-    int64_t *target; /* wanted class */
-    double *margin;  /* required score[target] - score[other]; -INFINITY: nothing is asked of the
-                        point, it has no rows and no pins */
+    int64_t *target;         /* wanted class */
+    const nm_out_row **rule; /* what the scores must not fulfil, in place of a class: asked is
+                                coef . score - limit_out >= margin; entries (or all of it) NULL =
+                                the class is meant */
+    bool least;     /* classes win by the smallest score: score[k] - score[target] >= margin */
+    double *margin; /* required score[target] - score[other]; -INFINITY: nothing is asked of the
+                       point, it has no rows and no pins */
     int64_t
         n_pinned; /* the first n_pinned points may be pinned (repair points), later not (keep) */
 } nm_demand;
+
+/** What the rule adds up to: coef . y. */
+static inline double nm_rule_sum(const nm_out_row *rule, const double *y)
+{
+    double sum = 0;
+
+    for (int32_t i = 0; i < rule->n_terms; i++)
+        sum += rule->coef[i] * y[rule->output[i]];
+    return sum;
+}
+
+/** 1, or -1 where the smallest score decides. */
+static inline double nm_demand_sign(const nm_demand *demand)
+{
+    return demand->least ? -1 : 1;
+}
+
+/** The rule of a point, NULL for points that want a class. */
+static inline const nm_out_row *nm_demand_rule(const nm_demand *demand, int64_t point)
+{
+    return demand->rule ? demand->rule[point] : NULL;
+}
 
 /** Seeds the adjoint of one row where its quantity lives.
  *  @param at, adjoint  tapes in which the row's point stands at `place`

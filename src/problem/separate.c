@@ -74,6 +74,19 @@ static struct arrays arrays_of(const nm_tail *tail, const nm_tape *t, int v, int
                            .t = t && t->val[v] ? t->val[v] + shift : NULL};
 }
 
+/* A point with a rule has one row instead of one for each other class. */
+static nm_status broken_rule(const nm_tail *tail, const nm_demand *demand, const nm_tape *t,
+                             double tolerance, int64_t p, nm_violations *out, nm_err *err)
+{
+    const nm_out_row *rule = nm_demand_rule(demand, p);
+    struct arrays s = arrays_of(tail, t, tail->net->scores, p);
+    double sum = nm_rule_sum(rule, s.at) + (s.t ? nm_rule_sum(rule, s.t) : 0);
+    nm_violation v = {.row = {.kind = NM_ROW_LABEL, .point = p},
+                      .amount = demand->margin[p] - (sum - rule->limit_out)};
+
+    return v.amount > tolerance * (1 + fabs(sum)) ? push(out, &v, err) : NM_OK;
+}
+
 static nm_status broken_labels(const nm_tail *tail, const nm_demand *demand, const nm_tape *t,
                                const nm_separation *how, int64_t p, nm_violations *out, nm_err *err)
 {
@@ -83,7 +96,7 @@ static nm_status broken_labels(const nm_tail *tail, const nm_demand *demand, con
     nm_status rc = NM_OK;
 
     for (int64_t j = 0; rc == NM_OK && j < n; j++) {
-        double amount = demand->margin[p] - (wanted - moved(s.at, s.t, j));
+        double amount = demand->margin[p] - nm_demand_sign(demand) * (wanted - moved(s.at, s.t, j));
         nm_violation v = {.row = {.kind = NM_ROW_LABEL, .point = p, .k = j}, .amount = amount};
 
         if (j != demand->target[p] && amount > how->tolerance * (1 + fabs(wanted)))
@@ -129,7 +142,8 @@ nm_status nm_separate(const nm_tail *tail, const nm_demand *demand, const nm_tap
     nm_status rc = NM_OK;
 
     for (int64_t p = 0; rc == NM_OK && p < tail->at->n; p++) {
-        rc = broken_labels(tail, demand, t, how, p, out, err);
+        rc = nm_demand_rule(demand, p) ? broken_rule(tail, demand, t, how->tolerance, p, out, err)
+                                       : broken_labels(tail, demand, t, how, p, out, err);
         if (!how->pins || p >= demand->n_pinned || demand->margin[p] == -INFINITY)
             continue;
         int64_t first = out->n;
@@ -169,11 +183,12 @@ nm_status nm_flips(const nm_tail *tail, int64_t p, const nm_tail *other, int64_t
 
 int64_t nm_rows_total(const nm_tail *tail, const nm_demand *demand, bool pins)
 {
-    int64_t pins_a_point = 0;
+    int64_t pins_a_point = 0, n = 0;
 
     for (int op = 0; pins && op < tail->net->n_ops; op++)
         if (has_live_pins(tail, op))
             pins_a_point += tail->net->ops[op].kind->n_pins(tail->net, &tail->net->ops[op]);
-    return tail->at->n * (tail->net->values[tail->net->scores].size - 1) +
-           demand->n_pinned * pins_a_point;
+    for (int64_t p = 0; p < tail->at->n; p++)
+        n += nm_demand_rule(demand, p) ? 1 : tail->net->values[tail->net->scores].size - 1;
+    return n + demand->n_pinned * pins_a_point;
 }

@@ -2,10 +2,15 @@
 
 double NM_TYPED(nm_smallest_gap)(const NM_REAL *score, int64_t n, int64_t target)
 {
+    return NM_TYPED(nm_decision_gap)(score, n, target, false);
+}
+
+double NM_TYPED(nm_decision_gap)(const NM_REAL *score, int64_t n, int64_t target, bool least)
+{
     double smallest = INFINITY;
 
     for (int64_t j = 0; j < n; j++) {
-        double gap = (double)score[target] - (double)score[j];
+        double gap = (least ? -1 : 1) * ((double)score[target] - (double)score[j]);
 
         if (isnan(gap))
             return NAN;

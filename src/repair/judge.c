@@ -144,8 +144,7 @@ nm_status nm_check_regular(const char *path, nm_err *err)
     return NM_OK;
 }
 
-/* "dir/fixed.onnx" -> "dir/fixed.onnx.123.check.onnx": the ending chooses the format. */
-static nm_status check_path(const char *path, char **out, nm_err *err)
+nm_status nm_check_path(const char *path, char **out, nm_err *err)
 {
     const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
     const char *ending = dot && (!slash || dot > slash) ? dot : "";
@@ -191,7 +190,7 @@ nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, cons
 
     *read_back = NULL;
     NM_TRY(nm_check_regular(path, err));
-    NM_TRY(check_path(path, &temp, err));
+    NM_TRY(nm_check_path(path, &temp, err));
     NM_TRY(nm_net_save(ctx, net, temp, err));
     rc = judge_file(ctx, net, temp, path, x, target, n, must, safe, deploy, read_back, err);
     if (rc == NM_OK && rename(temp, path) != 0)

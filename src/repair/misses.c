@@ -25,10 +25,9 @@ void nm_misses_clear(nm_misses *m)
 }
 
 /* 0 where the margin is met. */
-static double shortfall(const double *score, int64_t n, int64_t target, double margin)
+static double shortfall(double gap, double size, double margin)
 {
-    double allowed = margin_tolerance * (1 + fabs(score[target]));
-    double gap = nm_smallest_gap_f64(score, n, target);
+    double allowed = margin_tolerance * (1 + fabs(size));
 
     if (margin == -INFINITY) /* nothing is asked */
         return 0;
@@ -38,7 +37,12 @@ static double shortfall(const double *score, int64_t n, int64_t target, double m
 static void check_repair_points(const nm_search *s, const double *scores, int64_t n, nm_misses *m)
 {
     for (int64_t p = 0; p < s->n_repair; p++) {
-        double missing = shortfall(scores + p * n, n, s->demand.target[p], s->demand.margin[p]);
+        const double *score = scores + p * n;
+        const nm_out_row *rule = nm_demand_rule(&s->demand, p);
+        double size = rule ? nm_rule_sum(rule, score) : score[s->demand.target[p]];
+        double gap = rule ? size - rule->limit_out
+                          : nm_decision_gap_f64(score, n, s->demand.target[p], s->demand.least);
+        double missing = shortfall(gap, size, s->demand.margin[p]);
 
         if (missing > 0)
             m->repair[m->n_repair++] = p;
@@ -57,7 +61,7 @@ static void check_keep_points(const nm_search *s, const float *scores, int64_t n
     for (int64_t p = 0; p < s->n_keep; p++) {
         const float *score = scores + p * n;
         double noise = float_noise * (1 + fabs((double)score[s->keep_target[p]]));
-        double gap = nm_smallest_gap_f32(score, n, s->keep_target[p]);
+        double gap = nm_decision_gap_f32(score, n, s->keep_target[p], s->demand.least);
 
         if (!(s->keep_margin[p] > 0) || gap > fmin(noise, 0.5 * s->keep_margin[p]))
             continue;

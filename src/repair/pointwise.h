@@ -67,9 +67,11 @@ typedef struct nm_search {
 
 /** The data of a search; all lent. */
 typedef struct nm_search_data {
-    const float *x;        /* [n x n_in] repair points */
-    const int64_t *target; /* [n] */
+    const float *x;                /* [n x n_in] repair points */
+    const int64_t *target;         /* [n] */
+    const nm_out_row *const *rule; /* [n] in place of the classes (see nm_demand); NULL: classes */
     int64_t n;
+    bool least;          /* the smallest score decides, not the largest */
     const float *keep_x; /* NULL without keep set */
     const int64_t *keep_target;
     int64_t n_keep;

@@ -25,8 +25,8 @@ nm_status nm_search_open_keep(nm_search *s, nm_err *err)
     NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, s->keep_x, s->n_keep, &s->keep, err));
     NM_TRY(nm_crowd_scores(s->ctx, s->keep, s->delta, scores, err));
     for (int64_t p = 0; p < s->n_keep; p++) {
-        double gap = nm_smallest_gap_f32(scores + p * nm_search_n_scores(s), nm_search_n_scores(s),
-                                         s->keep_target[p]);
+        double gap = nm_decision_gap_f32(scores + p * nm_search_n_scores(s), nm_search_n_scores(s),
+                                         s->keep_target[p], s->demand.least);
 
         s->keep_slot[p] = -1;
         s->keep_margin[p] =

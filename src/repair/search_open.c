@@ -18,6 +18,10 @@ nm_status nm_search_grow_demand(nm_search *s, int64_t n, nm_err *err)
     if (rc == NM_OK)
         rc = nm_realloc(&s->demand.margin, (size_t)(2 * n), sizeof *s->demand.margin, err);
     if (rc == NM_OK)
+        rc = nm_realloc(&s->demand.rule, (size_t)(2 * n), sizeof *s->demand.rule, err);
+    for (int64_t p = s->demand_room; rc == NM_OK && p < 2 * n; p++)
+        s->demand.rule[p] = NULL;
+    if (rc == NM_OK)
         s->demand_room = 2 * n;
     return rc;
 }
@@ -127,7 +131,11 @@ nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *pl
     NM_TRY(nm_tail_new(ctx, net, params, data->x, data->n, false, &s->active, err));
     NM_TRY(nm_search_grow_demand(s, data->n, err));
     s->demand.n_pinned = data->n;
-    memcpy(s->demand.target, data->target, (size_t)data->n * sizeof *data->target);
+    s->demand.least = data->least;
+    if (data->rule)
+        memcpy(s->demand.rule, data->rule, (size_t)data->n * sizeof *data->rule);
+    for (int64_t p = 0; p < data->n; p++)
+        s->demand.target[p] = data->rule ? 0 : data->target[p];
     memset(s->demand.margin, 0, (size_t)data->n * sizeof *s->demand.margin);
     NM_TRY(nm_memdup(&s->original_scores, s->active->at->val[net->scores],
                      (size_t)(data->n * nm_search_n_scores(s)), sizeof *s->original_scores, err));
@@ -154,6 +162,7 @@ void nm_search_close(nm_search *s)
     nm_edits_free(s->edits);
     nm_free(s->demand.target);
     nm_free(s->demand.margin);
+    nm_free(s->demand.rule);
     nm_free(s->keep_margin);
     nm_free(s->keep_slot);
     nm_free(s->original_scores);

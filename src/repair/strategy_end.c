@@ -178,7 +178,8 @@ static nm_status write_and_read(const nm_end *e, const nm_net *best, const char 
     return rc == NM_OK ? nm_net_load(e->ctx, path, out, err) : rc;
 }
 
-/* Where all points pass as they are, no pass has anything to do: the answer is the network itself. */
+/* Where all points pass as they are, no pass has anything to do: the answer is the network itself.
+ */
 static nm_status take_original(const nm_end *e, const nm_net **best, nm_err *err)
 {
     int64_t n = e->task->repair->n, passing = 0;

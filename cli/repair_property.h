@@ -1,0 +1,13 @@
+/* netmend repair --property: until the property is proven. */
+#ifndef NM_CLI_REPAIR_PROPERTY_H
+#define NM_CLI_REPAIR_PROPERTY_H
+
+#include "repair_args.h"
+
+/** NM_E_ARG for options that do not go with --property. */
+nm_status nm_repair_property_check(const nm_repair_args *args, nm_err *err);
+
+/** The whole verb, in place of the repair of points. */
+nm_status nm_repair_property_run(nm_cli *cli, nm_repair_args *args, nm_err *err);
+
+#endif
