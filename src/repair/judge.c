@@ -56,6 +56,64 @@ done:
     return rc;
 }
 
+/* Whether the file will hold other values than the net does. */
+static bool loses_digits(const nm_net *net, int layer)
+{
+    const nm_op *op = &net->ops[net->layers[layer].op];
+
+    for (int i = 0; i < op->n_in; i++) {
+        const nm_tensor *t = nm_op_constant(net, op, i);
+
+        for (int64_t k = 0; t && t->dtype == NM_F32 && k < t->size; k++)
+            if ((double)t->f32[k] != t->f64[k])
+                return true;
+    }
+    return false;
+}
+
+/* Weights that were set as doubles become what the file will hold. */
+static nm_status round_layer(nm_net *net, int layer, bool bias, nm_err *err)
+{
+    nm_layer_info info;
+    double *values = NULL;
+    int64_t n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_net_layer_info(net, layer, &info, err));
+    n = bias ? info.n_biases : info.n_weights;
+    NM_TRY(nm_alloc(&values, (size_t)n, sizeof *values, err));
+    if (n == 0)
+        goto done;
+    NM_TRY(nm_net_get_layer(net, layer, bias, values, err));
+    for (int64_t i = 0; i < n; i++)
+        values[i] = (double)(float)values[i];
+    NM_TRY(nm_net_set_layer(net, layer, bias, values, err));
+done:
+    nm_free(values);
+    return rc;
+}
+
+nm_status nm_as_written(const nm_net *net, nm_net **out, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    *out = NULL;
+    for (int layer = 0; rc == NM_OK && layer < net->n_layers; layer++) {
+        if (!loses_digits(net, layer))
+            continue;
+        if (!*out)
+            NM_TRY(nm_net_clone(net, out, err));
+        NM_TRY(round_layer(*out, layer, false, err));
+        NM_TRY(round_layer(*out, layer, true, err));
+    }
+done:
+    if (rc != NM_OK) {
+        nm_net_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 nm_status nm_round_repair(const nm_net *net, const nm_plan *plan, const nm_params *params,
                           const double *delta, double *rounded, nm_net **out, nm_err *err)
 {

@@ -24,6 +24,11 @@ bool nm_deploy_passes(const nm_deploy *deploy, nm_safe safe, int64_t p);
 /** What `safe` asks the margin of point p to exceed; 0 for NM_SAFE_NONE. */
 double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p);
 
+/** The net as its file will hold it, where that differs: weights set as doubles in a float32
+ * tensor.
+ *  @param out  NULL if the net is that already; else free with nm_net_free() */
+nm_status nm_as_written(const nm_net *net, nm_net **out, nm_err *err);
+
 /** Reading back needs a real file: NM_E_IO if path names a device, a pipe or a folder. */
 nm_status nm_check_regular(const char *path, nm_err *err);
 

@@ -48,7 +48,7 @@ static void find_ranges(nm_min_model *m, double largest)
 {
     const nm_min_tail *t = m->tail;
 
-    for (int64_t p = 0; p < t->n; p++) {
+    for (int64_t p = 0; p < t->n && t->n_layers > 0; p++) { /* else there are no neurons */
         double *lo = m->z_lo + p * m->n_neurons, *hi = m->z_hi + p * m->n_neurons;
         double radius = reach(m, p, largest);
 

@@ -412,6 +412,7 @@ static void close_job(struct nm_job *j)
     nm_free(j->right);
     nm_free(j->rounded);
     nm_net_free(j->fixed);
+    nm_net_free(j->as_written);
     nm_deploy_close(j->judge);
     nm_deploy_clear(&j->original);
     nm_deploy_clear(&j->judged);
@@ -446,6 +447,8 @@ nm_status nm_repair(nm_ctx *ctx, const nm_net *net, const nm_plan *plan, const n
     NM_TRY(nm_job_check_opts(&j, err));
     NM_TRY(nm_job_check_task(&j, err));
     NM_TRY(nm_job_check_writable(path, err));
+    NM_TRY(nm_as_written(net, &j.as_written, err));
+    j.net = j.as_written ? j.as_written : net;
     rc = repair_or_explain(&j, err);
     if (rc == NM_E_LIMIT || rc == NM_E_CANCELLED)
         rc = nm_job_stop_early(&j, rc, err);

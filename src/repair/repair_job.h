@@ -8,6 +8,7 @@
 struct nm_job {
     nm_ctx *ctx;
     const nm_net *net;
+    nm_net *as_written; /* what net points to, if the task's net holds more digits than its file */
     const nm_plan *plan;
     const nm_repair_task *task;
     nm_repair_opts opts;
