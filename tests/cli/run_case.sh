@@ -91,8 +91,10 @@ while IFS= read -r text || [ -n "$text" ]; do
         [ -d "$SHARED" ] || { echo "skipped: no $SHARED"; exit 77; }
         ;;
     'needs mpi')
-        command -v mpirun >/dev/null && ldd "$(command -v netmend)" | grep -q libmpi ||
-            { echo "skipped: no mpirun, or built without MPI"; exit 77; }
+        if ! command -v mpirun >/dev/null || ! ldd "$(command -v netmend)" | grep -q libmpi; then
+            echo "skipped: no mpirun, or built without MPI"
+            exit 77
+        fi
         ;;
     '$ '*)
         end_block
