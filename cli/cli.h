@@ -42,6 +42,7 @@ typedef struct nm_cli {
     nm_ctx *ctx;
     nm_term term;
     nm_doc doc;
+    const char *report; /**< HTML page to write of the document in the end; NULL = none */
     const char *status; /**< of the JSON document; "done" unless the verb says otherwise */
     int exit_code;      /**< of a run without failure; 0 unless the verb says otherwise */
 } nm_cli;
@@ -92,6 +93,6 @@ int nm_cli_outcome_exit_code(const nm_cli *cli, nm_outcome outcome);
 
 /* One per file cmd_<name>.c; main.c lists them. */
 extern const nm_verb nm_verb_info, nm_verb_eval, nm_verb_convert, nm_verb_train, nm_verb_repair,
-    nm_verb_check, nm_verb_verify, nm_verb_demo, nm_verb_advise, nm_verb_sweep;
+    nm_verb_check, nm_verb_verify, nm_verb_demo, nm_verb_advise, nm_verb_sweep, nm_verb_compare;
 
 #endif

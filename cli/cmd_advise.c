@@ -4,25 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layer_votes.h"
 #include "repair_data.h"
 
-/* What is asked, of heuristics that look at data; few points where a point costs much. */
-static const char *const heuristics[] = {"ActivationBased:points=64",
-                                         "WeightsActivationBased:points=16",
-                                         "GradientBased:points=16",
-                                         "LayerImportance:points=16",
-                                         "NeuronPruning:points=16",
-                                         "Adversarial:points=2",
-                                         "FeatureSimilarity",
-                                         "ChangeBased:points=16",
-                                         "NeuronContribution:points=16",
-                                         "PredictedCost:points=4"};
-enum { N_HEURISTICS = sizeof heuristics / sizeof *heuristics };
-
 struct advice {
-    nm_choice choice;                  /* of the advisor */
-    nm_edit_choice edit[N_HEURISTICS]; /* n_layers = 0: has nothing to say */
-    char why_not[N_HEURISTICS][160];   /* ... and why */
+    nm_choice choice; /* of the advisor */
+    nm_layer_votes votes;
     nm_set_analysis set;
     const char *recommended_set, *norm;
     char why[512];
@@ -46,31 +33,6 @@ static const nm_opt_group groups[] = {
     {"What is asked", nm_advise_rows, 0},
     NM_COMMON_GROUP,
     {0}};
-
-/* -- asking ---------------------------------------------------------------------------------- */
-
-static size_t name_length(const char *text)
-{
-    return strcspn(text, ":");
-}
-
-static nm_status ask_heuristics(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
-                                const nm_repair_task *task, const nm_repair_opts *opts,
-                                struct advice *advice, nm_err *err)
-{
-    for (int i = 0; i < N_HEURISTICS; i++) {
-        nm_err one = {0};
-        nm_status rc =
-            nm_edit_choose(cli->ctx, net, task, opts, NULL, (nm_free_kind)args->free_kind,
-                           heuristics[i], &advice->edit[i], &one);
-
-        if (rc == NM_E_CANCELLED || rc == NM_E_LIMIT || rc == NM_E_NOMEM)
-            return nm_cli_fail(err, rc, "%s", one.text);
-        if (rc != NM_OK)
-            (void)snprintf(advice->why_not[i], sizeof advice->why_not[i], "%.150s", one.text);
-    }
-    return NM_OK;
-}
 
 /* -- recommending ---------------------------------------------------------------------------- */
 
@@ -114,29 +76,15 @@ static int rank_of(const nm_choice *choice, int layer)
 
 /* -- output ---------------------------------------------------------------------------------- */
 
-static json_t *layer_scores(const struct advice *advice, int layer)
-{
-    json_t *o = json_object();
-
-    for (int i = 0; i < N_HEURISTICS; i++) {
-        const nm_edit_choice *edit = &advice->edit[i];
-        char name[64];
-
-        (void)snprintf(name, sizeof name, "%.*s", (int)name_length(heuristics[i]), heuristics[i]);
-        (void)json_object_set_new(
-            o, name, edit->n_layers ? nm_doc_number(edit->scores[layer]) : json_null());
-    }
-    return o;
-}
-
 static json_t *layer_entry(const struct advice *advice, const nm_layer_score *s)
 {
     int rank = rank_of(&advice->choice, s->layer);
-    json_t *o = json_pack(
-        "{s:i, s:o, s:I, s:o, s:o, s:o, s:o}", "layer", s->layer, "name", nm_doc_text(s->name),
-        "n_params", (json_int_t)s->n_params, "scores", layer_scores(advice, s->layer),
-        "predicted_cost", nm_doc_number(s->predicted_cost), "measured_kl",
-        nm_doc_number(s->measured_kl), "rank", rank ? json_integer(rank) : json_null());
+    json_t *o =
+        json_pack("{s:i, s:o, s:I, s:o, s:o, s:o, s:o}", "layer", s->layer, "name",
+                  nm_doc_text(s->name), "n_params", (json_int_t)s->n_params, "scores",
+                  nm_layer_votes_scores(&advice->votes, s->layer), "predicted_cost",
+                  nm_doc_number(s->predicted_cost), "measured_kl", nm_doc_number(s->measured_kl),
+                  "rank", rank ? json_integer(rank) : json_null());
 
     if (s->skipped)
         (void)json_object_set_new(o, "skipped", nm_doc_text(s->skipped));
@@ -157,25 +105,6 @@ static json_t *layer_list(const struct advice *advice)
     return list;
 }
 
-static json_t *heuristic_list(const struct advice *advice)
-{
-    json_t *o = json_object();
-
-    for (int i = 0; i < N_HEURISTICS; i++) {
-        const nm_edit_choice *edit = &advice->edit[i];
-        char name[64];
-
-        (void)snprintf(name, sizeof name, "%.*s", (int)name_length(heuristics[i]), heuristics[i]);
-        (void)json_object_set_new(
-            o, name,
-            edit->n_layers ? json_pack("{s:s, s:i, s:s, s:f}", "edit", heuristics[i], "best",
-                                       edit->best, "why", edit->why, "seconds", edit->seconds)
-                           : json_pack("{s:s, s:n, s:s}", "edit", heuristics[i], "best", "why",
-                                       advice->why_not[i]));
-    }
-    return o;
-}
-
 static void put(nm_cli *cli, const struct advice *advice)
 {
     char *set = nm_set_analysis_json(&advice->set);
@@ -184,7 +113,7 @@ static void put(nm_cli *cli, const struct advice *advice)
 
     (void)snprintf(edit, sizeof edit, "SingleLayer:layer=%d", advice->choice.layer);
     nm_doc_put(&cli->doc, "layers", layer_list(advice));
-    nm_doc_put(&cli->doc, "heuristics", heuristic_list(advice));
+    nm_doc_put(&cli->doc, "heuristics", nm_layer_votes_best(&advice->votes));
     nm_doc_put(&cli->doc, "set", analysis);
     nm_doc_put(&cli->doc, "recommendation",
                json_pack("{s:i, s:s, s:s, s:s, s:s}", "layer", advice->choice.layer, "edit", edit,
@@ -194,7 +123,7 @@ static void put(nm_cli *cli, const struct advice *advice)
 
 static void print_layer(FILE *out, const struct advice *advice, const nm_layer_score *s)
 {
-    int rank = rank_of(&advice->choice, s->layer), n_votes = 0;
+    int rank = rank_of(&advice->choice, s->layer);
 
     if (rank)
         (void)fprintf(out, "  %3d", rank);
@@ -209,10 +138,7 @@ static void print_layer(FILE *out, const struct advice *advice, const nm_layer_s
         (void)fprintf(out, " %10.2e", s->measured_kl);
     else
         (void)fprintf(out, " %10s", "-");
-    for (int i = 0; i < N_HEURISTICS; i++)
-        if (advice->edit[i].n_layers && advice->edit[i].best == s->layer)
-            (void)fprintf(out, "%s%.*s", n_votes++ ? ", " : "  ", (int)name_length(heuristics[i]),
-                          heuristics[i]);
+    nm_layer_votes_print(out, &advice->votes, s->layer);
     (void)fputc('\n', out);
 }
 
@@ -237,8 +163,7 @@ static void print(FILE *out, const nm_repair_args *args, const struct advice *ad
 
 static void close_advice(struct advice *advice)
 {
-    for (int i = 0; i < N_HEURISTICS; i++)
-        nm_edit_choice_free(&advice->edit[i]);
+    nm_layer_votes_free(&advice->votes);
     nm_choice_free(&advice->choice);
     nm_set_analysis_free(&advice->set);
     free(advice);
@@ -275,8 +200,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     how.free = (nm_free_kind)args->free_kind;
     NM_CLI_TRY(nm_set_analyse(cli->ctx, net, &task, &advice->set, err));
     NM_CLI_TRY(nm_choose_layer(cli->ctx, net, &task, &opts, &how, &advice->choice, err));
-    opts.norm = NM_NORM_LINF_L1N; /* PredictedCost: the closed form; the other stands beside it */
-    NM_CLI_TRY(ask_heuristics(cli, args, net, &task, &opts, advice, err));
+    NM_CLI_TRY(nm_layer_votes_ask(cli, net, &task, &opts, how.free, &advice->votes, err));
     nm_doc_put_time(&cli->doc, "analyse", advice->set.seconds);
     nm_doc_put_time(&cli->doc, "choose", advice->choice.seconds);
     recommend(args, &data, advice);

@@ -6,7 +6,9 @@
 #include "repair_curve.h"
 #include "repair_data.h"
 #include "repair_layer.h"
+#include "repair_minimal.h"
 #include "repair_property.h"
+#include "repair_report.h"
 
 /* -- output ------------------------------------------------------------------------------------ */
 
@@ -189,8 +191,8 @@ static void print_passes(FILE *out, const nm_repair_args *args, const nm_strateg
 /* In the layer of the plan; where the layer was chosen, the next ones, too, until one does. */
 static nm_status repair(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
                         const nm_repair_task *task, const nm_repair_opts *opts, nm_layer_use *use,
-                        nm_plan **plan, nm_repair_report *report, nm_strategy_report *passes,
-                        nm_err *err)
+                        nm_plan **plan, nm_net **fixed, nm_repair_report *report,
+                        nm_strategy_report *passes, nm_err *err)
 {
     nm_strategy_opts how = nm_repair_args_strategy(args);
     bool more = true;
@@ -199,8 +201,8 @@ static nm_status repair(nm_cli *cli, const nm_repair_args *args, const nm_net *n
     while (more) {
         nm_repair_report_free(report);
         nm_strategy_report_free(passes);
-        NM_CLI_TRY(nm_strategy_run(cli->ctx, net, *plan, task, opts, &how, args->output, NULL,
-                                   report, passes, err));
+        NM_CLI_TRY(nm_strategy_run(cli->ctx, net, *plan, task, opts, &how, args->output,
+                                   args->report ? fixed : NULL, report, passes, err));
         NM_CLI_TRY(nm_layer_use_next(cli, args, net, report, use, plan, &more, err));
     }
 done:
@@ -212,7 +214,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_repair_args *args = args_memory;
     nm_repair_opts opts;
     nm_status rc = NM_OK;
-    nm_net *net = NULL;
+    nm_net *net = NULL, *fixed = NULL;
     nm_plan *plan = NULL;
     nm_repair_data data = {0};
     nm_repair_task task;
@@ -220,6 +222,7 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     nm_strategy_report passes = {0};
     nm_layer_use use = {0};
     nm_curve curve = {0};
+    nm_contest contest = {0};
     bool claimed;
     double start = nm_term_now();
     FILE *out;
@@ -238,7 +241,8 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
     task = nm_repair_data_task(&data);
     NM_CLI_TRY(nm_layer_use_choose(cli, args, net, &task, data.pool.n > 0 ? &data.pool : NULL,
                                    &opts, &use, &plan, err));
-    NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &report, &passes, err));
+    NM_CLI_TRY(nm_contest_run(cli, args, net, &task, &opts, &plan, &contest, err));
+    NM_CLI_TRY(repair(cli, args, net, &task, &opts, &use, &plan, &fixed, &report, &passes, err));
     NM_CLI_TRY(nm_repair_claim_write(cli, args, net, plan, &data, &opts, &report, &claimed, err));
     cli->status = nm_outcome_name(report.outcome);
     cli->exit_code = nm_cli_outcome_exit_code(cli, report.outcome);
@@ -246,13 +250,16 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
         cli->exit_code = NM_EXIT_LIMIT;
     nm_layer_use_put(cli, args, &use);
     put_passes(cli, args, &passes);
-    if (cli->common->json)
+    nm_contest_put(cli, &contest);
+    if (cli->common->json || args->report)
         put_report(cli, args, net, &data, &task, &report, claimed);
     NM_CLI_TRY(nm_curve_trace(cli, args, net, plan, &task, &opts, &report, &curve, err));
+    NM_CLI_TRY(nm_repair_report_put(cli, args, net, fixed, &task, &opts, err));
     out = nm_cli_text(cli);
     if (out) {
         print_task(out, args, &data, net, plan, &use);
         print_passes(out, args, &passes);
+        nm_contest_print(out, &contest);
         NM_CLI_TRY(print_report(out, args, &data, &report, claimed, err));
         nm_curve_print(out, args, &curve);
     }
@@ -262,7 +269,9 @@ done:
     nm_repair_data_free(&data);
     nm_layer_use_close(&use);
     nm_curve_free(&curve);
+    nm_contest_free(&contest);
     nm_plan_free(plan);
+    nm_net_free(fixed);
     nm_net_free(net);
     return rc;
 }

@@ -211,6 +211,15 @@ static void put_failure(nm_cli *cli, nm_status status, const nm_err *err)
         json_pack("{s:s, s:o}", "code", nm_status_name(status), "message", nm_doc_text(err->text)));
 }
 
+static nm_status write_report(nm_cli *cli, const nm_doc_head *head, nm_err *err)
+{
+    nm_status rc = nm_doc_write_page(&cli->doc, head, cli->report, err);
+
+    if (rc == NM_OK && !cli->common->json)
+        (void)printf("wrote %s\n", cli->report);
+    return rc;
+}
+
 /* Runs the verb, prints its document. The first failure counts, also that of closing the output. */
 static nm_status run_opened(nm_cli *cli, const nm_verb *verb, void *args, nm_err *err)
 {
@@ -218,20 +227,22 @@ static nm_status run_opened(nm_cli *cli, const nm_verb *verb, void *args, nm_err
     nm_status rc = verb->run(cli, args, err);
     nm_status later = NM_OK;
 
+    nm_doc_head head = {.verb = verb->name,
+                        .groups = verb->groups,
+                        .values = args,
+                        .seed = cli->common->seed,
+                        .threads = nm_ctx_threads(cli->ctx),
+                        .total_s = nm_term_now() - start};
+
     nm_term_clear(&cli->term);
+    head.status = cli->status;
+    if (rc == NM_OK && cli->report)
+        rc = write_report(cli, &head, err);
     if (rc != NM_OK)
         put_failure(cli, rc, err);
-    if (cli->common->json) {
-        nm_doc_head head = {.verb = verb->name,
-                            .status = cli->status,
-                            .groups = verb->groups,
-                            .values = args,
-                            .seed = cli->common->seed,
-                            .threads = nm_ctx_threads(cli->ctx),
-                            .total_s = nm_term_now() - start};
-
+    head.status = cli->status;
+    if (cli->common->json)
         later = nm_doc_print(&cli->doc, &head, err);
-    }
     if (later == NM_OK)
         later = nm_cli_close_stdout(err);
     return rc != NM_OK ? rc : later;

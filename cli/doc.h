@@ -12,6 +12,7 @@
 typedef struct nm_doc {
     json_t *verb_keys; /**< object: what the verb has to say */
     json_t *times;     /**< object: seconds by phase */
+    json_t *page_keys; /**< object: what only the HTML report shows */
     bool failed;
 } nm_doc;
 
@@ -32,6 +33,9 @@ void nm_doc_close(nm_doc *doc);
 void nm_doc_put(nm_doc *doc, const char *key, json_t *value);
 void nm_doc_put_time(nm_doc *doc, const char *phase, double seconds);
 
+/** The same for the HTML report alone. */
+void nm_doc_put_page(nm_doc *doc, const char *key, json_t *value);
+
 /** Appends to an array of the document; takes over `value`. */
 void nm_doc_append(nm_doc *doc, json_t *array, json_t *value);
 
@@ -41,6 +45,9 @@ void nm_doc_merge(nm_doc *doc, const char *object_text);
 
 /** Prints the document on standard output. */
 nm_status nm_doc_print(nm_doc *doc, const nm_doc_head *head, nm_err *err);
+
+/** Writes the document, with what is for the report alone, as HTML page. */
+nm_status nm_doc_write_page(nm_doc *doc, const nm_doc_head *head, const char *path, nm_err *err);
 
 /** A number; null where JSON has none (NaN, infinities). */
 json_t *nm_doc_number(double value);

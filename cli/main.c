@@ -5,9 +5,10 @@
 #include "help_heuristics.h"
 #include "nearest.h"
 
-static const nm_verb *const verbs[] = {
-    &nm_verb_repair, &nm_verb_advise, &nm_verb_sweep,   &nm_verb_verify, &nm_verb_check,
-    &nm_verb_eval,   &nm_verb_info,   &nm_verb_convert, &nm_verb_train,  &nm_verb_demo};
+static const nm_verb *const verbs[] = {&nm_verb_repair,  &nm_verb_advise, &nm_verb_sweep,
+                                       &nm_verb_compare, &nm_verb_verify, &nm_verb_check,
+                                       &nm_verb_eval,    &nm_verb_info,   &nm_verb_convert,
+                                       &nm_verb_train,   &nm_verb_demo};
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
 static const nm_verb *find_verb(const char *name)

@@ -153,9 +153,9 @@ static const nm_opt edit_rows[] = {
     {0}};
 
 /* The order of these lists is that of the enums in netmend/repair.h. */
-static const char *const method_names[] = {"pointwise", "aprnn", NULL};
-static const char *const later_methods[] = {"prdnn", "layerwise", "minimal",  "multilayer", "vere",
-                                            "inner", "head",      "finetune", "cegis",      NULL};
+static const char *const method_names[] = {"pointwise", "aprnn", "layerwise", "minimal", NULL};
+static const char *const later_methods[] = {"prdnn", "multilayer", "vere",  "inner",
+                                            "head",  "finetune",   "cegis", NULL};
 static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
 static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
@@ -173,7 +173,10 @@ static const nm_opt problem_rows[] = {
      .choices = method_names,
      .later = later_methods,
      .initial = "pointwise",
-     .help = "aprnn: one program that holds every later activation on its present side"},
+     .help = "aprnn: one program that holds every later activation on its present side; layerwise: "
+             "gradient steps as targets of layers, recursively, in any of the layers named (all of "
+             "them by default); minimal: the smallest change of one layer with a proof, of several "
+             "layers named the one where it is smallest"},
     {.name = "norm",
      .kind = NM_OPT_CHOICE,
      AT(norm),
@@ -344,7 +347,11 @@ static const nm_opt solver_rows[] = {
      AT(claim),
      .arg = "FILE.json",
      .help = "write what holds, with proofs, for `netmend check`; also when no repair exists"},
-    {.name = "report", .kind = NM_OPT_LATER},
+    {.name = "report",
+     .kind = NM_OPT_PATH,
+     AT(report),
+     .arg = "FILE.html",
+     .help = "write all about the repair as one page for a browser"},
     {0}};
 
 const nm_opt nm_advise_rows[] = {
@@ -423,7 +430,8 @@ nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char 
     char option[256];
     char *argv[] = {option};
 
-    (void)snprintf(option, sizeof option, "--%.100s=%.100s", name, value);
+    (void)snprintf(option, sizeof option, "--%.100s%s%.100s", name, value ? "=" : "",
+                   value ? value : "");
     return nm_opt_parse(nm_repair_groups, 1, argv, args, err);
 }
 

@@ -18,7 +18,7 @@ typedef struct nm_repair_args {
     bool norm_includes_outputs, joint, elastic;
     double margin, gap, damping;
     int64_t max_rounds;
-    const char *claim;
+    const char *claim, *report;
     int strategy, on_infeasible, bounds_from;
     int64_t batch, passes, patience;
     double max_drawdown;

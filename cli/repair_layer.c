@@ -10,13 +10,28 @@ enum { MAX_LAYERS = 3 }; /* in which a repair is tried */
 nm_status nm_repair_plan_finish(const nm_repair_args *args, nm_plan *plan, const char *from,
                                 nm_err *err)
 {
-    if (args->joint)
+    if (args->joint || args->method == NM_METHOD_LAYERWISE)
         nm_plan_set_joint(plan, true);
     if (nm_plan_n_free(plan) == 0)
         return nm_cli_fail(err, NM_E_ARG, "%s frees no parameter", from);
     if (isinf(args->bound.lo) && isinf(args->bound.hi))
         return NM_OK; /* heuristics may have bounds of their own */
     return nm_plan_set_bounds(plan, args->bound.lo, args->bound.hi, err);
+}
+
+/* Every layer that may be edited, together. */
+static nm_status mark_editable(const nm_net *net, nm_plan *plan, nm_free_kind what, nm_err *err)
+{
+    nm_layer_info layer;
+    nm_status rc = NM_OK;
+
+    for (int i = 0; i < nm_net_n_layers(net); i++) {
+        NM_CLI_TRY(nm_net_layer_info(net, i, &layer, err));
+        if (!layer.locked && (what != NM_FREE_BIASES || layer.n_biases > 0))
+            NM_CLI_TRY(nm_plan_mark(plan, i, what, err));
+    }
+done:
+    return rc;
 }
 
 static nm_status make_plan(nm_cli *cli, const nm_repair_args *args, const nm_net *net,
@@ -27,6 +42,8 @@ static nm_status make_plan(nm_cli *cli, const nm_repair_args *args, const nm_net
     NM_CLI_TRY(nm_plan_new(net, out, err));
     if (args->mask) {
         NM_CLI_TRY(nm_plan_mark_file(cli->ctx, *out, args->mask, err));
+    } else if (!layer) {
+        NM_CLI_TRY(mark_editable(net, *out, (nm_free_kind)args->free_kind, err));
     } else {
         rc = nm_plan_mark_text(*out, layer, (nm_free_kind)args->free_kind, err);
         nm_cli_prefix(err, args->model);
@@ -47,6 +64,8 @@ nm_status nm_layer_use_open(nm_cli *cli, nm_repair_args *args, const nm_net *net
                             nm_plan **plan, nm_err *err)
 {
     use->start = nm_term_now();
+    if (args->method == NM_METHOD_LAYERWISE && !args->edit)
+        return make_plan(cli, args, net, args->layer, plan, err);
     if (!args->mask && !args->layer && !args->edit) {
         use->last = !nm_repair_args_can_choose(args);
         args->layer = use->last ? "last" : NULL;

@@ -18,9 +18,9 @@ static const nm_opt *find_option(const char *name)
 
 static bool is_combined(const char *name)
 {
-    static const char *const names[] = {"edit",  "select", "size",  "seed",    "layer",
-                                        "mask",  "output", "claim", "curve",   "json",
-                                        "quiet", "color",  "help",  "version", "time-limit"};
+    static const char *const names[] = {
+        "edit",  "select", "size", "seed",  "layer", "mask", "output",  "claim",
+        "curve", "report", "json", "quiet", "color", "help", "version", "time-limit"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)
@@ -123,6 +123,31 @@ static const json_t *entry(const nm_sweep_config *c, const char *key, size_t i)
     return json_is_array(value) ? json_array_get(value, i) : value;
 }
 
+/* Only that a recipe is understood; it is applied again for each row. */
+static nm_status read_recipe(const char *path, const json_t *value, nm_sweep_item *item,
+                             nm_err *err)
+{
+    nm_repair_args args = {0};
+    const char *key;
+    json_t *one;
+    nm_status rc;
+
+    item->repair = json_object_get(value, "repair");
+    item->without = json_object_get(value, "without");
+    json_object_foreach((json_t *)value, key, one)
+    {
+        if (strcmp(key, "name") != 0 && strcmp(key, "use") != 0 && one != item->repair &&
+            one != item->without)
+            return nm_cli_fail(err, NM_E_FORMAT,
+                               "%s: edit '%s': unknown key '%.64s', expected name, use, repair or "
+                               "without",
+                               path, item->name, key);
+    }
+    rc = nm_sweep_set_recipe(&args, item, err);
+    nm_cli_prefix(err, path);
+    return rc;
+}
+
 static nm_status read_items(nm_sweep_config *c, const char *path, const char *key, bool edit,
                             nm_sweep_item *items, int *n, nm_err *err)
 {
@@ -143,7 +168,10 @@ static nm_status read_items(nm_sweep_config *c, const char *path, const char *ke
                                path, key, i);
         rc = nm_heuristic_check(edit, use, err);
         nm_cli_prefix(err, path);
-        items[(*n)++] = (nm_sweep_item){name, use};
+        items[*n] = (nm_sweep_item){.name = name, .use = use};
+        if (rc == NM_OK && edit && json_is_object(value))
+            rc = read_recipe(path, value, &items[*n], err);
+        ++*n;
     }
     return rc == NM_E_ARG ? NM_E_FORMAT : rc;
 }
@@ -263,6 +291,64 @@ nm_status nm_sweep_set_strategy(nm_repair_args *args, const char *text, nm_err *
     return rc;
 }
 
+static nm_data_set *optional_set(nm_repair_args *args, const char *name)
+{
+    if (name && strcmp(name, "keep") == 0)
+        return &args->keep;
+    return name && strcmp(name, "reference") == 0 ? &args->reference : NULL;
+}
+
+static nm_status set_option(nm_repair_args *args, const char *name, const json_t *value,
+                            nm_err *err)
+{
+    const nm_opt *row = find_option(name);
+    char *text;
+    nm_status rc;
+
+    if (!row || is_combined(name) || is_path(row) || row->kind == NM_OPT_ROWS)
+        return nm_cli_fail(err, NM_E_ARG, "'%.64s' is no option that a recipe can have", name);
+    if (row->kind == NM_OPT_FLAG && json_is_boolean(value))
+        return json_is_true(value) ? nm_repair_args_set(args, name, NULL, err) : NM_OK;
+    text = print_value(value);
+    rc = text ? nm_repair_args_set(args, name, text, err)
+              : nm_cli_fail(err, NM_E_ARG, "'%.64s': expected a text or a number", name);
+    free(text);
+    return rc;
+}
+
+nm_status nm_sweep_set_recipe(nm_repair_args *args, const nm_sweep_item *item, nm_err *err)
+{
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    if ((item->repair && !json_is_object(item->repair)) ||
+        (item->without && !json_is_array(item->without)))
+        return nm_cli_fail(err, NM_E_ARG,
+                           "edit '%s': expected an object under 'repair' and a list "
+                           "under 'without'",
+                           item->name);
+    json_object_foreach((json_t *)item->repair, name, value)
+    {
+        nm_status rc = set_option(args, name, value, err);
+
+        if (rc != NM_OK)
+            return rc;
+    }
+    json_array_foreach((json_t *)item->without, i, value)
+    {
+        nm_data_set *set = optional_set(args, json_string_value(value));
+
+        if (!set)
+            return nm_cli_fail(err, NM_E_ARG,
+                               "edit '%s': 'without' entry %zu: expected \"keep\" or "
+                               "\"reference\"",
+                               item->name, i);
+        *set = (nm_data_set){0};
+    }
+    return NM_OK;
+}
+
 static nm_status read_time_limit(nm_sweep_config *c, const char *path, nm_err *err)
 {
     const json_t *value = json_object_get(c->root, "cell_time_limit");
@@ -301,14 +387,21 @@ done:
 nm_status nm_sweep_config_load(const char *path, nm_sweep_config *out, nm_err *err)
 {
     json_error_t where;
-    nm_status rc;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
 
     *out = (nm_sweep_config){0};
-    out->root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (!out->root)
+    if (!root)
         return nm_cli_fail(err, where.line > 0 ? NM_E_FORMAT : NM_E_IO, "%s:%d:%d: %s", path,
                            where.line, where.column, where.text);
-    rc = read_config(out, path, err);
+    return nm_sweep_config_read(root, path, out, err);
+}
+
+nm_status nm_sweep_config_read(json_t *root, const char *source, nm_sweep_config *out, nm_err *err)
+{
+    nm_status rc;
+
+    *out = (nm_sweep_config){.root = root};
+    rc = read_config(out, source, err);
     if (rc != NM_OK)
         nm_sweep_config_free(out);
     return rc;

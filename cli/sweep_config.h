@@ -7,9 +7,11 @@
 
 enum { NM_SWEEP_MAX = 64 };
 
-/** A heuristic under the name that the table gives it. */
+/** A heuristic under the name that the table gives it. An edit heuristic can bring a recipe. */
 typedef struct nm_sweep_item {
     const char *name, *use;
+    const json_t *repair;  /**< object: options that differ from the shared ones; NULL = none */
+    const json_t *without; /**< list: data sets ("keep", "reference") not used; NULL = none */
 } nm_sweep_item;
 
 typedef struct nm_sweep_config {
@@ -33,6 +35,10 @@ typedef struct nm_sweep_cell {
 /** Reads and checks a configuration; relative paths in it count from its folder. Messages name the
  *  file and the key. Free with nm_sweep_config_free(). */
 nm_status nm_sweep_config_load(const char *path, nm_sweep_config *out, nm_err *err);
+
+/** The same from a document in memory, which the configuration takes over.
+ *  @param source  for messages, and whose folder relative paths count from */
+nm_status nm_sweep_config_read(json_t *root, const char *source, nm_sweep_config *out, nm_err *err);
 void nm_sweep_config_free(nm_sweep_config *config);
 
 /** The shared options as the arguments of a repair. @param out  zeroed; lends the config's texts */
@@ -42,6 +48,9 @@ nm_status nm_sweep_config_args(const nm_sweep_config *config, const char *path, 
 /** Applies a strategy: "full", "elastic", "incremental:batch=5,passes=24,max-drawdown=2", ...
  *  @return NM_E_ARG for a name or an option that is none */
 nm_status nm_sweep_set_strategy(nm_repair_args *args, const char *text, nm_err *err);
+
+/** Applies the recipe of an edit heuristic. @return NM_E_ARG for a value out of range */
+nm_status nm_sweep_set_recipe(nm_repair_args *args, const nm_sweep_item *item, nm_err *err);
 
 int64_t nm_sweep_n_cells(const nm_sweep_config *config);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "repair_layer.h"
+#include "sweep_report.h"
 
 /* -- what all rows share ----------------------------------------------------------------------- */
 
@@ -36,7 +37,7 @@ static nm_status choose_test(nm_sweep_task *t, nm_err *err)
     nm_status rc = NM_OK;
 
     t->test_is_pool = !args->test.path || strcmp(args->test.path, args->inputs.path) == 0;
-    if (t->test.n == 0) {
+    if (!args->test.path) {
         rc = nm_points_from_arrays(t->pool.x, t->pool.n, t->pool.n_in, t->pool.labels, &t->test,
                                    err);
         if (rc == NM_OK)
@@ -49,14 +50,16 @@ nm_status nm_sweep_task_open(nm_cli *cli, const nm_repair_args *args, nm_sweep_t
                              nm_err *err)
 {
     nm_status rc = NM_OK;
+    size_t each;
 
     *out = (nm_sweep_task){.args = args};
     NM_CLI_TRY(nm_net_load(cli->ctx, args->model, &out->net, err));
     NM_CLI_TRY(load_sets(cli, args, out, err));
     NM_CLI_TRY(choose_test(out, err));
     NM_CLI_TRY(nm_evaluate(cli->ctx, out->net, &out->test, false, NULL, &out->before, err));
-    NM_CLI_TRY(nm_cli_alloc(&out->was, out->test.n, sizeof *out->was, err));
-    NM_CLI_TRY(nm_predict(cli->ctx, out->net, out->test.x, out->test.n, out->was, err));
+    each = (size_t)nm_net_n_out(out->net) * sizeof *out->pool_scores;
+    NM_CLI_TRY(nm_cli_alloc(&out->pool_scores, out->pool.n, each, err));
+    NM_CLI_TRY(nm_scores(cli->ctx, out->net, out->pool.x, out->pool.n, out->pool_scores, err));
 done:
     return rc;
 }
@@ -70,7 +73,7 @@ void nm_sweep_task_close(nm_sweep_task *task)
     nm_points_free(&task->similar);
     nm_eval_report_free(&task->before);
     nm_net_free(task->net);
-    free(task->was);
+    free(task->pool_scores);
     *task = (nm_sweep_task){0};
 }
 
@@ -102,11 +105,13 @@ struct run {
     nm_repair_args args;
     nm_repair_opts opts;
     nm_row *row;
+    const char *details;
     nm_selection chosen;
     nm_points repair;
     nm_edit_choice edit;
     nm_net *fixed;
     nm_repair_report report;
+    nm_strategy_report passes;
 };
 
 static nm_repair_task task_of(const struct run *r)
@@ -114,8 +119,8 @@ static nm_repair_task task_of(const struct run *r)
     const nm_sweep_task *t = r->task;
 
     return (nm_repair_task){.repair = &r->repair,
-                            .keep = t->keep.n > 0 ? &t->keep : NULL,
-                            .reference = t->reference.n > 0 ? &t->reference : NULL,
+                            .keep = r->args.keep.path ? &t->keep : NULL,
+                            .reference = r->args.reference.path ? &t->reference : NULL,
                             .similar = t->similar.n > 0 ? &t->similar : NULL};
 }
 
@@ -124,8 +129,9 @@ static nm_status choose(struct run *r, nm_err *err)
     nm_repair_task task;
     nm_status rc = NM_OK;
 
-    NM_CLI_TRY(nm_select(r->cli->ctx, r->task->net, &r->task->pool, r->cell->set.use, r->cell->size,
-                         (uint64_t)r->cell->seed, &r->chosen, err));
+    NM_CLI_TRY(nm_select_scored(r->cli->ctx, r->task->net, &r->task->pool, r->task->pool_scores,
+                                r->cell->set.use, r->cell->size, (uint64_t)r->cell->seed,
+                                &r->chosen, err));
     if (r->chosen.n == 0)
         goto done;
     NM_CLI_TRY(nm_points_subset(&r->task->pool, r->chosen.indices, r->chosen.n, &r->repair, err));
@@ -166,11 +172,10 @@ static nm_status probe(struct run *r, bool *infeasible, nm_err *err)
     return NM_OK;
 }
 
-static nm_status repair(struct run *r, nm_err *err)
+static nm_status repair_once(struct run *r, nm_err *err)
 {
     nm_strategy_opts how = nm_repair_args_strategy(&r->args);
     nm_repair_task task = task_of(r);
-    nm_strategy_report passes;
     bool infeasible = false;
     nm_status rc = how.strategy == NM_STRATEGY_FULL ? probe(r, &infeasible, err) : NM_OK;
 
@@ -179,9 +184,36 @@ static nm_status repair(struct run *r, nm_err *err)
     if (how.strategy != NM_STRATEGY_FULL)
         task.test = &r->task->test;
     rc = nm_strategy_run(r->cli->ctx, r->task->net, r->edit.plan, &task, &r->opts, &how, NULL,
-                         &r->fixed, &r->report, &passes, err);
-    if (rc == NM_OK)
-        nm_strategy_report_free(&passes);
+                         &r->fixed, &r->report, &r->passes, err);
+    return rc;
+}
+
+/* As `netmend repair` does where the layer was chosen and the repair does not succeed there: it is
+   tried in the next two. */
+static nm_status repair(struct run *r, nm_err *err)
+{
+    enum { MAX_NEXT = 2 };
+    bool chosen = strcmp(r->cell->edit.use, "auto") == 0;
+    int n_next = 0;
+    nm_status rc = repair_once(r, err);
+
+    for (int k = 0; rc == NM_OK && chosen && k < r->edit.n_order && n_next < MAX_NEXT; k++) {
+        if (r->fixed || nm_ctx_cancelled(r->cli->ctx))
+            break;
+        if (r->edit.order[k] == r->edit.best)
+            continue;
+        n_next++;
+        nm_repair_report_free(&r->report);
+        nm_strategy_report_free(&r->passes);
+        nm_plan_free(r->edit.plan);
+        r->edit.plan = NULL;
+        NM_CLI_TRY(nm_plan_new(r->task->net, &r->edit.plan, err));
+        NM_CLI_TRY(
+            nm_plan_mark(r->edit.plan, r->edit.order[k], (nm_free_kind)r->args.free_kind, err));
+        NM_CLI_TRY(nm_repair_plan_finish(&r->args, r->edit.plan, r->cell->edit.name, err));
+        rc = repair_once(r, err);
+    }
+done:
     return rc;
 }
 
@@ -196,25 +228,20 @@ static bool is_repaired(const struct run *r, int64_t row)
 }
 
 /* Accuracy lost on test points that are not repaired themselves. */
-static nm_status measure_drawdown(struct run *r, nm_err *err)
+static void measure_drawdown(struct run *r, const nm_eval_report *report)
 {
     const nm_points *test = &r->task->test;
-    int64_t *is = NULL, n = 0, before = 0, after = 0;
-    nm_status rc = nm_cli_alloc(&is, test->n, sizeof *is, err);
+    int64_t n = 0, before = 0, after = 0;
 
-    if (rc == NM_OK)
-        rc = nm_predict(r->cli->ctx, r->fixed, test->x, test->n, is, err);
-    for (int64_t p = 0; rc == NM_OK && p < test->n; p++) {
+    for (int64_t p = 0; p < test->n; p++) {
         if (r->task->test_is_pool && is_repaired(r, test->rows[p]))
             continue;
         n++;
-        before += r->task->was[p] == test->labels[p];
-        after += is[p] == test->labels[p];
+        before += r->task->before.predicted[p] == test->labels[p];
+        after += report->predicted[p] == test->labels[p];
     }
-    if (rc == NM_OK && n > 0)
+    if (n > 0)
         nm_row_number(r->row, NM_COL_DRAWDOWN, 100 * (double)(before - after) / (double)n);
-    free(is);
-    return rc;
 }
 
 static nm_status measure(struct run *r, nm_err *err)
@@ -230,6 +257,7 @@ static nm_status measure(struct run *r, nm_err *err)
         return rc;
     nm_row_number(r->row, NM_COL_ACCURACY_AFTER, after.accuracy);
     nm_row_number(r->row, NM_COL_LOSS_AFTER, after.loss);
+    measure_drawdown(r, &after);
     nm_eval_report_free(&after);
     nm_row_number(r->row, NM_COL_EFFICACY,
                   (double)report->repair.right_after / (double)report->repair.n);
@@ -238,7 +266,7 @@ static nm_status measure(struct run *r, nm_err *err)
     nm_row_number(r->row, NM_COL_OBJECTIVE, report->objective);
     nm_row_number(r->row, NM_COL_LINF, report->change_linf);
     nm_row_number(r->row, NM_COL_L2, report->change_l2);
-    return measure_drawdown(r, err);
+    return NM_OK;
 }
 
 /* Numbers with '+' between, as many as fit. */
@@ -307,15 +335,34 @@ static nm_status run_steps(struct run *r, nm_err *err)
     return rc == NM_OK ? NM_OK : put_failure(r, rc, err);
 }
 
-nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_cell *cell,
-                       double time_limit_s, nm_row *row, nm_err *err)
+/* For a report. A folder that cannot be written ends the sweep: the row itself is well. */
+static nm_status write_details(struct run *r, nm_err *err)
 {
-    struct run r = {.cli = cli, .task = task, .cell = cell, .args = *task->args, .row = row};
+    nm_repair_task task = task_of(r);
+
+    if (!r->details || r->repair.n == 0)
+        return NM_OK;
+    task.test = &r->task->test;
+    return nm_sweep_details_write(r->cli, r->details, r->task->net, r->fixed, &task, &r->passes,
+                                  err);
+}
+
+nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_cell *cell,
+                       double time_limit_s, const char *details, nm_row *row, nm_err *err)
+{
+    struct run r = {.cli = cli,
+                    .task = task,
+                    .cell = cell,
+                    .args = *task->args,
+                    .row = row,
+                    .details = details};
     double start = nm_term_now();
     nm_status rc = NM_OK;
 
     r.args.common.seed = cell->seed;
     rc = nm_sweep_set_strategy(&r.args, cell->strategy, err);
+    if (rc == NM_OK)
+        rc = nm_sweep_set_recipe(&r.args, &cell->edit, err);
     if (rc == NM_OK && cell->norm)
         rc = nm_repair_args_set(&r.args, "norm", cell->norm, err);
     nm_repair_args_fill(&r.args);
@@ -324,11 +371,14 @@ nm_status nm_sweep_run(nm_cli *cli, const nm_sweep_task *task, const nm_sweep_ce
     nm_ctx_set_time_limit(cli->ctx, time_limit_s);
     rc = rc == NM_OK ? run_steps(&r, err) : put_failure(&r, rc, err);
     nm_row_number(row, NM_COL_TIME, nm_term_now() - start);
+    if (rc == NM_OK)
+        rc = write_details(&r, err);
     row->done = rc == NM_OK;
     nm_selection_free(&r.chosen);
     nm_points_free(&r.repair);
     nm_edit_choice_free(&r.edit);
     nm_repair_report_free(&r.report);
+    nm_strategy_report_free(&r.passes);
     nm_net_free(r.fixed);
     return rc;
 }

@@ -172,11 +172,26 @@ nm_status nm_table_save(const char *path, const nm_row *rows, int64_t n, nm_err 
     return NM_E_IO;
 }
 
+/* What tells one row from all others. */
+static const nm_column key[] = {NM_COL_EDIT, NM_COL_SET,  NM_COL_STRATEGY, NM_COL_SIZE,
+                                NM_COL_SEED, NM_COL_NORM, NM_COL_TASK};
+
+/* FNV-1a; the end of a cell counts. */
+uint64_t nm_row_digest(const nm_row *row)
+{
+    uint64_t hash = 14695981039346656037U;
+
+    for (size_t i = 0; i < sizeof key / sizeof *key; i++)
+        for (const char *c = row->cell[key[i]];; c++) {
+            hash = (hash ^ (unsigned char)*c) * 1099511628211U;
+            if (!*c)
+                break;
+        }
+    return hash;
+}
+
 static bool same_task(const nm_row *a, const nm_row *b)
 {
-    static const nm_column key[] = {NM_COL_EDIT, NM_COL_SET,  NM_COL_STRATEGY, NM_COL_SIZE,
-                                    NM_COL_SEED, NM_COL_NORM, NM_COL_TASK};
-
     for (size_t i = 0; i < sizeof key / sizeof *key; i++)
         if (strcmp(a->cell[key[i]], b->cell[key[i]]) != 0)
             return false;

@@ -57,6 +57,9 @@ bool nm_row_read(const char *line, nm_row *row);
 /** The row as JSON object: numbers as numbers, empty cells as null. */
 json_t *nm_row_json(const nm_row *row);
 
+/** A number for the combination and the task of a row. */
+uint64_t nm_row_digest(const nm_row *row);
+
 /** Writes header and all rows that are done to a temporary file, and renames it. */
 nm_status nm_table_save(const char *path, const nm_row *rows, int64_t n, nm_err *err);
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 256, MOST_TRIES = 2 };
+enum { MAX_WORKERS = 256, USUAL_TRIES = 2 };
 
 /* What goes before each message. */
 struct head {
@@ -179,7 +179,8 @@ static nm_status bury(struct pool *pool, struct worker *worker, nm_err *err)
     *worker = (struct worker){.piece = -1};
     if (piece < 0)
         return NM_OK;
-    if (pool->tries[place_of(pool, piece)] < MOST_TRIES) {
+    if (pool->tries[place_of(pool, piece)] <
+        (pool->spec->tries ? pool->spec->tries : USUAL_TRIES)) {
         pool->again[pool->n_again++] = piece;
         return NM_OK;
     }

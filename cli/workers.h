@@ -17,6 +17,7 @@ typedef struct nm_workers {
     nm_work_fn work;
     nm_answer_fn answer;
     void *user;
+    int tries; /**< processes that may die of one piece; 0 = 2 */
 } nm_workers;
 
 /** Runs pieces todo[0 .. n-1]; answers come in any order.

@@ -17,6 +17,7 @@ typedef struct nm_eval_report {
     int64_t n_classes;    /**< outputs of the network */
     int64_t *class_n;     /**< [n_classes] points with this label (NULL without labels) */
     int64_t *class_right; /**< [n_classes] of them classified right */
+    int64_t *predicted;   /**< [n] as nm_predict() */
     double seconds;       /**< wall time of the forward passes */
 } nm_eval_report;
 

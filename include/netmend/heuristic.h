@@ -64,6 +64,17 @@ typedef struct nm_selection {
  *  @return NM_OK, also with n = 0 when no point qualifies; NM_E_ARG for a bad text */
 NM_API nm_status nm_select(nm_ctx *ctx, const nm_net *net, const nm_points *pool, const char *text,
                            int64_t size, uint64_t seed, nm_selection *out, nm_err *err);
+
+/** Scores of each point (what a final Softmax is applied to, else the outputs) in float32.
+ *  @param scores  [n x outputs], caller's buffer */
+NM_API nm_status nm_scores(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, float *scores,
+                           nm_err *err);
+
+/** nm_select() from the scores of the pool (nm_scores()), which serve many selections.
+ *  @param scores  [pool->n x outputs]; NULL: computed where they are needed */
+NM_API nm_status nm_select_scored(nm_ctx *ctx, const nm_net *net, const nm_points *pool,
+                                  const float *scores, const char *text, int64_t size,
+                                  uint64_t seed, nm_selection *out, nm_err *err);
 NM_API void nm_selection_free(nm_selection *selection);
 
 /* -- which parameters ---------------------------------------------------------------------- */

@@ -23,7 +23,10 @@ typedef enum nm_norm {
 
 typedef enum nm_method {
     NM_METHOD_POINTWISE, /**< pins as asked, further linearisations where needed */
-    NM_METHOD_APRNN      /**< all pins, one program (Tao et al., PLDI 2023) */
+    NM_METHOD_APRNN,     /**< all pins, one program (Tao et al., PLDI 2023) */
+    NM_METHOD_LAYERWISE, /**< gradient layer-wise recursive repair of any of the planned layers;
+                              sound, no optimum (docs/methods.md) */
+    NM_METHOD_MINIMAL    /**< smallest change of one layer, with a lower bound (docs/methods.md) */
 } nm_method;
 
 /** Rows that hold a later activation on its present side. */

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "choose/layer_values.h"
+#include "netmend/heuristic.h"
 
 nm_status nm_scores_of(const nm_ctx *ctx, const nm_net *net, const float *x, int64_t n,
                        float *scores, nm_err *err)
@@ -17,6 +18,12 @@ nm_status nm_scores_of(const nm_ctx *ctx, const nm_net *net, const float *x, int
     rc = nm_values_at(ctx, net, x, n, wanted, err);
     nm_free(wanted);
     return rc;
+}
+
+nm_status nm_scores(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, float *scores,
+                    nm_err *err)
+{
+    return nm_scores_of(ctx, net, x, n, scores, err);
 }
 
 /* log of the sum of exp */

@@ -117,11 +117,14 @@ static nm_status check_points(const nm_net *net, const nm_points *points, nm_err
 static void count(const chunk *c, const nm_points *points, int64_t first, int64_t n,
                   nm_eval_report *out)
 {
-    for (int64_t i = 0; points->labels && i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         const double *scores = c->scores + i * c->n_out;
-        int64_t label = points->labels[first + i];
-        bool right = largest(scores, c->n_out) == label;
+        int64_t label = points->labels ? points->labels[first + i] : 0,
+                *is = out->predicted + first;
+        bool right = (is[i] = largest(scores, c->n_out)) == label;
 
+        if (!points->labels)
+            continue;
         out->class_n[label]++;
         out->class_right[label] += right;
         out->n_right += right;
@@ -152,6 +155,7 @@ static nm_status open_report(const chunk *c, const nm_points *points, nm_eval_re
     nm_status rc = NM_OK;
 
     *out = (nm_eval_report){.n = points->n, .n_classes = c->n_out};
+    NM_TRY(nm_alloc(&out->predicted, (size_t)points->n, sizeof *out->predicted, err));
     if (points->labels) {
         NM_TRY(nm_alloc(&out->class_n, (size_t)c->n_out, sizeof *out->class_n, err));
         NM_TRY(nm_alloc(&out->class_right, (size_t)c->n_out, sizeof *out->class_right, err));
@@ -195,6 +199,7 @@ done:
 
 void nm_eval_report_free(nm_eval_report *report)
 {
+    nm_free(report->predicted);
     nm_free(report->class_n);
     nm_free(report->class_right);
     *report = (nm_eval_report){0};

@@ -514,6 +514,7 @@ static nm_status from_reference(nm_search *s, enum verdict *verdict, nm_err *err
 static nm_status refine(nm_search *s, nm_err *err)
 {
     nm_refine_report report;
+    bool better;
     double *answer = NULL;
     nm_program_figures figures = s->figures;
     enum verdict verdict;
@@ -521,11 +522,11 @@ static nm_status refine(nm_search *s, nm_err *err)
     nm_status rc = NM_OK;
 
     NM_TRY(nm_memdup(&answer, s->delta, n, sizeof *answer, err));
-    NM_TRY(nm_refine(s, &report, err));
+    NM_TRY(nm_refine(s, &report, &better, err));
     if (report.evaluations == 0)
         goto done;
     NM_TRY(accumulate(s, &verdict, err));
-    if (verdict == ACCEPTED && report.drift_after < report.drift_before) {
+    if (verdict == ACCEPTED && better) {
         s->refined = report;
         claim_no_optimum(s);
     } else {

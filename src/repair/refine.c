@@ -5,6 +5,8 @@
  *     drift(d) + sum over points of (max(mu_p + rho c_p, 0)^2 - mu_p^2) / (2 rho),
  *     c_p = aim_p - gap_p(d)                      (Nocedal & Wright, 2nd ed., section 17.3)
  *
+ * and what the metric's damping of the inputs counts: |D|^2 e_S mean(G) / 2 for each layer, without
+ * which directions that the data do not show would be free, and float32 bounds grow. Minimised
  * by L-BFGS with the inverse of the metric as preconditioner: it starts where the metric's optimum
  * is and sees the true network. */
 #include "repair/refine.h"
@@ -27,7 +29,8 @@ typedef struct refine {
     double *gap;            /* [active points] at the last evaluation */
     double *seen, *emitted; /* of one layer at all active points */
     double *matrix;         /* of one layer */
-    double *pull;           /* [params->n] gradient of the margins' part */
+    double *tie;            /* [edits->n] weight of |D|^2 / 2 */
+    double *pull;           /* [params->n] gradient of the margins' part, or of a tie */
 } refine;
 
 static const double TEMPERATURE = 2;
@@ -64,6 +67,9 @@ static nm_status open_refine(refine *r, nm_search *s, nm_err *err)
     NM_TRY(nm_alloc(&r->seen, n, seen * sizeof *r->seen, err));
     NM_TRY(nm_alloc(&r->emitted, n, emitted * sizeof *r->emitted, err));
     NM_TRY(nm_alloc(&r->matrix, matrix, sizeof *r->matrix, err));
+    NM_TRY(nm_alloc(&r->tie, (size_t)s->edits->n, sizeof *r->tie, err));
+    for (int b = 0; b < s->edits->n; b++)
+        r->tie[b] = s->metric->damping_in[b] * s->metric->damping_out[b] / s->opts->damping_out;
     for (size_t p = 0; p < n; p++)
         r->aim[p] = RESERVE * s->demand.margin[p];
 done:
@@ -80,6 +86,7 @@ static void close_refine(refine *r)
     nm_free(r->seen);
     nm_free(r->emitted);
     nm_free(r->matrix);
+    nm_free(r->tie);
     nm_free(r->pull);
 }
 
@@ -138,6 +145,35 @@ done:
     return rc;
 }
 
+/* What damping counts at d; its gradient is added to `gradient` if that is asked for. */
+static double add_ties(refine *r, const double *d, double *gradient)
+{
+    const nm_search *s = r->s;
+    double sum = 0;
+
+    for (int b = 0; b < s->edits->n; b++) {
+        int n = (int)(s->edits->at[b].form.n_out * s->edits->at[b].width);
+
+        nm_edit_from_params(s->edits, b, d, r->matrix);
+        sum += 0.5 * r->tie[b] * cblas_ddot(n, r->matrix, 1, r->matrix, 1);
+        cblas_dscal(n, r->tie[b], r->matrix, 1);
+        nm_edit_to_params(s->edits, b, r->matrix, r->pull);
+    }
+    if (gradient)
+        cblas_daxpy((int)s->params->n, 1, r->pull, 1, gradient, 1);
+    return sum;
+}
+
+/* Drift and ties. */
+static nm_status cost_at(refine *r, const double *d, double *drift, double *cost, nm_err *err)
+{
+    nm_status rc = nm_drift_at(r->drift, d, drift, NULL, err);
+
+    if (rc == NM_OK)
+        *cost = *drift + add_ties(r, d, NULL);
+    return rc;
+}
+
 static nm_status evaluate(void *user, const double *d, double *value, double *gradient, nm_err *err)
 {
     refine *r = user;
@@ -148,6 +184,7 @@ static nm_status evaluate(void *user, const double *d, double *value, double *gr
     *value += seed_terms(r);
     NM_TRY(pull_back(r, err));
     cblas_daxpy((int)r->s->params->n, 1, r->pull, 1, gradient, 1);
+    *value += add_ties(r, d, gradient);
 done:
     return rc;
 }
@@ -234,20 +271,23 @@ done:
     return rc;
 }
 
-nm_status nm_refine(nm_search *s, nm_refine_report *report, nm_err *err)
+nm_status nm_refine(nm_search *s, nm_refine_report *report, bool *better, nm_err *err)
 {
     refine r;
     int budget;
+    double before, after;
     nm_status rc = NM_OK;
 
     *report = (nm_refine_report){0};
+    *better = false;
     NM_TRY(open_refine(&r, s, err));
     budget = worthwhile(&r);
     if (budget == 0)
         goto done;
-    NM_TRY(nm_drift_at(r.drift, s->delta, &report->drift_before, NULL, err));
+    NM_TRY(cost_at(&r, s->delta, &report->drift_before, &before, err));
     NM_TRY(minimise(&r, budget, report, err));
-    NM_TRY(nm_drift_at(r.drift, s->delta, &report->drift_after, NULL, err));
+    NM_TRY(cost_at(&r, s->delta, &report->drift_after, &after, err));
+    *better = after < before;
 done:
     close_refine(&r);
     return rc;

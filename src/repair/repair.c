@@ -11,6 +11,8 @@
 #include "repair/certificate.h"
 #include "repair/conflicts.h"
 #include "repair/judge.h"
+#include "repair/layerwise_job.h"
+#include "repair/minimal_job.h"
 #include "repair/misses.h"
 #include "repair/repair_job.h"
 
@@ -199,12 +201,29 @@ static void cap_keep_margins(struct nm_job *j)
 
 /* -- the outer loop: search, round, judge ------------------------------------------------ */
 
+void nm_job_bring_home(struct nm_job *j)
+{
+    j->report->stopped = j->granted = true;
+    nm_ctx_grant(j->ctx, true);
+    (void)snprintf(j->search->reason, sizeof j->search->reason,
+                   "time limit reached or interrupted; the best change found until then");
+}
+
+static nm_status search_by_method(struct nm_job *j, nm_search_outcome *outcome, nm_err *err)
+{
+    if (j->opts.method == NM_METHOD_LAYERWISE)
+        return nm_job_layerwise(j, outcome, err);
+    if (j->opts.method == NM_METHOD_MINIMAL)
+        return nm_job_minimal(j, outcome, err);
+    return j->elastic ? nm_elastic_run(j->elastic, outcome, err)
+                      : nm_search_run(j->search, outcome, err);
+}
+
 static nm_status search_once(struct nm_job *j, nm_search_outcome *outcome, nm_err *err)
 {
     nm_repair_report *r = j->report;
     double start = nm_now();
-    nm_status rc = j->elastic ? nm_elastic_run(j->elastic, outcome, err)
-                              : nm_search_run(j->search, outcome, err);
+    nm_status rc = search_by_method(j, outcome, err);
 
     r->s_solve += nm_now() - start;
     r->solver_rounds += j->search->rounds;
@@ -435,6 +454,8 @@ nm_status nm_repair(nm_ctx *ctx, const nm_net *net, const nm_plan *plan, const n
         j.fixed = NULL;
     }
 done:
+    if (j.granted)
+        nm_ctx_grant(ctx, false);
     close_job(&j);
     if (rc != NM_OK)
         nm_repair_report_free(report);

@@ -5,6 +5,7 @@
 #include "io/net_file.h"
 #include "net/op.h"
 #include "repair/judge.h"
+#include "repair/minimal_job.h"
 #include "repair/repair_job.h"
 
 static nm_status check_inputs(const struct nm_job *j, const nm_points *points, const char *what,
@@ -53,6 +54,28 @@ done:
     return rc;
 }
 
+/* Methods that look for a change by other means than linearised programs. */
+static nm_status check_own_search(const struct nm_job *j, const char *method, nm_err *err)
+{
+    const nm_repair_opts *o = &j->opts;
+
+    if (o->norm == NM_NORM_FUNCTION || o->norm_includes_outputs)
+        return nm_fail(
+            err, NM_E_ARG,
+            "method %s minimises the change of parameters alone; expected norm linf, l1, "
+            "l2 or linf+l1n",
+            method);
+    if (o->elastic || o->pins == NM_PINS_ALL)
+        return nm_fail(err, NM_E_ARG, "%s goes with method pointwise or aprnn, not with %s",
+                       o->elastic ? "elastic repair" : "pins all", method);
+    if (j->task->keep)
+        return nm_fail(err, NM_E_ARG,
+                       "a keep set goes with method pointwise or aprnn, not with %s (put points "
+                       "that must stay right into the repair set)",
+                       method);
+    return NM_OK;
+}
+
 nm_status nm_job_check_opts(const struct nm_job *j, nm_err *err)
 {
     const nm_repair_opts *o = &j->opts;
@@ -75,6 +98,13 @@ nm_status nm_job_check_opts(const struct nm_job *j, nm_err *err)
             err, NM_E_ARG,
             "a program with all pins is linear in the weights of one layer only; a joint "
             "plan needs method pointwise with pins lazy or none");
+    if (o->method == NM_METHOD_LAYERWISE)
+        return check_own_search(j, "layerwise", err);
+    if (o->method == NM_METHOD_MINIMAL) {
+        nm_status rc = check_own_search(j, "minimal", err);
+
+        return rc == NM_OK ? nm_job_check_minimal(j, err) : rc;
+    }
     return NM_OK;
 }
 

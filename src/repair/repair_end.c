@@ -113,6 +113,8 @@ static nm_status certify(struct nm_job *j, nm_err *err)
     if (j->report->stopped || j->off_path || j->report->outcome == NM_PARTLY ||
         (j->elastic && j->report->outcome == NM_INFEASIBLE)) /* those are there already */
         return NM_OK;
+    if (j->opts.method == NM_METHOD_MINIMAL && !nm_search_is_exact(j->search))
+        return NM_OK; /* multipliers of one program do not show what a search tree shows */
     if (j->report->outcome == NM_REPAIRED)
         rc = nm_search_certify_at(j->search, j->rounded, err);
     if (rc == NM_OK)

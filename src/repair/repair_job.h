@@ -28,6 +28,7 @@ struct nm_job {
     double *checked;      /* [params->n] elastic: the change that repaired the most points so far */
     int64_t n_checked;    /* how many */
     bool off_path;        /* the candidate is not what the last program minimised */
+    bool granted; /* time was up, and the context grants what brings home the search's result */
     nm_repair_report *report;
 };
 
@@ -44,6 +45,10 @@ nm_status nm_job_check_pinnable(const struct nm_job *job, nm_err *err);
 
 /** With the original judged: points without numbers, or that can never be safe. */
 nm_status nm_job_check_finite(const struct nm_job *job, nm_err *err);
+
+/** Time is up, but the search has a result to bring home: the report says that it was stopped, and
+ *  the context lets work go on until nm_repair() returns. */
+void nm_job_bring_home(struct nm_job *job);
 
 /* -- judging (repair.c) ------------------------------------------------------------------- */
 

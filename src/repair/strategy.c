@@ -378,7 +378,10 @@ static nm_status run_all(struct passes *s, const char *path, nm_net **fixed,
     if (s->out->best >= 0)
         s->out->passes[s->out->best].best = true;
     nm_ctx_grant(s->ctx, true);
-    rc = nm_strategy_finish(&end, s->best, s->out, path, fixed, report, err);
+    /* Nothing to do is done. */
+    rc = nm_strategy_finish(
+        &end, !s->best && s->original.n_right == s->task->repair->n ? s->net : s->best, s->out,
+        path, fixed, report, err);
     nm_ctx_grant(s->ctx, false);
     return rc;
 }

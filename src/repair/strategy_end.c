@@ -178,6 +178,22 @@ static nm_status write_and_read(const nm_end *e, const nm_net *best, const char 
     return rc == NM_OK ? nm_net_load(e->ctx, path, out, err) : rc;
 }
 
+/* Where all points pass as they are, no pass has anything to do: the answer is the network itself. */
+static nm_status take_original(const nm_end *e, const nm_net **best, nm_err *err)
+{
+    int64_t n = e->task->repair->n, passing = 0;
+    nm_deploy judged = {0};
+    nm_status rc =
+        nm_deploy_check(e->ctx, e->net, e->task->repair->x, e->target, n, true, &judged, err);
+
+    for (int64_t p = 0; rc == NM_OK && p < n; p++)
+        passing += nm_deploy_passes(&judged, e->opts->safe, p);
+    if (passing == n)
+        *best = e->net;
+    nm_deploy_clear(&judged);
+    return rc;
+}
+
 nm_status nm_strategy_finish(const nm_end *e, const nm_net *best, const nm_strategy_report *passes,
                              const char *path, nm_net **fixed, nm_repair_report *r, nm_err *err)
 {
@@ -195,6 +211,8 @@ nm_status nm_strategy_finish(const nm_end *e, const nm_net *best, const nm_strat
                             .margin = isnan(e->opts->margin) ? 0 : e->opts->margin,
                             .judge_rounds = passes->n_passes};
     (void)snprintf(r->reason, sizeof r->reason, "no pass made more points right");
+    if (!best && !r->stopped)
+        NM_TRY(take_original(e, &best, err));
     if (best)
         NM_TRY(path ? write_and_read(e, best, path, &result, err)
                     : nm_net_clone(best, &result, err));

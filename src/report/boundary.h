@@ -38,6 +38,11 @@ typedef struct nm_boundary_scene {
     FILE *to;
 } nm_boundary_scene;
 
+/** What nm_boundary_svg() does, to a stream. */
+nm_status nm_boundary_write(nm_ctx *ctx, const nm_net *before, const nm_net *after,
+                            const nm_points *points, const nm_points *repair_set, FILE *to,
+                            nm_err *err);
+
 /** Writes the whole document to scene->to; everything else of the scene is filled. Errors of the
  *  stream show when the file is committed. */
 void nm_boundary_draw(const nm_boundary_scene *scene);

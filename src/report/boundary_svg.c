@@ -151,27 +151,16 @@ static nm_status evaluate_panel(const nm_boundary_scene *s, nm_boundary_panel *p
 
 /* -- all together ------------------------------------------------------------------------ */
 
-static nm_status write_scene(nm_boundary_scene *s, const char *path, nm_err *err)
-{
-    nm_writer writer;
-    nm_status rc = nm_writer_open(&writer, path, err);
-
-    if (rc != NM_OK)
-        return rc;
-    s->to = writer.stream;
-    nm_boundary_draw(s);
-    return nm_writer_commit(&writer, err);
-}
-
-nm_status nm_boundary_svg(nm_ctx *ctx, const nm_net *before, const nm_net *after,
-                          const nm_points *points, const nm_points *repair_set, const char *path,
-                          nm_err *err)
+nm_status nm_boundary_write(nm_ctx *ctx, const nm_net *before, const nm_net *after,
+                            const nm_points *points, const nm_points *repair_set, FILE *to,
+                            nm_err *err)
 {
     nm_boundary_scene s = {
         .ctx = ctx,
         .points = points,
         .repair_set = repair_set && repair_set->n > 0 ? repair_set : NULL,
         .n_classes = nm_net_n_out(before),
+        .to = to,
         .panels = {{.title = "before", .net = before}, {.title = "after", .net = after}}};
     nm_status rc = NM_OK;
 
@@ -182,12 +171,28 @@ nm_status nm_boundary_svg(nm_ctx *ctx, const nm_net *before, const nm_net *after
     fit_view(&s);
     NM_TRY(evaluate_panel(&s, &s.panels[0], err));
     NM_TRY(evaluate_panel(&s, &s.panels[1], err));
-    NM_TRY(write_scene(&s, path, err));
+    nm_boundary_draw(&s);
 done:
     for (int k = 0; k < 2; k++) {
         nm_free(s.panels[k].scores);
         nm_free(s.panels[k].classes);
         nm_free(s.panels[k].repair_classes);
     }
+    return rc;
+}
+
+nm_status nm_boundary_svg(nm_ctx *ctx, const nm_net *before, const nm_net *after,
+                          const nm_points *points, const nm_points *repair_set, const char *path,
+                          nm_err *err)
+{
+    nm_writer writer;
+    nm_status rc = nm_writer_open(&writer, path, err);
+
+    if (rc != NM_OK)
+        return rc;
+    rc = nm_boundary_write(ctx, before, after, points, repair_set, writer.stream, err);
+    if (rc == NM_OK)
+        return nm_writer_commit(&writer, err);
+    nm_writer_abort(&writer);
     return rc;
 }

@@ -274,6 +274,22 @@ void nm_batch_forward(nm_batch *b)
     }
 }
 
+void nm_batch_round(nm_batch *b)
+{
+    for (int k = 1; k < b->from; k++)
+        for (int32_t u = 0; u < b->n_unstable[k]; u++) {
+            int64_t first = b->v->nodes[k].first;
+            int64_t at = (first + b->unstable[first + u]) * LANES;
+
+            for (int64_t i = at; i < at + LANES; i++) {
+                if (b->open[i] != 0)
+                    b->below[i] = rint(b->below[i] * NM_SLOPE_STEPS) / NM_SLOPE_STEPS;
+                b->multiplier[i] = (double)(float)b->multiplier[i];
+                b->push[i] = -b->sign[i] * b->multiplier[i];
+            }
+        }
+}
+
 void nm_batch_ascend(nm_batch *b)
 {
     for (int k = 1; k < b->from; k++) {

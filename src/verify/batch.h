@@ -13,6 +13,8 @@
 #include "verify/batch_kernels.h"
 #include "verify/bound.h"
 
+enum { NM_SLOPE_STEPS = 255 };
+
 typedef struct nm_batch {
     const nm_vnet *v;
     const nm_lines *lines; /* lent: lo, hi, alive, n_alive */
@@ -63,6 +65,10 @@ void nm_batch_back(nm_batch *b);
 
 /** Values at each lane's minimising input, along the lines that its row took: b->z, b->x. */
 void nm_batch_forward(nm_batch *b);
+
+/** Rounds slopes to steps of 1 / NM_SLOPE_STEPS and multipliers to float32, which is how proofs
+ * keep them. */
+void nm_batch_round(nm_batch *b);
 
 /** A step of all slopes and multipliers, after both passes. */
 void nm_batch_ascend(nm_batch *b);

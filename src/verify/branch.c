@@ -1,5 +1,6 @@
 /* Which neuron to split: filtered smart branching (De Palma et al., 2021). */
 #include <math.h>
+#include <string.h>
 
 #include "verify/parts.h"
 
@@ -63,24 +64,68 @@ void nm_branch_candidates(const nm_parts *s, const nm_batch *b, int lane, nm_can
     }
 }
 
-int32_t nm_branch_scope(const nm_parts *s, const nm_batch *b, int lane)
+void nm_branch_importance(const nm_batch *b, int lane, double *importance)
 {
     const nm_vnet *v = b->v;
-    int last = v->n_nodes - 1;
-    double best = 0;
+
+    memset(importance, 0, (size_t)v->n_neurons * sizeof *importance);
+    for (int k = 1; k < b->from; k++)
+        for (int32_t u = 0; u < b->n_unstable[k]; u++) {
+            int64_t i = v->nodes[k].first + b->unstable[v->nodes[k].first + u];
+
+            importance[i] = fabs(b->kept[i * LANES + lane]);
+        }
+}
+
+/* Adds what open neurons before node k may lose in the bounds of eight units of it. */
+static void add_losses(const nm_parts *s, nm_batch *b, int k, const int32_t *unit, int n,
+                       double *influence)
+{
+    int64_t first = b->v->nodes[k].first;
+
+    nm_batch_begin_at(b, k, unit, n);
+    for (int p = 0; p < n; p++) {
+        memset(b->start + (int64_t)unit[p] * LANES, 0, LANES * sizeof(double));
+        b->start[(int64_t)unit[p] * LANES + 2 * p] = 1;
+        b->start[(int64_t)unit[p] * LANES + 2 * p + 1] = -1;
+    }
+    nm_batch_back(b);
+    for (int64_t i = 0; i < s->n_open && s->open[i] < first; i++)
+        for (int lane = 0; lane < 2 * n; lane++) {
+            int64_t at = (int64_t)s->open[i] * LANES + lane;
+
+            if (b->open[at] != 0)
+                influence[s->open[i]] +=
+                    0.5 * s->importance[first + unit[lane / 2]] * loss_anywhere(b, s->open[i], at);
+        }
+}
+
+int32_t nm_branch_scope(const nm_parts *s, const nm_scope *scope, nm_batch *b)
+{
+    const nm_vnet *v = b->v;
+    nm_arena arena = {0};
+    double *influence = nm_arena_take(&arena, (size_t)v->n_neurons, sizeof *influence), best = 0;
     int32_t neuron = -1;
 
-    while (last > 0 && v->nodes[last].kind == NM_VNODE_LINEAR)
-        last--;
-    for (int64_t i = 0; i < s->n_open && s->open[i] < v->nodes[last].first; i++) {
-        int64_t at = (int64_t)s->open[i] * LANES + lane;
-        double score = b->open[at] == 0 ? 0 : loss_anywhere(b, s->open[i], at);
-
-        if (score > best) {
-            best = score;
+    if (!influence)
+        return -1;
+    memset(influence, 0, (size_t)v->n_neurons * sizeof *influence);
+    for (int lane = 0; lane < LANES; lane++) {
+        nm_batch_clear_lane(b, lane);
+        for (int i = 0; i < scope->n_literals; i++)
+            nm_batch_split(b, lane, scope->literals[i].neuron, scope->literals[i].active, 0, 0);
+    }
+    for (int k = 1; k < v->n_nodes; k++)
+        for (int32_t u = 0; u < b->n_unstable[k]; u += LANES / 2)
+            add_losses(s, b, k, b->unstable + v->nodes[k].first + u,
+                       b->n_unstable[k] - u < LANES / 2 ? b->n_unstable[k] - u : LANES / 2,
+                       influence);
+    for (int64_t i = 0; i < s->n_open; i++)
+        if (influence[s->open[i]] > best) {
+            best = influence[s->open[i]];
             neuron = s->open[i];
         }
-    }
+    nm_arena_clear(&arena);
     return neuron;
 }
 

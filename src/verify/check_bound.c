@@ -17,6 +17,7 @@ nm_status nm_check_bounds_open(nm_check_bounds *b, const nm_check_chain *chain, 
     b->below = nm_arena_take(&b->arena, n, sizeof(double));
     b->above = nm_arena_take(&b->arena, n, sizeof(double));
     b->above_at = nm_arena_take(&b->arena, n, sizeof(double));
+    b->push = nm_arena_take(&b->arena, n, sizeof(double));
     b->row = nm_arena_take(&b->arena, widest, sizeof(double));
     b->next = nm_arena_take(&b->arena, widest, sizeof(double));
     b->x = nm_arena_take(&b->arena, widest, sizeof(double));
@@ -24,6 +25,7 @@ nm_status nm_check_bounds_open(nm_check_bounds *b, const nm_check_chain *chain, 
         nm_check_bounds_close(b);
         return nm_fail(err, NM_E_NOMEM, "out of memory");
     }
+    memset(b->push, 0, n * sizeof *b->push);
     for (int k = 0; k < chain->n_layers; at += chain->layers[k++].n_out) {
         memcpy(b->lo + at, chain->layers[k].lo, (size_t)chain->layers[k].n_out * sizeof(double));
         memcpy(b->hi + at, chain->layers[k].hi, (size_t)chain->layers[k].n_out * sizeof(double));
@@ -100,8 +102,12 @@ static void carry(nm_check_bounds *b, int k, int64_t first, double at_0, double 
                 continue;
             sum += a * l->b[r];
             lost += fabs(a) * l->e[r];
-            for (int64_t j = 0; j < l->n_in; j++)
-                b->next[j] += a * l->w[r * l->n_in + j];
+            if (l->start)
+                for (int64_t e = l->start[r]; e < l->start[r + 1]; e++)
+                    b->next[l->at[e]] += a * l->w[r * l->n_in + l->at[e]];
+            else
+                for (int64_t j = 0; j < l->n_in; j++)
+                    b->next[j] += a * l->w[r * l->n_in + j];
         }
         if (k == 0)
             break;
@@ -109,7 +115,10 @@ static void carry(nm_check_bounds *b, int k, int64_t first, double at_0, double 
         for (int64_t j = 0; j < l->n_in; j++) {
             double a = b->next[j];
 
-            b->row[j] = a * (a < 0 ? b->above[first + j] : b->below[first + j]);
+            /* With a push the sum may cancel, and rounds by as much as the push. */
+            b->row[j] =
+                a * (a < 0 ? b->above[first + j] : b->below[first + j]) + b->push[first + j];
+            lost += fabs(b->push[first + j]) * b->chain->layers[k - 1].e[j];
             if (a < 0)
                 sum += a * b->above_at[first + j];
         }
@@ -117,6 +126,25 @@ static void carry(nm_check_bounds *b, int k, int64_t first, double at_0, double 
     memcpy(slope, b->next, (size_t)b->chain->n_in * sizeof *slope);
     *constant = sum - lost * (1 + 1e-9) - 1e-250;
     *constant -= 8 * ROUNDOFF * (fabs(sum) + fabs(*constant));
+}
+
+void nm_check_set_lines(nm_check_bounds *b)
+{
+    for (int64_t i = 0; i < b->chain->n_neurons; i++)
+        set_line(b, i);
+}
+
+void nm_check_unit_line(nm_check_bounds *b, int64_t neuron, double sign, double *slope,
+                        double *constant)
+{
+    int64_t first = 0;
+    int k = 0;
+
+    while (neuron >= first + b->chain->layers[k].n_out)
+        first += b->chain->layers[k++].n_out;
+    memset(b->row, 0, (size_t)b->chain->layers[k].n_out * sizeof *b->row);
+    b->row[neuron - first] = sign;
+    carry(b, k, first, 0, slope, constant);
 }
 
 void nm_check_line(nm_check_bounds *b, const double *c, double at_0, double *slope,
@@ -206,6 +234,17 @@ static void by_lines(nm_check_bounds *b, int k, int64_t first, int64_t r, const 
     improve(b, first + r, least[0], -least[1]);
 }
 
+void nm_check_neuron(nm_check_bounds *b, int k, int64_t first, int64_t r, const double *lo,
+                     const double *hi)
+{
+    int64_t i = first + r;
+
+    if (b->lo[i] < 0 && b->hi[i] > 0)
+        by_intervals(b, k, first, r, lo, hi);
+    if (b->lo[i] < 0 && b->hi[i] > 0 && k > 0)
+        by_lines(b, k, first, r, lo, hi, b->x);
+}
+
 bool nm_check_neurons(nm_check_bounds *b, const double *lo, const double *hi)
 {
     int64_t first = 0;
@@ -216,10 +255,7 @@ bool nm_check_neurons(nm_check_bounds *b, const double *lo, const double *hi)
         for (int64_t r = 0; r < l->n_out && k + 1 < b->chain->n_layers; r++) {
             int64_t i = first + r;
 
-            if (b->lo[i] < 0 && b->hi[i] > 0)
-                by_intervals(b, k, first, r, lo, hi);
-            if (b->lo[i] < 0 && b->hi[i] > 0 && k > 0)
-                by_lines(b, k, first, r, lo, hi, b->x);
+            nm_check_neuron(b, k, first, r, lo, hi);
             if (b->lo[i] > b->hi[i])
                 return false;
             set_line(b, i);

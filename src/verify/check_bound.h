@@ -20,7 +20,8 @@ typedef struct nm_check_bounds {
     const nm_check_chain *chain;
     double *lo, *hi;                  /* [n_neurons] z, layer after layer */
     double *below, *above, *above_at; /* [n_neurons] */
-    double *row, *next, *x;           /* scratch [widest or n_in] */
+    double *push; /* [n_neurons] added to the coefficient on z: of neurons whose sign is given */
+    double *row, *next, *x; /* scratch [widest or n_in] */
     nm_arena arena;
 } nm_check_bounds;
 
@@ -31,6 +32,18 @@ void nm_check_bounds_close(nm_check_bounds *b);
  *  then the new bounds.
  *  @return false if no input is left */
 bool nm_check_neurons(nm_check_bounds *b, const double *lo, const double *hi);
+
+/** The bounds of neuron r of layer k, whose neurons begin at `first`, from the lines of the layers
+ *  before it: improves b->lo and b->hi where the sign is open. */
+void nm_check_neuron(nm_check_bounds *b, int k, int64_t first, int64_t r, const double *lo,
+                     const double *hi);
+
+/** Sets the lines of all neurons from lo and hi. */
+void nm_check_set_lines(nm_check_bounds *b);
+
+/** A line below sign * z of a neuron, counted layer after layer. */
+void nm_check_unit_line(nm_check_bounds *b, int64_t neuron, double sign, double *slope,
+                        double *constant);
 
 /** Lower slopes as the ReLU are at a point: 1 where z > 0. */
 void nm_check_touch(nm_check_bounds *b, const double *x);

@@ -185,6 +185,29 @@ static void find_ranges(nm_chain_layer *l, const double *lo, const double *hi, d
     }
 }
 
+static bool list_entries(nm_arena *arena, nm_chain_layer *l)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < l->n_out * l->n_in; i++)
+        n += l->w[i] != 0;
+    if (4 * n > l->n_out * l->n_in)
+        return true;
+    l->start = nm_arena_take(arena, (size_t)l->n_out + 1, sizeof *l->start);
+    l->at = nm_arena_take(arena, (size_t)n + 1, sizeof *l->at);
+    if (!l->start || !l->at)
+        return false;
+    n = 0;
+    for (int64_t r = 0; r < l->n_out; r++) {
+        l->start[r] = n;
+        for (int64_t j = 0; j < l->n_in; j++)
+            if (l->w[r * l->n_in + j] != 0)
+                l->at[n++] = (int32_t)j;
+    }
+    l->start[l->n_out] = n;
+    return true;
+}
+
 static nm_status extract(struct extraction *x, const struct segment *s, nm_err *err)
 {
     nm_check_chain *c = x->chain;
@@ -202,6 +225,8 @@ static nm_status extract(struct extraction *x, const struct segment *s, nm_err *
     l->hi = l->b + 3 * l->n_out;
     for (int64_t first = 0; first < l->n_out; first += BATCH)
         extract_rows(x, s, first, l->n_out - first < BATCH ? l->n_out - first : BATCH, l);
+    if (!list_entries(arena, l))
+        return nm_fail(err, NM_E_NOMEM, "out of memory");
     c->n_layers++;
     c->n_neurons += l->n_out;
     c->widest = l->n_out > c->widest ? l->n_out : c->widest;

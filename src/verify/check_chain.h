@@ -11,7 +11,9 @@
  *  b, and that of carrying a row back through W in double (check_bound.h). */
 typedef struct nm_chain_layer {
     int64_t n_out, n_in;
-    double *w; /* [n_out x n_in] as in the file: entries are not computed */
+    double *w;      /* [n_out x n_in] as in the file: entries are not computed */
+    int64_t *start; /* [n_out + 1] entries that are not 0, where most are; else NULL */
+    int32_t *at;
     double *b, *e;
     double *lo, *hi; /* [n_out] z by intervals */
 } nm_chain_layer;

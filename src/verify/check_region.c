@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "verify/check_bound.h"
+#include "verify/check_neurons.h"
 #include "verify/region_proof.h"
 
 #define ROUNDOFF 0x1p-53
@@ -433,10 +434,14 @@ nm_status nm_check_region_proof(nm_ctx *ctx, const nm_net *net, const nm_propert
     nm_status rc = NM_OK;
 
     NM_TRY(nm_alloc(&w.end, (size_t)proof->n_steps + 1, sizeof *w.end, err));
-    if (!find_ends(&w))
+    if (proof->n_ints == 0 && !find_ends(&w))
         NM_THROW(err, NM_E_ARG, "the steps of the proof are no tree: parts are missing");
     NM_TRY(nm_check_chain_new(net, w.box->lo_out, w.box->hi_out, &chain, err));
     w.chain = chain;
+    if (proof->n_ints > 0) {
+        rc = nm_check_neuron_proof(ctx, chain, property, w.box, proof, err);
+        goto done;
+    }
     NM_TRY(open_list(&w, &l, err));
 #pragma omp parallel for schedule(dynamic) num_threads(nm_ctx_threads(ctx))
     for (int64_t i = 0; i < l.n; i++)

@@ -44,10 +44,8 @@ void nm_claim_free(nm_claim *claim)
         nm_free(claim->statements[i].proof.points);
         nm_free(claim->statements[i].proof.rows);
         nm_free(claim->statements[i].x);
-        for (int64_t r = 0; r < claim->statements[i].n_regions; r++) {
-            nm_free(claim->statements[i].regions[r].steps);
-            nm_free(claim->statements[i].regions[r].numbers);
-        }
+        for (int64_t r = 0; r < claim->statements[i].n_regions; r++)
+            nm_region_proof_clear(&claim->statements[i].regions[r]);
         nm_free(claim->statements[i].regions);
     }
     nm_free(claim->files);

@@ -33,8 +33,17 @@ static nm_status copy_region(const nm_region_proof *from, nm_region_proof *to, n
 
     if (rc == NM_OK)
         rc = nm_memdup(&to->numbers, from->numbers, (size_t)from->n_numbers, sizeof(double), err);
+    if (rc == NM_OK)
+        rc = nm_memdup(&to->ints, from->ints, (size_t)from->n_ints, sizeof *to->ints, err);
+    if (rc == NM_OK)
+        rc = nm_memdup(&to->floats, from->floats, (size_t)from->n_floats, sizeof *to->floats, err);
+    if (rc == NM_OK)
+        rc = nm_memdup(&to->bytes, from->bytes, (size_t)from->n_bytes, 1, err);
     to->n_steps = from->n_steps;
     to->n_numbers = from->n_numbers;
+    to->n_ints = from->n_ints;
+    to->n_floats = from->n_floats;
+    to->n_bytes = from->n_bytes;
     return rc;
 }
 

@@ -420,6 +420,60 @@ static nm_status read_step(const json_t *entry, nm_region_proof *p, nm_proof_ste
     return NM_OK;
 }
 
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static nm_status read_bytes(const json_t *o, nm_region_proof *out, nm_err *err)
+{
+    const char *text;
+    nm_status rc = nm_json_text(o, "bytes", &text, err);
+    size_t n = rc == NM_OK ? strlen(text) : 0;
+
+    if (rc == NM_OK && n % 2 != 0)
+        rc = nm_fail(err, NM_E_FORMAT, "'bytes' has an odd number of digits");
+    if (rc == NM_OK)
+        rc = nm_alloc(&out->bytes, n / 2, 1, err);
+    for (size_t i = 0; rc == NM_OK && i < n / 2; i++) {
+        int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            rc = nm_fail(err, NM_E_FORMAT, "'bytes' has more than hexadecimal digits");
+        out->bytes[i] = (unsigned char)(16 * (high & 15) + (low & 15));
+    }
+    out->n_bytes = rc == NM_OK ? (int64_t)(n / 2) : 0;
+    return rc;
+}
+
+static nm_status read_streams(const json_t *o, nm_region_proof *out, nm_err *err)
+{
+    const json_t *list;
+    double *floats = NULL;
+    int64_t *ints = NULL, n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_json_array(o, "ints", &list, err));
+    NM_TRY(nm_json_ints(list, "ints", 1, &ints, &n, err));
+    NM_TRY(nm_alloc(&out->ints, (size_t)n, sizeof *out->ints, err));
+    for (int64_t i = 0; i < n; i++) {
+        if (ints[i] < -2 || ints[i] > INT32_MAX)
+            NM_THROW(err, NM_E_FORMAT, "'ints' has the entry %lld", (long long)ints[i]);
+        out->ints[i] = (int32_t)ints[i];
+    }
+    out->n_ints = n;
+    NM_TRY(nm_json_numbers(o, "floats", &floats, &n, err));
+    NM_TRY(nm_alloc(&out->floats, (size_t)n, sizeof *out->floats, err));
+    for (int64_t i = 0; i < n; i++)
+        out->floats[i] = (float)floats[i];
+    out->n_floats = n;
+    NM_TRY(read_bytes(o, out, err));
+done:
+    nm_free(ints);
+    nm_free(floats);
+    return rc;
+}
+
 static nm_status read_region(const json_t *o, nm_region_proof *out, nm_err *err)
 {
     const json_t *list;
@@ -430,6 +484,8 @@ static nm_status read_region(const json_t *o, nm_region_proof *out, nm_err *err)
     NM_TRY(open_list(o, "steps", INT_MAX, sizeof *out->steps, &out->steps, &n, &list, err));
     for (int i = 0; i < n; i++)
         NM_TRY(read_step(json_array_get(list, (size_t)i), out, &out->steps[i], err));
+    if (json_object_get(o, "ints"))
+        NM_TRY(read_streams(o, out, err));
 done:
     return rc;
 }

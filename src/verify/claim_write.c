@@ -154,6 +154,38 @@ static void put_proof(json_t *o, const nm_claim_proof *p, bool *failed)
     put(o, "points", list, failed);
 }
 
+/* Bytes as hexadecimal digits. */
+static json_t *bytes_json(const unsigned char *bytes, int64_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text;
+    json_t *out = NULL;
+    nm_err ignored = {0};
+
+    if (nm_alloc(&text, (size_t)(2 * n) + 1, 1, &ignored) != NM_OK)
+        return NULL;
+    for (int64_t i = 0; i < n; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out = json_string(text);
+    nm_free(text);
+    return out;
+}
+
+static void put_streams(json_t *o, const nm_region_proof *p, bool *failed)
+{
+    json_t *ints = json_array(), *floats = json_array();
+
+    for (int64_t i = 0; i < p->n_ints; i++)
+        append(ints, integer(p->ints[i]), failed);
+    for (int64_t i = 0; i < p->n_floats; i++)
+        append(floats, p->floats[i] == 0 ? integer(0) : json_real((double)p->floats[i]), failed);
+    put(o, "ints", ints, failed);
+    put(o, "floats", floats, failed);
+    put(o, "bytes", bytes_json(p->bytes, p->n_bytes), failed);
+}
+
 /* Steps as [kind, dim, at, how many of the numbers are theirs]. */
 static json_t *region_json(const nm_region_proof *p, bool *failed)
 {
@@ -170,6 +202,8 @@ static json_t *region_json(const nm_region_proof *p, bool *failed)
     }
     put(o, "steps", list, failed);
     put(o, "numbers", numbers(p->numbers, p->n_numbers, failed), failed);
+    if (p->n_ints > 0)
+        put_streams(o, p, failed);
     return o;
 }
 

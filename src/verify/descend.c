@@ -45,7 +45,7 @@ double nm_descend(nm_descent *d, nm_bounder *b, const nm_region *region, int c, 
     double largest, reach = 0.1;
     bool moved = true;
     const double *slope[NM_MOST_LANES];
-    double y[NM_MOST_LANES], bound[NM_MOST_LANES], at_0[NM_MOST_LANES], value[NM_MOST_LANES];
+    double y[NM_MOST_LANES], bound[NM_MOST_LANES], at_0[NM_MOST_LANES], value[NM_MOST_LANES] = {0};
     double constant;
 
     if (m > NM_MOST_LANES || n > NM_COMBINE_MOST)

@@ -45,6 +45,39 @@ nm_part *nm_part_new(const nm_parts *s, int c, int n_splits)
     return p;
 }
 
+int64_t nm_parts_nodes(nm_parts *s, int n)
+{
+    nm_err ignored = {0};
+    int64_t first = 0;
+
+    if (!s->opts->keep_tree)
+        return 0;
+    omp_set_lock(&s->lock);
+    if (s->n_nodes_kept + n > s->room_nodes) {
+        int64_t more = 2 * s->room_nodes + 256;
+
+        if (nm_realloc(&s->nodes, (size_t)more, sizeof *s->nodes, &ignored) != NM_OK)
+            first = -1;
+        else
+            s->room_nodes = more;
+    }
+    if (first == 0) {
+        first = s->n_nodes_kept;
+        s->n_nodes_kept += n;
+        for (int i = 0; i < n; i++)
+            s->nodes[first + i] = (nm_part_node){.neuron = -2};
+    }
+    omp_unset_lock(&s->lock);
+    return first;
+}
+
+void nm_parts_clear_nodes(nm_parts *s)
+{
+    for (int64_t i = 0; i < s->n_nodes_kept; i++)
+        nm_free(s->nodes[i].floats);
+    s->n_nodes_kept = 0;
+}
+
 static void fail(nm_parts *s, nm_status rc)
 {
     omp_set_lock(&s->lock);
@@ -75,6 +108,34 @@ bool nm_parts_push(nm_parts *s, nm_part *p)
     }
     omp_unset_lock(&s->lock);
     return ok;
+}
+
+/* The leaf of a lane: what its bound came from. False when memory ran out. */
+static bool note_leaf(worker *w, int lane)
+{
+    nm_parts *s = w->s;
+    const nm_part *p = w->lane[lane];
+    int m = s->region->first[p->c + 1] - s->region->first[p->c];
+    size_t n_floats = (size_t)(m + p->n_splits);
+    nm_part_node leaf = {.neuron = -1, .n_floats = (int32_t)n_floats};
+    nm_err ignored = {0};
+
+    if (!s->opts->keep_tree)
+        return true;
+    if (nm_alloc(&leaf.floats, n_floats * sizeof(float) + (size_t)s->n_open, 1, &ignored) != NM_OK)
+        return false;
+    leaf.bytes = (unsigned char *)(leaf.floats + n_floats);
+    memcpy(leaf.floats, p->weight, (size_t)m * sizeof(float));
+    for (int i = 0; i < p->n_splits; i++)
+        leaf.floats[m + i] =
+            (float)w->batch.multiplier[(int64_t)p->splits[i].neuron * LANES + lane];
+    for (int64_t i = 0; i < s->n_open; i++)
+        leaf.bytes[i] = (unsigned char)lrint(
+            fmin(1, w->batch.below[(int64_t)s->open[i] * LANES + lane]) * NM_SLOPE_STEPS);
+    omp_set_lock(&s->lock);
+    s->nodes[p->node] = leaf;
+    omp_unset_lock(&s->lock);
+    return true;
 }
 
 /* A lane is done with its part: closed, split, or stuck (which leaves it open for good). */
@@ -110,15 +171,25 @@ static void set_row(worker *w, int lane)
     nm_batch *b = &w->batch;
     int64_t n_out = nm_vnet_output(r->v)->n;
     int first = r->first[p->c], m = r->first[p->c + 1] - first;
+    double size = 0;
 
     b->at_0[lane] = 0;
     for (int64_t o = 0; o < n_out; o++)
         b->start[o * LANES + lane] = 0;
     for (int k = 0; k < m; k++) {
-        b->at_0[lane] += (double)p->weight[k] * r->rows[first + k].at_0;
-        for (int64_t o = 0; o < n_out; o++)
-            b->start[o * LANES + lane] += (double)p->weight[k] * r->rows[first + k].c[o];
+        const nm_vrow *row = &r->rows[first + k];
+        double weight = (double)p->weight[k];
+
+        b->at_0[lane] += weight * row->at_0;
+        size += weight * fabs(row->at_0);
+        for (int64_t o = 0; o < n_out; o++) {
+            b->start[o * LANES + lane] += weight * row->c[o];
+            size += weight * fabs(row->c[o]) * nm_vnet_output(r->v)->size[o];
+        }
     }
+    /* What the sums round, on outputs as large as they may be; one row is taken as it is. */
+    if (m > 1)
+        b->at_0[lane] -= (m + 2) * 0x1p-52 * size;
 }
 
 static void load_lane(worker *w, int lane)
@@ -134,6 +205,8 @@ static void load_lane(worker *w, int lane)
         nm_batch_split(b, lane, p->splits[i].neuron, p->splits[i].active,
                        (double)p->splits[i].multiplier, (double)p->splits[i].reach);
     set_row(w, lane);
+    if (s->opts->keep_tree)
+        nm_batch_round(b);
     w->step[lane] = 0;
     w->best[lane] = -(double)INFINITY;
     w->n_nodes++;
@@ -202,7 +275,8 @@ static bool try_lane(worker *w, int lane)
 
 /* -- splits ---------------------------------------------------------------------------------- */
 
-static nm_part *child_of(worker *w, int lane, int32_t neuron, bool active, double reach)
+static nm_part *child_of(worker *w, int lane, int32_t neuron, bool active, double reach,
+                         int64_t node)
 {
     const nm_parts *s = w->s;
     const nm_part *p = w->lane[lane];
@@ -223,6 +297,7 @@ static nm_part *child_of(worker *w, int lane, int32_t neuron, bool active, doubl
     }
     child->splits[p->n_splits] =
         (nm_part_split){.neuron = neuron, .active = active, .reach = (float)reach};
+    child->node = node;
     child->bound = w->best[lane];
     child->volume = 0.5 * p->volume;
     return child;
@@ -233,18 +308,20 @@ static bool is_whole(const worker *w, int lane)
     return w->s->first_split[w->lane[lane]->c] < 0;
 }
 
-/* @param neuron  what the lane is split by; the scope takes another if it can */
+/* What the whole scope is split by, if it comes to that, and what its worst case depends on. */
 static void note_first(worker *w, int lane, int32_t neuron)
 {
     nm_parts *s = w->s;
     const nm_part *p = w->lane[lane];
-    int32_t better = nm_branch_scope(s, &w->batch, lane);
 
-    neuron = better >= 0 ? better : neuron;
     omp_set_lock(&s->lock);
     if (s->first_split[p->c] < 0) {
         s->first_split[p->c] = neuron;
         s->first_bound[p->c] = w->best[lane];
+        if (s->worst_case < 0 || w->best[lane] < s->first_bound[s->worst_case]) {
+            s->worst_case = p->c;
+            nm_branch_importance(&w->batch, lane, s->importance);
+        }
     }
     omp_unset_lock(&s->lock);
 }
@@ -265,6 +342,7 @@ static bool split_lane(worker *w, int lane)
     nm_candidates c;
     nm_part *off, *on;
     double bound_off, bound_on;
+    int64_t node;
     int best;
     bool ok;
 
@@ -280,9 +358,16 @@ static bool split_lane(worker *w, int lane)
     best = nm_branch_probe(&w->probe, &w->batch, lane, &c, &bound_off, &bound_on);
     if (is_whole(w, lane))
         note_first(w, lane, c.neuron[best]);
-    off = child_of(w, lane, c.neuron[best], false, c.reach[best]);
-    on = child_of(w, lane, c.neuron[best], true, c.reach[best]);
-    ok = off && on;
+    node = nm_parts_nodes(w->s, 2);
+    off = child_of(w, lane, c.neuron[best], false, c.reach[best], node);
+    on = child_of(w, lane, c.neuron[best], true, c.reach[best], node + 1);
+    ok = off && on && node >= 0;
+    if (ok && w->s->opts->keep_tree) {
+        omp_set_lock(&w->s->lock);
+        w->s->nodes[w->lane[lane]->node].neuron = c.neuron[best];
+        w->s->nodes[w->lane[lane]->node].child = node;
+        omp_unset_lock(&w->s->lock);
+    }
     /* The child that looks better last, so that it is taken first: it may be closed soon. */
     if (ok && bound_off > bound_on)
         ok = nm_parts_push(w->s, on) && nm_parts_push(w->s, off);
@@ -335,7 +420,7 @@ static void set_reaches(worker *w, int lane)
 
 /* After a pass back: closes lanes, sets steps. Returns whether any lane goes on; done: has had all
    its steps. */
-static bool judge_lanes(worker *w, bool *done)
+static bool judge_lanes(worker *w, bool *done, bool *ok)
 {
     bool any = false;
 
@@ -350,6 +435,7 @@ static bool judge_lanes(worker *w, bool *done)
         if (bound > w->best[lane])
             w->best[lane] = bound;
         if (w->best[lane] > 0 && isfinite(w->best[lane])) {
+            *ok = *ok && note_leaf(w, lane);
             put_down(w, lane, true, false);
             continue;
         }
@@ -363,11 +449,11 @@ static bool judge_lanes(worker *w, bool *done)
 /* One pass of all lanes. */
 static bool run_lanes(worker *w)
 {
-    bool done[LANES];
+    bool done[LANES], ok = true;
 
     nm_batch_back(&w->batch);
-    if (!judge_lanes(w, done))
-        return true;
+    if (!judge_lanes(w, done, &ok) || !ok)
+        return ok;
     nm_batch_forward(&w->batch);
     for (int lane = 0; lane < LANES; lane++) {
         if (!w->lane[lane])
@@ -383,6 +469,8 @@ static bool run_lanes(worker *w)
             return false;
     }
     nm_batch_ascend(&w->batch);
+    if (w->s->opts->keep_tree)
+        nm_batch_round(&w->batch);
     return true;
 }
 
@@ -453,8 +541,9 @@ void nm_parts_run(nm_parts *s)
         ok = run_lanes(&w);
         if (!ok)
             fail(s, NM_E_NOMEM);
-#pragma omp atomic
+        omp_set_lock(&s->lock);
         s->n_passes += 2;
+        omp_unset_lock(&s->lock);
         if (omp_get_thread_num() == 0 && n % 64 == 0)
             report_progress(s);
     }

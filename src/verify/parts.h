@@ -23,6 +23,7 @@ typedef struct nm_part {
     int n_splits;
     double bound;          /* known already */
     double volume;         /* share of the whole */
+    int64_t node;          /* in nm_parts.nodes, if proofs are kept */
     nm_part_split *splits; /* [n_splits] */
     float *slope;          /* [n_open] lower slopes of the open neurons */
     float *weight;         /* [rows of the case] */
@@ -38,6 +39,15 @@ typedef struct nm_scope {
     double volume;
 } nm_scope;
 
+/** What became of a part, for the proof. */
+typedef struct nm_part_node {
+    int32_t neuron;       /* >= 0: it was split; -1: closed; -2: not yet */
+    int64_t child;        /* z <= 0; z >= 0 is the next one */
+    float *floats;        /* of a leaf: weights, multipliers; one block with ... */
+    unsigned char *bytes; /* ... [n_open] slopes */
+    int32_t n_floats;
+} nm_part_node;
+
 /** What the threads share while they work on one scope. */
 typedef struct nm_parts {
     nm_ctx *ctx;
@@ -52,12 +62,17 @@ typedef struct nm_parts {
     int64_t *n_parts;     /* [n_cases] that are not closed */
     int32_t *first_split; /* [n_cases] what the whole scope was split by, -1 = it was not */
     double *first_bound;  /* [n_cases] the whole scope's */
+    int worst_case;       /* of these, -1 = none yet; and what its row has on each neuron: */
+    double *importance;   /* [n_neurons] */
     double *case_least;   /* [n_cases] least bound by which parts were closed */
     int64_t n_passes, most_passes;
     int64_t longest_passes; /* while it looks as if that were enough for the whole scope */
     int64_t n_nodes;        /* parts bounded, in all scopes */
     double worst;           /* bound of parts that nothing could be done about */
     int64_t n_stuck;
+    nm_part_node *nodes; /* [n_nodes_kept] of this scope; NULL unless opts->keep_tree */
+    int64_t n_nodes_kept, room_nodes;
+    int64_t *root_node;                         /* [n_cases] */
     double proved_before, proved, scope_volume; /* before this scope, in it; its open cases */
     bool stop, found, spent;
     nm_status rc;
@@ -68,6 +83,13 @@ typedef struct nm_parts {
 /** A part with room for splits, slopes and weights; NULL when memory ran out. Free with nm_free().
  */
 nm_part *nm_part_new(const nm_parts *s, int c, int n_splits);
+
+/** Room for n nodes in a row that nothing is known of; -1 when memory ran out, 0 if none are kept.
+ */
+int64_t nm_parts_nodes(nm_parts *s, int n);
+
+/** Forgets all nodes. */
+void nm_parts_clear_nodes(nm_parts *s);
 
 /** Puts a part on the stack. */
 bool nm_parts_push(nm_parts *s, nm_part *p);
@@ -87,9 +109,15 @@ typedef struct nm_candidates {
  *  input, half by what they may lose anywhere. After both passes of the batch. */
 void nm_branch_candidates(const nm_parts *s, const nm_batch *b, int lane, nm_candidates *to);
 
-/** The neuron by which a scope is best split, so that bounding others anew pays: one with relus
- *  behind it, by what its lines may lose anywhere; -1 = there is none. After both passes. */
-int32_t nm_branch_scope(const nm_parts *s, const nm_batch *b, int lane);
+/** |coefficients| of a lane's row on the x of all neurons. After a pass back.
+ *  @param importance  out, [n_neurons] */
+void nm_branch_importance(const nm_batch *b, int lane, double *importance);
+
+/** The neuron by which a scope is best split, so that bounding others anew pays: what its lines may
+ *  lose in the bounds of the neurons behind it, by their importance, and in the worst case's row.
+ *  -1 = no neuron has any behind it.
+ *  @param batch  of the scope's lines; overwritten */
+int32_t nm_branch_scope(const nm_parts *s, const nm_scope *scope, nm_batch *batch);
 
 /** Bounds both children of all candidates, and returns the best one.
  *  @param off, on  out, the bounds of its children */

@@ -135,7 +135,10 @@ nm_status nm_prove_box(nm_ctx *ctx, const nm_prove_job *job, nm_prove_result *re
     else
         rc = nm_search_neurons(ctx, &p.region, &opts, &found, err);
     report(&found, result);
-    if (rc == NM_OK && result->proved && found.splits) {
+    if (rc == NM_OK && result->proved && found.proof) {
+        result->proof = found.proof;
+        found.proof = NULL;
+    } else if (rc == NM_OK && result->proved && found.splits) {
         result->proof = nm_region_proof_from(&found);
         rc = result->proof ? NM_OK : no_memory(err);
     }

@@ -107,5 +107,6 @@ void nm_region_report_free(nm_region_report *report)
     for (int64_t i = 0; report->splits && i < report->n_splits; i++)
         nm_free(report->splits[i].numbers);
     nm_free(report->splits);
+    nm_region_proof_free(report->proof);
     *report = (nm_region_report){0};
 }

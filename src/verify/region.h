@@ -8,6 +8,8 @@
 
 #include "verify/bound.h"
 
+struct nm_region_proof;
+
 /** Asked about a float32 point in the box that looks unsafe: true ends the search. Thread safe. */
 typedef bool (*nm_try_point)(void *user, const float *x);
 
@@ -65,9 +67,8 @@ typedef struct nm_region_report {
     double share_proved;  /* of the volume */
     nm_box_split *splits; /* [n_splits] the root is 0; NULL unless asked for */
     int64_t n_splits;
+    struct nm_region_proof *proof; /* of a search by neurons, likewise */
 } nm_region_report;
-
-struct nm_region_proof;
 
 /** The tree of a safe region as a proof. NULL when memory ran out. */
 struct nm_region_proof *nm_region_proof_from(const nm_region_report *report);

@@ -29,12 +29,42 @@ typedef struct nm_proof_step {
     int64_t first, n; /* of `numbers` */
 } nm_proof_step;
 
+/** Either a tree of boxes (n_steps > 0), or of signs of neurons: three streams, read side by side.
+ *
+ *     scope:  i: n, then n open neurons, ascending
+ *             i: n, then n times:  i: neuron, side (0 = its z from below, 1 = from above)
+ *                                  f: a multiplier for each sign given in the scope
+ *                                  b: a slope for each open neuron of layers before
+ *             for each case open there:  i: 1 and a tree, or 0: it stays open
+ *             if any stays open:  i: neuron;  scope (z <= 0), scope (z >= 0)
+ *     tree:   i: neuron;  tree (z <= 0), tree (z >= 0)
+ *             or i: -1;   f: a weight for each row of the case, a multiplier for each sign given
+ *                         b: a slope for each open neuron
+ *             or i: -2;   no input has these signs: bounds of a neuron exclude each other
+ *
+ *  Neurons are counted layer after layer, without the input. A slope is a byte / 255. A multiplier
+ *  times z is taken off where z >= 0 was given, and added where z <= 0 was. Bounds of neurons hold
+ *  from there on, also for the scopes within. */
 typedef struct nm_region_proof {
     nm_proof_step *steps;
     int64_t n_steps;
     double *numbers;
     int64_t n_numbers;
+    int32_t *ints;
+    int64_t n_ints, room_ints;
+    float *floats;
+    int64_t n_floats, room_floats;
+    unsigned char *bytes;
+    int64_t n_bytes, room_bytes;
+    bool incomplete; /* memory ran out */
 } nm_region_proof;
+
+void nm_proof_int(nm_region_proof *p, int32_t v);
+void nm_proof_float(nm_region_proof *p, float v);
+void nm_proof_byte(nm_region_proof *p, unsigned char v);
+
+/** Frees what it holds. */
+void nm_region_proof_clear(nm_region_proof *proof);
 
 void nm_region_proof_free(nm_region_proof *proof);
 

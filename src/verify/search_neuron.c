@@ -15,6 +15,7 @@ enum { TIGHTEN_STEPS = 20, SEARCH_PER_TIGHTEN = 1, LEAST_PASSES = 1000, LONGEST 
 
 struct search {
     nm_parts parts;
+    nm_region_proof *proof; /* NULL = not kept */
     nm_bounder root;
     nm_region_report *report;
     nm_scope **scopes; /* a stack */
@@ -91,6 +92,40 @@ static nm_scope *child_scope(struct search *s, const nm_scope *parent, int32_t n
     return scope;
 }
 
+/* -- the proof ------------------------------------------------------------------------------ */
+
+/* A tree of parts, depth first. */
+static void emit_tree(struct search *s, int64_t node)
+{
+    const nm_part_node *n = &s->parts.nodes[node];
+
+    if (n->neuron >= 0) {
+        nm_proof_int(s->proof, n->neuron - (int32_t)s->parts.region->v->nodes[0].n);
+        emit_tree(s, n->child);
+        emit_tree(s, n->child + 1);
+        return;
+    }
+    nm_proof_int(s->proof, -1);
+    for (int32_t i = 0; i < n->n_floats; i++)
+        nm_proof_float(s->proof, n->floats[i]);
+    for (int64_t i = 0; i < s->parts.n_open; i++)
+        nm_proof_byte(s->proof, n->bytes[i]);
+}
+
+/* What became of each case of the scope. */
+static void emit_cases(struct search *s, const nm_scope *scope, bool can_be_at_all)
+{
+    for (int c = 0; s->proof && c < s->parts.region->n_cases; c++) {
+        if (!scope->open[c])
+            continue;
+        nm_proof_int(s->proof, s->parts.n_parts[c] == 0 ? 1 : 0);
+        if (s->parts.n_parts[c] == 0 && can_be_at_all)
+            emit_tree(s, s->parts.root_node[c]);
+        else if (s->parts.n_parts[c] == 0)
+            nm_proof_int(s->proof, -2);
+    }
+}
+
 /* -- one scope ------------------------------------------------------------------------------- */
 
 /* False if no input has these signs: a neuron's bounds exclude each other. */
@@ -111,6 +146,7 @@ static nm_status open_parts(struct search *s, const nm_scope *scope, bool can_be
     const nm_lines *l = &s->root.lines;
 
     p->n_open = 0;
+    p->worst_case = -1;
     for (int k = 0; k < v->n_nodes; k++)
         for (int64_t i = v->nodes[k].first; i < v->nodes[k].first + v->nodes[k].n; i++)
             if (v->nodes[k].kind == NM_VNODE_RELU && l->lo[i] < 0 && l->hi[i] > 0)
@@ -118,6 +154,7 @@ static nm_status open_parts(struct search *s, const nm_scope *scope, bool can_be
     for (int c = p->region->n_cases - 1; c >= 0; c--) {
         int m = p->region->first[c + 1] - p->region->first[c];
         nm_part *part;
+        int64_t root;
 
         p->n_parts[c] = 0;
         p->first_split[c] = -1;
@@ -125,10 +162,12 @@ static nm_status open_parts(struct search *s, const nm_scope *scope, bool can_be
         if (!scope->open[c] || !can_be_at_all)
             continue;
         part = nm_part_new(p, c, scope->n_literals);
-        if (!part || !nm_parts_push(p, part)) {
+        root = nm_parts_nodes(p, 1);
+        if (!part || root < 0 || !nm_parts_push(p, part)) {
             nm_free(part);
             return nm_fail(err, NM_E_NOMEM, "out of memory");
         }
+        part->node = p->root_node[c] = root;
         part->bound = -(double)INFINITY;
         part->volume = scope->volume / p->region->n_cases;
         for (int i = 0; i < scope->n_literals; i++)
@@ -176,8 +215,8 @@ static nm_status run_scope(struct search *s, nm_scope *scope, nm_err *err)
 
     memcpy(s->root.lines.lo, scope->lo, bytes);
     memcpy(s->root.lines.hi, scope->hi, bytes);
-    rc = nm_tighten(p->ctx, &s->root, TIGHTEN_STEPS, scope->literals, scope->n_literals, &n_passes,
-                    err);
+    rc = nm_tighten(p->ctx, &s->root, TIGHTEN_STEPS, scope->literals, scope->n_literals, s->proof,
+                    &n_passes, err);
     if (rc == NM_OK)
         rc = open_parts(s, scope, can_be(&s->root), err);
     if (rc != NM_OK)
@@ -212,20 +251,24 @@ static bool close_cases(struct search *s, nm_scope *scope)
     return any;
 }
 
-/* By what the worst case was split by first. */
+/* By the neuron that others' bounds depend on most, else by what the worst case was split by. */
 static bool split_scope(struct search *s, const nm_scope *scope)
 {
     const nm_parts *p = &s->parts;
-    int worst = -1;
+    nm_batch batch;
+    nm_err ignored = {0};
+    int32_t neuron;
 
-    for (int c = 0; c < p->region->n_cases; c++)
-        if (scope->open[c] && p->first_split[c] >= 0 &&
-            (worst < 0 || p->first_bound[c] < p->first_bound[worst]))
-            worst = c;
-    if (worst < 0)
+    if (p->worst_case < 0 || nm_batch_open(&batch, p->region->v, &s->root.lines, &ignored) != NM_OK)
         return false;
-    return push_scope(s, child_scope(s, scope, p->first_split[worst], false)) &&
-           push_scope(s, child_scope(s, scope, p->first_split[worst], true));
+    neuron = nm_branch_scope(p, scope, &batch);
+    nm_batch_close(&batch);
+    if (neuron < 0)
+        neuron = p->first_split[p->worst_case];
+    if (s->proof)
+        nm_proof_int(s->proof, neuron - (int32_t)p->region->v->nodes[0].n);
+    return push_scope(s, child_scope(s, scope, neuron, true)) && /* the other one is next */
+           push_scope(s, child_scope(s, scope, neuron, false));
 }
 
 static void leave_open(struct search *s, double bound, int64_t n)
@@ -253,6 +296,8 @@ static nm_status run_scopes(struct search *s, nm_err *err)
         p->proved_before = s->report->share_proved;
         rc = run_scope(s, scope, err);
         worst = drain(p, &n);
+        emit_cases(s, scope, can_be(&s->root));
+        nm_parts_clear_nodes(p);
         if (!p->found && (close_cases(s, scope) || rc != NM_OK)) {
             if (rc != NM_OK || p->n_stuck > 0)
                 leave_open(s, fmin(worst, p->worst), n + p->n_stuck);
@@ -278,8 +323,11 @@ static nm_status open_search(struct search *s, nm_err *err)
     s->parts.open =
         nm_arena_take(arena, (size_t)s->parts.region->v->n_neurons, sizeof *s->parts.open);
     s->parts.n_parts = nm_arena_take(arena, n_cases, sizeof *s->parts.n_parts);
+    s->parts.root_node = nm_arena_take(arena, n_cases, sizeof *s->parts.root_node);
     s->parts.first_split = nm_arena_take(arena, n_cases, sizeof *s->parts.first_split);
     s->parts.first_bound = nm_arena_take(arena, n_cases, sizeof *s->parts.first_bound);
+    s->parts.importance =
+        nm_arena_take(arena, (size_t)s->parts.region->v->n_neurons, sizeof *s->parts.importance);
     s->parts.case_least = nm_arena_take(arena, n_cases, sizeof *s->parts.case_least);
     return arena->failed ? nm_fail(err, NM_E_NOMEM, "out of memory") : NM_OK;
 }
@@ -287,7 +335,9 @@ static nm_status open_search(struct search *s, nm_err *err)
 nm_status nm_search_neurons(nm_ctx *ctx, const nm_region *region, const nm_search_opts *opts,
                             nm_region_report *report, nm_err *err)
 {
-    struct search s = {.report = report, .least = (double)INFINITY};
+    nm_region_proof proof = {0};
+    struct search s = {
+        .proof = opts->keep_tree ? &proof : NULL, .report = report, .least = (double)INFINITY};
     nm_status rc = nm_bounder_open(&s.root, region->v, false, err);
 
     s.parts = (nm_parts){.ctx = ctx,
@@ -308,6 +358,11 @@ nm_status nm_search_neurons(nm_ctx *ctx, const nm_region *region, const nm_searc
         rc = run_scopes(&s, err);
     omp_destroy_lock(&s.parts.lock);
     nm_free(s.parts.stack);
+    nm_free(s.parts.nodes);
+    if (rc == NM_OK && s.proof && report->outcome == NM_REGION_SAFE && !proof.incomplete)
+        rc = nm_memdup(&report->proof, &proof, 1, sizeof proof, err);
+    if (!report->proof)
+        nm_region_proof_clear(&proof);
     nm_bounder_close(&s.root);
     report->n_nodes = s.parts.n_nodes;
     if (report->outcome == NM_REGION_SAFE)

@@ -12,9 +12,19 @@ enum { LANES = NM_MOST_LANES, PAIRS = LANES / 2 };
 #define FIRST_RATE 0.4
 #define FADE 0.85
 
+/* How a bound was found. */
+struct witness {
+    bool better;
+    unsigned char *slopes; /* of the open neurons of nodes before */
+    float *multipliers;    /* [n_literals] */
+};
+
 struct job {
     nm_ctx *ctx;
-    nm_batch *batches; /* of each thread */
+    nm_region_proof *proof;    /* NULL = not kept */
+    struct witness *witnesses; /* [n_neurons x 2] */
+    nm_arena *arenas;          /* of each thread: what witnesses hold */
+    nm_batch *batches;         /* of each thread */
     nm_lines *lines;
     int steps;
     const nm_literal *literals;
@@ -30,6 +40,33 @@ static void set_reaches(const struct job *job, nm_batch *b, int k)
 
             b->reach[at] = fabs(b->kept[at]);
         }
+}
+
+/* Keeps slopes and multipliers of a lane, which bounded neuron i of node k. */
+static void witness_lane(const struct job *job, const nm_batch *b, int k, int lane, int64_t i)
+{
+    struct witness *w = &job->witnesses[2 * i + lane % 2];
+    nm_arena *arena = &job->arenas[omp_get_thread_num()];
+    int64_t n = 0;
+
+    if (!w->slopes) {
+        w->slopes = nm_arena_take(arena, (size_t)b->v->n_neurons, 1);
+        w->multipliers = nm_arena_take(arena, (size_t)job->n_literals + 1, sizeof *w->multipliers);
+    }
+    if (!w->slopes || !w->multipliers)
+        return;
+    for (int j = 1; j < k; j++)
+        for (int32_t u = 0; u < b->n_unstable[j]; u++) {
+            int64_t first = b->v->nodes[j].first;
+            int64_t at = (first + b->unstable[first + u]) * LANES + lane;
+
+            w->slopes[n++] = (unsigned char)lrint(b->below[at] * NM_SLOPE_STEPS);
+        }
+    for (int l = 0; l < job->n_literals; l++)
+        w->multipliers[l] =
+            job->literals[l].neuron < b->v->nodes[k].first
+                ? (float)b->multiplier[(int64_t)job->literals[l].neuron * LANES + lane]
+                : 0;
 }
 
 /* Lanes 2p and 2p + 1: unit[p] of node k, upwards and downwards. */
@@ -59,7 +96,11 @@ static void run_group(const struct job *job, nm_batch *b, int k, const int32_t *
         if (step == 0)
             set_reaches(job, b, k);
         for (int lane = 0; lane < 2 * n; lane++)
-            best[lane] = b->bound[lane] > best[lane] ? b->bound[lane] : best[lane];
+            if (b->bound[lane] > best[lane]) {
+                best[lane] = b->bound[lane];
+                if (job->proof)
+                    witness_lane(job, b, k, lane, first + unit[lane / 2]);
+            }
         for (int p = 0; p < n; p++)
             n_open += !(best[2 * p] > 0 || best[2 * p + 1] > 0);
         if (step == steps || n_open == 0)
@@ -68,10 +109,16 @@ static void run_group(const struct job *job, nm_batch *b, int k, const int32_t *
             b->rate[lane] = FIRST_RATE * pow(FADE, step);
         nm_batch_forward(b);
         nm_batch_ascend(b);
+        if (job->proof)
+            nm_batch_round(b);
     }
     for (int p = 0; p < n; p++) { /* other threads write other neurons */
         int64_t i = first + unit[p];
 
+        if (job->proof) {
+            job->witnesses[2 * i].better = best[2 * p] > l->lo[i];
+            job->witnesses[2 * i + 1].better = -best[2 * p + 1] < l->hi[i];
+        }
         l->lo[i] = best[2 * p] > l->lo[i] ? best[2 * p] : l->lo[i];
         l->hi[i] = -best[2 * p + 1] < l->hi[i] ? -best[2 * p + 1] : l->hi[i];
     }
@@ -127,24 +174,75 @@ static void tighten_all(const struct job *job, nm_bounder *b)
     }
 }
 
+/* The scope's open neurons, and all bounds that became better. */
+static void note_bounds(const struct job *job)
+{
+    const nm_batch *b = &job->batches[0];
+    const nm_vnet *v = b->v;
+    nm_region_proof *p = job->proof;
+    int64_t before = v->nodes[0].n, n_open = 0, n_better = 0;
+
+    for (int k = 1; k < v->n_nodes; k++)
+        n_open += b->n_unstable[k];
+    nm_proof_int(p, (int32_t)n_open);
+    for (int k = 1; k < v->n_nodes; k++)
+        for (int32_t u = 0; u < b->n_unstable[k]; u++)
+            nm_proof_int(
+                p, (int32_t)(v->nodes[k].first - before + b->unstable[v->nodes[k].first + u]));
+    for (int64_t i = 0; i < 2 * v->n_neurons; i++)
+        n_better += job->witnesses[i].better;
+    nm_proof_int(p, (int32_t)n_better);
+    n_open = 0;
+    for (int k = 1; k < v->n_nodes; n_open += b->n_unstable[k++])
+        for (int64_t i = 2 * v->nodes[k].first; i < 2 * (v->nodes[k].first + v->nodes[k].n); i++) {
+            const struct witness *w = &job->witnesses[i];
+
+            if (!w->better)
+                continue;
+            nm_proof_int(p, (int32_t)(i / 2 - before));
+            nm_proof_int(p, (int32_t)(i % 2));
+            for (int l = 0; l < job->n_literals; l++)
+                nm_proof_float(p, w->multipliers[l]);
+            for (int64_t s = 0; s < n_open; s++)
+                nm_proof_byte(p, w->slopes[s]);
+        }
+}
+
 nm_status nm_tighten(nm_ctx *ctx, nm_bounder *b, int steps, const nm_literal *literals,
-                     int n_literals, int64_t *n_passes, nm_err *err)
+                     int n_literals, nm_region_proof *proof, int64_t *n_passes, nm_err *err)
 {
     int n_threads = nm_ctx_threads(ctx), n_open = 0;
     nm_arena arena = {0};
     struct job job = {.ctx = ctx,
                       .batches = nm_arena_take(&arena, (size_t)n_threads, sizeof(nm_batch)),
+                      .proof = proof,
+                      .arenas = nm_arena_take(&arena, (size_t)n_threads, sizeof(nm_arena)),
                       .lines = &b->lines,
                       .steps = steps,
                       .literals = literals,
                       .n_literals = n_literals};
-    nm_status rc = job.batches ? NM_OK : nm_fail(err, NM_E_NOMEM, "out of memory");
+    size_t n_witnesses = proof ? 2 * (size_t)b->v->n_neurons : 1;
+    nm_status rc = NM_OK;
 
     *n_passes = 0;
+    job.witnesses = nm_arena_take(&arena, n_witnesses, sizeof *job.witnesses);
+    if (arena.failed) {
+        nm_arena_clear(&arena);
+        return nm_fail(err, NM_E_NOMEM, "out of memory");
+    }
+    memset(job.witnesses, 0, n_witnesses * sizeof *job.witnesses);
+    memset(job.arenas, 0, (size_t)n_threads * sizeof(nm_arena));
     for (; rc == NM_OK && n_open < n_threads; n_open++)
         rc = nm_batch_open(&job.batches[n_open], b->v, &b->lines, err);
     if (rc == NM_OK)
         tighten_all(&job, b);
+    for (int t = 0; t < n_threads; t++)
+        if (job.arenas[t].failed)
+            rc = nm_fail(err, NM_E_NOMEM, "out of memory");
+    if (rc == NM_OK && proof)
+        note_bounds(&job);
+    for (int t = 0; t < n_threads; t++)
+        nm_arena_clear(&job.arenas[t]);
     for (int t = 0; t < n_open; t++)
         if (job.batches[t].v) {
             *n_passes += job.batches[t].n_passes;

@@ -438,9 +438,7 @@ static nm_vexpr *max_pool(struct op *o)
 
     if (o->op->kind->n_pins(o->ex.net, o->op) == 0)
         return linear(o);
-    if (!nm_vexpr_can_add(nm_sparse_diagonal(o->m->arena, 1, NULL), e))
-        return NULL;
-    window = windows(o, &n);
+    window = e ? windows(o, &n) : NULL;
     while (window && n > 1) {
         int64_t half = (n + 1) / 2, n_pairs = half * o->n_out;
         int64_t *a = nm_arena_take(&o->m->scratch, (size_t)n_pairs, sizeof *a);

@@ -3,6 +3,7 @@
 # is to come of each. Lines of a case:
 #   # text                 a comment
 #   needs shared           skip the case when the shared data ($SHARED in commands) is absent
+#   needs mpi              the same when there is no mpirun, or the build has no MPI
 #   $ command              run by sh with netmend in the PATH; earlier commands have left their files
 #   exit N                 its exit status (not given: 0)
 #   out PATTERN            some line of standard output matches the shell pattern as a whole
@@ -88,6 +89,10 @@ while IFS= read -r text || [ -n "$text" ]; do
     '' | '#'*) ;;
     'needs shared')
         [ -d "$SHARED" ] || { echo "skipped: no $SHARED"; exit 77; }
+        ;;
+    'needs mpi')
+        command -v mpirun >/dev/null && ldd "$(command -v netmend)" | grep -q libmpi ||
+            { echo "skipped: no mpirun, or built without MPI"; exit 77; }
         ;;
     '$ '*)
         end_block

@@ -14,18 +14,8 @@ enum { EPSILON, STEPS, DEVIATIONS, LAYERS, POINTS };
 enum { LAYERS_BEST, LAYERS_ALL };
 static const char *const layers_words[] = {"best", "all", NULL};
 static const nm_heuristic_param params[] = {
-    {.name = "epsilon",
-     .initial = 0.1,
-     .min = 0,
-     .max = 1e6,
-     .above_min = true,
-     .help = "radius in the maximum norm, input units"},
-    {.name = "steps",
-     .kind = NM_PARAM_INT,
-     .initial = 3,
-     .min = 1,
-     .max = 1000,
-     .help = "of size epsilon / steps"},
+    NM_EDIT_PARAM_EPSILON,
+    NM_EDIT_PARAM_STEPS,
     {.name = "deviations",
      .initial = 1,
      .min = -1e3,

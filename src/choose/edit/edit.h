@@ -73,6 +73,17 @@ int nm_edit_best(const nm_edit_job *job, const double *scores);
 nm_status nm_edit_attack(const nm_edit_job *job, const nm_sample *points, double epsilon, int steps,
                          float *adversarial, nm_err *err);
 
+/* Of nm_edit_attack(). */
+#define NM_EDIT_PARAM_EPSILON                                                                      \
+    {                                                                                              \
+        .name = "epsilon", .initial = 0.1, .min = 0, .max = 1e6, .above_min = true,                \
+        .help = "radius in the maximum norm, input units"                                          \
+    }
+#define NM_EDIT_PARAM_STEPS                                                                        \
+    {                                                                                              \
+        .name = "steps", .kind = NM_PARAM_INT, .initial = 3, .min = 1, .max = 1000,                \
+        .help = "of PGD, of size epsilon / steps"                                                  \
+    }
 #define NM_EDIT_PARAM_POINTS(preset)                                                               \
     {                                                                                              \
         .name = "points", .kind = NM_PARAM_INT, .initial = (preset), .min = 1, .max = 1e6,         \

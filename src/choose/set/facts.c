@@ -31,11 +31,12 @@ static void fill(nm_facts *f, const float *score, int64_t n, double *wide)
     f->p_true = exp(-f->loss);
 }
 
-nm_status nm_facts_of(const nm_ctx *ctx, const nm_net *net, const nm_points *pool, bool with_scores,
-                      nm_facts *out, nm_err *err)
+nm_status nm_facts_of(const nm_set_job *job, bool with_scores, nm_facts *out, nm_err *err)
 {
-    int64_t n_scores = net->values[net->scores].size;
-    float *scores = NULL;
+    const nm_points *pool = job->pool;
+    int64_t n_scores = job->net->values[job->net->scores].size;
+    const float *scores = job->scores;
+    float *own = NULL;
     double *wide = NULL;
     nm_status rc = NM_OK;
 
@@ -43,13 +44,16 @@ nm_status nm_facts_of(const nm_ctx *ctx, const nm_net *net, const nm_points *poo
         out[p] = (nm_facts){.index = p, .label = pool->labels[p], .predicted = -1};
     if (!with_scores)
         return NM_OK;
-    NM_TRY(nm_alloc(&scores, (size_t)pool->n, (size_t)n_scores * sizeof *scores, err));
     NM_TRY(nm_alloc(&wide, (size_t)n_scores, sizeof *wide, err));
-    NM_TRY(nm_scores_of(ctx, net, pool->x, pool->n, scores, err));
+    if (!scores) {
+        NM_TRY(nm_alloc(&own, (size_t)pool->n, (size_t)n_scores * sizeof *own, err));
+        NM_TRY(nm_scores_of(job->ctx, job->net, pool->x, pool->n, own, err));
+        scores = own;
+    }
     for (int64_t p = 0; p < pool->n; p++)
         fill(&out[p], scores + p * n_scores, n_scores, wide);
 done:
-    nm_free(scores);
+    nm_free(own);
     nm_free(wide);
     return rc;
 }

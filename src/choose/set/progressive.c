@@ -13,23 +13,15 @@ static const nm_heuristic_param params[] = {
 static nm_status run(const nm_set_job *job, nm_selection *out, nm_err *err)
 {
     bool misclassified = (int)job->values->v[OF] == NM_OF_MISCLASSIFIED;
-    int64_t easy, hard;
     nm_status rc;
 
     for (int64_t p = 0; p < job->pool->n; p++)
         if (!misclassified || job->facts[p].predicted != job->facts[p].label)
             nm_selection_add(out, p, job->facts[p].loss);
     rc = nm_selection_sort(out, NM_SET_ASCENDING, err);
-    if (rc != NM_OK || out->n <= job->size)
-        return rc;
-    easy = (int64_t)((double)job->size * job->values->v[RATIO]);
-    hard = job->size - easy;
-    for (int64_t i = 0; i < hard; i++) { /* moves down: the target is never above the source */
-        out->indices[easy + i] = out->indices[out->n - hard + i];
-        out->scores[easy + i] = out->scores[out->n - hard + i];
-    }
-    out->n = job->size;
-    return NM_OK;
+    if (rc == NM_OK)
+        nm_selection_keep_ends(out, job->size, job->values->v[RATIO]);
+    return rc;
 }
 
 const nm_set_kind nm_set_progressive = {

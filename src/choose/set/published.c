@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "choose/set/set.h"
+#include "choose/set/kmeans.h"
 
 #define SOURCE "Iemontine/informed-repair-dnns"
 #define PARAM_MAX(preset)                                                                          \
@@ -119,17 +119,10 @@ static const nm_heuristic_param progressive_params[] = {
 static nm_status progressive(const nm_set_job *job, nm_selection *out, nm_err *err)
 {
     nm_status rc = by_loss(job, out, NM_SET_ASCENDING, err);
-    int64_t most = (int64_t)job->values->v[1];
-    int64_t easy = (int64_t)((double)most * job->values->v[0]), hard = most - easy;
 
-    if (rc != NM_OK || out->n <= most)
-        return rc;
-    for (int64_t i = 0; i < hard; i++) {
-        out->indices[easy + i] = out->indices[out->n - hard + i];
-        out->scores[easy + i] = out->scores[out->n - hard + i];
-    }
-    out->n = most;
-    return NM_OK;
+    if (rc == NM_OK)
+        nm_selection_keep_ends(out, (int64_t)job->values->v[1], job->values->v[0]);
+    return rc;
 }
 
 /* -- Similarity: a component of a graph that has no edges -------------------------------------- */
@@ -232,103 +225,31 @@ static const nm_heuristic_param clustering_params[] = {{.name = "clusters",
                                                         .help = "points of each"},
                                                        PARAM_MAX(15)};
 
-struct clustering {
-    double *x, *centre, *distance;
-    int64_t *member;
-    int64_t n, width, k;
-};
-
-static void assign(struct clustering *c)
-{
-    for (int64_t i = 0; i < c->n; i++) {
-        c->distance[i] = INFINITY;
-        for (int64_t j = 0; j < c->k; j++) {
-            double d = nm_set_distance2(c->x + i * c->width, c->centre + j * c->width, c->width);
-
-            if (d < c->distance[i]) {
-                c->distance[i] = d;
-                c->member[i] = j;
-            }
-        }
-    }
-}
-
-static void average(struct clustering *c)
-{
-    for (int64_t j = 0; j < c->k; j++) {
-        int64_t count = 0;
-
-        for (int64_t i = 0; i < c->n; i++)
-            count += c->member[i] == j;
-        for (int64_t d = 0; count > 0 && d < c->width; d++) {
-            double sum = 0;
-
-            for (int64_t i = 0; i < c->n; i++)
-                sum += c->member[i] == j ? c->x[i * c->width + d] : 0;
-            c->centre[j * c->width + d] = sum / (double)count;
-        }
-    }
-}
-
-static void start(struct clustering *c, uint64_t seed)
-{
-    nm_rng rng = {.seed = seed, .stream = 0x5e3};
-
-    for (int64_t j = 0; j < c->k; j++) {
-        int64_t at = (int64_t)nm_rng_below(&rng, (uint64_t)c->n);
-
-        for (int64_t d = 0; d < c->width; d++)
-            c->centre[j * c->width + d] = c->x[at * c->width + d];
-    }
-}
-
-static void take(const struct clustering *c, const int64_t *points, int64_t cluster, double per,
-                 bool *taken, nm_selection *out)
-{
-    for (int64_t r = 0; (double)r < per; r++) {
-        int64_t best = -1;
-
-        for (int64_t i = 0; i < c->n; i++)
-            if (!taken[i] && c->member[i] == cluster &&
-                (best < 0 || c->distance[i] < c->distance[best]))
-                best = i;
-        if (best < 0)
-            return;
-        taken[best] = true;
-        nm_selection_add(out, points[best], sqrt(c->distance[best]));
-    }
-}
-
 static nm_status clustering(const nm_set_job *job, nm_selection *out, nm_err *err)
 {
     enum { ROUNDS = 10 };
-    struct clustering c = {.k = (int64_t)job->values->v[0]};
-    int64_t *points = NULL;
-    bool *taken = NULL;
+    const double *v = job->values->v;
+    nm_rng rng = {.seed = job->seed, .stream = 0x5e3};
+    nm_kmeans c = {0};
+    int64_t *points = NULL, n;
     nm_status rc = NM_OK;
 
-    NM_TRY(nm_set_candidates(job, false, job->pool->n, &points, &c.n, err));
-    NM_TRY(nm_set_features(job, NM_SPACE_INPUT, points, c.n, &c.x, &c.width, err));
-    NM_TRY(nm_alloc(&c.centre, (size_t)c.k, (size_t)c.width * sizeof *c.centre, err));
-    NM_TRY(nm_alloc(&c.distance, (size_t)c.n, sizeof *c.distance, err));
-    NM_TRY(nm_alloc(&c.member, (size_t)c.n, sizeof *c.member, err));
-    NM_TRY(nm_alloc(&taken, (size_t)c.n, sizeof *taken, err));
-    start(&c, job->seed);
-    for (int i = 0; i < ROUNDS; i++) {
-        assign(&c);
-        average(&c);
-    }
-    assign(&c);
+    NM_TRY(nm_set_candidates(job, false, job->pool->n, &points, &n, err));
+    NM_TRY(nm_kmeans_open(job, NM_SPACE_INPUT, points, n, (int64_t)v[0], &c, err));
     for (int64_t j = 0; j < c.k; j++)
-        take(&c, points, j, job->values->v[1], taken, out);
-    cut(out, job->values->v[2]);
+        nm_kmeans_place(&c, j, (int64_t)nm_rng_below(&rng, (uint64_t)n));
+    for (int i = 0; i < ROUNDS; i++) {
+        (void)nm_kmeans_assign(&c, c.k);
+        nm_kmeans_move(&c);
+    }
+    (void)nm_kmeans_assign(&c, c.k);
+    for (int64_t j = 0; j < c.k; j++)
+        for (int64_t r = 0; (double)r < v[1] && nm_kmeans_take(&c, points, j, out); r++)
+            continue;
+    cut(out, v[2]);
 done:
     nm_free(points);
-    nm_free(c.x);
-    nm_free(c.centre);
-    nm_free(c.distance);
-    nm_free(c.member);
-    nm_free(taken);
+    nm_kmeans_clear(&c);
     return rc;
 }
 

@@ -69,6 +69,19 @@ nm_status nm_selection_sort(nm_selection *s, nm_set_order order, nm_err *err)
     return NM_OK;
 }
 
+void nm_selection_keep_ends(nm_selection *s, int64_t most, double share)
+{
+    int64_t first = (int64_t)((double)most * share), last = most - first;
+
+    if (s->n <= most)
+        return;
+    for (int64_t i = 0; i < last; i++) { /* moves down: the target is never above the source */
+        s->indices[first + i] = s->indices[s->n - last + i];
+        s->scores[first + i] = s->scores[s->n - last + i];
+    }
+    s->n = most;
+}
+
 /* -- running --------------------------------------------------------------------------------- */
 
 static nm_status run_by_point(const nm_set_kind *kind, const nm_set_job *job, nm_selection *out,
@@ -110,7 +123,7 @@ static nm_status run_kind(const nm_set_kind *kind, nm_set_job *job, nm_selection
     nm_status rc = NM_OK;
 
     NM_TRY(nm_alloc(&facts, n, sizeof *facts, err));
-    NM_TRY(nm_facts_of(job->ctx, job->net, job->pool, kind->reads_scores, facts, err));
+    NM_TRY(nm_facts_of(job, kind->reads_scores, facts, err));
     job->facts = facts;
     NM_TRY(nm_alloc(&out->indices, n, sizeof *out->indices, err));
     NM_TRY(nm_alloc(&out->scores, n, sizeof *out->scores, err));
@@ -124,7 +137,15 @@ done:
 nm_status nm_select(nm_ctx *ctx, const nm_net *net, const nm_points *pool, const char *text,
                     int64_t size, uint64_t seed, nm_selection *out, nm_err *err)
 {
-    nm_set_job job = {.ctx = ctx, .net = net, .pool = pool, .size = size, .seed = seed};
+    return nm_select_scored(ctx, net, pool, NULL, text, size, seed, out, err);
+}
+
+nm_status nm_select_scored(nm_ctx *ctx, const nm_net *net, const nm_points *pool,
+                           const float *scores, const char *text, int64_t size, uint64_t seed,
+                           nm_selection *out, nm_err *err)
+{
+    nm_set_job job = {
+        .ctx = ctx, .net = net, .pool = pool, .scores = scores, .size = size, .seed = seed};
     nm_values values;
     int which;
     nm_status rc = NM_OK;

@@ -24,6 +24,7 @@ typedef struct nm_set_job {
     int64_t size;          /* wanted, >= 1 */
     uint64_t seed;
     const nm_values *values;
+    const float *scores;   /* [pool->n x outputs] if they are known already, else NULL */
     const nm_facts *facts; /* [pool->n] */
 } nm_set_job;
 
@@ -54,6 +55,10 @@ static inline void nm_selection_add(nm_selection *s, int64_t index, double score
 
 /** Puts a selection in order of its scores; NAN goes last, equal scores as they stand. */
 nm_status nm_selection_sort(nm_selection *s, nm_set_order order, nm_err *err);
+
+/** Of more than `most` points keeps the first most * share (rounded down) and then the last ones.
+ */
+void nm_selection_keep_ends(nm_selection *s, int64_t most, double share);
 
 /* -- shared parameters and their meaning ------------------------------------------------------ */
 
@@ -93,9 +98,8 @@ double nm_set_distance2(const double *a, const double *b, int64_t width);
 /** One entry a heuristic. NULL behind the last. */
 const nm_set_kind *nm_set_kind_at(int i);
 
-/** Facts of all points of a pool. @param with_scores  else index and label only */
-nm_status nm_facts_of(const nm_ctx *ctx, const nm_net *net, const nm_points *pool, bool with_scores,
-                      nm_facts *out, nm_err *err);
+/** Facts of all points of the job's pool. @param with_scores  else index and label only */
+nm_status nm_facts_of(const nm_set_job *job, bool with_scores, nm_facts *out, nm_err *err);
 
 /* The heuristics. */
 extern const nm_set_kind nm_set_all, nm_set_misclassified, nm_set_by_class, nm_set_full_dataset,

@@ -111,6 +111,20 @@ static void full_is_the_repair_itself(void **state)
     close_world(&w);
 }
 
+static void points_that_are_right_need_no_pass(void **state)
+{
+    struct world w = open_world(6);
+
+    (void)state;
+    nm_points_free(&w.repair);
+    w.repair = labelled(w.ctx, w.net, 1, 6, 0);
+    w.opts.safe = NM_SAFE_NONE;
+    run(&w);
+    assert_int_equal(w.report.outcome, NM_REPAIRED);
+    assert_true(largest_change(&w) == 0);
+    close_world(&w);
+}
+
 /* Each pass makes its batch right; accumulated passes lose nothing that they had. */
 static void accumulated_passes_only_gain(void **state)
 {
@@ -296,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_is_the_repair_itself),
+        cmocka_unit_test(points_that_are_right_need_no_pass),
         cmocka_unit_test(accumulated_passes_only_gain),
         cmocka_unit_test(the_best_network_is_kept),
         cmocka_unit_test(bounds_count_from_the_original_network),

@@ -2,6 +2,8 @@
 #include "region_support.h"
 
 #include "base/mem.h"
+#include "verify/batch.h"
+#include "verify/check_bound.h"
 
 enum { POINTS = 40 };
 
@@ -253,6 +255,117 @@ static void float32_bounds_contain_float32_evaluations(void **state)
     }
 }
 
+/* Lanes with random slopes, given signs and multipliers, after some steps of ascent: at points that
+   have these signs, exactly. */
+static void bounds_of_lanes_hold_exactly(void **state)
+{
+    static const int64_t widths[] = {3, 10, 10, 10, 2};
+    int n_checked = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        nm_rng rng = {.seed = seed, .stream = 11};
+        rig s = open_rig(make_chain(seed, "Relu", widths, 4), &rng, seed % 2 ? 0.5 : 1e-4, false);
+        __float128 z[64], act[64];
+        nm_batch b;
+        nm_err err = {0};
+        int sign[NM_MOST_LANES][64] = {{0}};
+
+        assert_true(nm_bound_neurons(&s.b, s.lo, s.hi, NULL, NULL));
+        nm_assert_ok(nm_batch_open(&b, s.v, &s.b.lines, &err), &err);
+        for (int lane = 0; lane < NM_MOST_LANES; lane++) {
+            nm_batch_clear_lane(&b, lane);
+            b.start[lane] = 1;
+            b.start[NM_MOST_LANES + lane] = -1;
+            b.at_0[lane] = nm_rng_normal(&rng);
+            b.rate[lane] = 0.3;
+            for (int k = 1; k < s.v->n_nodes; k++)
+                for (int u = 0; u < b.n_unstable[k]; u++) {
+                    int64_t first = s.v->nodes[k].first, i = first + b.unstable[first + u];
+
+                    b.below[i * NM_MOST_LANES + lane] = nm_rng_uniform(&rng);
+                    if (nm_rng_below(&rng, 4) != 0)
+                        continue;
+                    sign[lane][i] = nm_rng_below(&rng, 2) == 0 ? 1 : -1;
+                    nm_batch_split(&b, lane, (int32_t)i, sign[lane][i] > 0,
+                                   nm_rng_uniform(&rng) * 3, 1);
+                }
+        }
+        for (int step = 0; step < 4; step++) {
+            nm_batch_back(&b);
+            for (int p = 0; p < POINTS; p++) {
+                int64_t first = nm_vnet_output(s.v)->first;
+
+                make_point(&rng, s.n_in, s.lo, s.hi, s.x);
+                exact_values(s.v, s.x, z, act);
+                for (int lane = 0; lane < NM_MOST_LANES; lane++) {
+                    bool fits = true;
+
+                    for (int64_t i = s.n_in; i < s.v->n_neurons; i++)
+                        fits = fits && sign[lane][i] * z[i] >= 0;
+                    n_checked += fits;
+                    if (fits)
+                        assert_true((__float128)b.bound[lane] <=
+                                    z[first] - z[first + 1] + (__float128)b.at_0[lane]);
+                }
+            }
+            nm_batch_forward(&b);
+            nm_batch_ascend(&b);
+            if (step == 2)
+                nm_batch_round(&b);
+        }
+        nm_batch_close(&b);
+        close_rig(&s);
+    }
+    assert_true(n_checked > 10000);
+}
+
+/* The checker's lines, likewise, and no further from the values than the prover's. */
+static void the_checkers_lines_hold_exactly(void **state)
+{
+    static const int64_t widths[] = {3, 10, 10, 10, 2};
+    static const double c[2] = {1, -1};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        nm_rng rng = {.seed = seed, .stream = 12};
+        double radius = seed % 3 == 0 ? 1 : seed % 3 == 1 ? 1e-3 : 1e-9, bound;
+        rig s = open_rig(make_chain(seed, "Relu", widths, 4), &rng, radius, false);
+        __float128 z[64], act[64];
+        nm_check_chain *chain;
+        nm_check_bounds b;
+        double slope[3], constant, at_0 = nm_rng_normal(&rng), least;
+        nm_vrow row = {.c = c, .at_0 = at_0};
+        nm_err err = {0};
+
+        nm_assert_ok(nm_check_chain_new(s.net, s.lo, s.hi, &chain, &err), &err);
+        nm_assert_ok(nm_check_bounds_open(&b, chain, &err), &err);
+        assert_true(nm_check_neurons(&b, s.lo, s.hi));
+        nm_check_line(&b, c, at_0, slope, &constant);
+        least = nm_check_least(3, slope, constant, s.lo, s.hi);
+        assert_true(nm_bound_neurons(&s.b, s.lo, s.hi, NULL, NULL));
+        nm_bound_rows(&s.b, 1, &row, &bound, NULL, NULL);
+        assert_true(fabs(bound - least) <= 1e-9 * (1 + fabs(bound)));
+        for (int p = 0; p < POINTS; p++) {
+            int64_t first = nm_vnet_output(s.v)->first;
+            __float128 value, line = constant;
+
+            make_point(&rng, s.n_in, s.lo, s.hi, s.x);
+            exact_values(s.v, s.x, z, act);
+            for (int64_t i = s.n_in; i < first; i++)
+                assert_true((__float128)b.lo[i - s.n_in] <= z[i] &&
+                            z[i] <= (__float128)b.hi[i - s.n_in]);
+            value = z[first] - z[first + 1] + (__float128)at_0;
+            for (int j = 0; j < 3; j++)
+                line += (__float128)slope[j] * (__float128)s.x[j];
+            assert_true(line <= value && (__float128)least <= value);
+        }
+        nm_check_bounds_close(&b);
+        nm_check_chain_free(chain);
+        close_rig(&s);
+    }
+}
+
 /* Operators without bounds are refused by name. */
 static void unsupported_operators_are_named(void **state)
 {
@@ -300,6 +413,8 @@ int main(void)
         cmocka_unit_test(bounds_contain_what_the_network_does),
         cmocka_unit_test(bounds_hold_exactly),
         cmocka_unit_test(float32_bounds_contain_float32_evaluations),
+        cmocka_unit_test(bounds_of_lanes_hold_exactly),
+        cmocka_unit_test(the_checkers_lines_hold_exactly),
         cmocka_unit_test(unsupported_operators_are_named),
         cmocka_unit_test(overflow_is_no_proof),
     };
