@@ -96,7 +96,7 @@ static const nm_opt property_rows[] = {
      .arg = "N",
      .min = 1,
      .max = 1e15,
-     .initial = "200000",
+     .initial = "5000000",
      .help = "parts that the first proof may take before margins grow and it is tried again, with "
              "four times as many"},
     {.name = "units",
