@@ -90,6 +90,15 @@ static const nm_opt property_rows[] = {
      .help =
          "where random inputs lie, for that count and for the function norm; auto: what a .nnet "
          "file states, else around the boxes of the properties and -0.5 to 0.5"},
+    {.name = "max-nodes",
+     .kind = NM_OPT_INT,
+     AT(max_nodes),
+     .arg = "N",
+     .min = 1,
+     .max = 1e15,
+     .initial = "5000000",
+     .help = "parts that the first proof may take before margins grow and it is tried again, with "
+             "four times as many"},
     {.name = "units",
      .kind = NM_OPT_CHOICE,
      AT(units),

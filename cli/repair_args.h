@@ -24,6 +24,7 @@ typedef struct nm_repair_args {
     double max_drawdown;
     nm_opt_files properties, keep_properties;
     int pieces, decision, units;
+    int64_t max_nodes;
     nm_opt_bounds range;
 } nm_repair_args;
 

@@ -246,6 +246,7 @@ static nm_property_opts options(const nm_repair_args *args)
 
     opts.repair = nm_repair_args_opts(args);
     opts.pieces = (nm_pieces)args->pieces;
+    opts.max_nodes = args->max_nodes;
     opts.decision = (nm_decision)args->decision;
     return opts;
 }

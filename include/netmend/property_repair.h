@@ -40,7 +40,7 @@ typedef struct nm_property_opts {
     bool must_hold;       /**< give up (limit, lost_hold) where not all decisions on the reference
                                inputs can stay as they are; else they are let go, all together */
     int max_rounds;       /**< repairs at most */
-    int64_t max_nodes;    /**< of the first proof of each margin; twice as many after it */
+    int64_t max_nodes;    /**< of the first proof of each margin; four times as many after it */
     int64_t n_random;     /**< random inputs for the function norm */
     int64_t n_drawdown;   /**< random inputs on which changed decisions are counted */
 } nm_property_opts;
@@ -48,7 +48,7 @@ typedef struct nm_property_opts {
 #define NM_PROPERTY_OPTS_INIT                                                                      \
     {                                                                                              \
         .size = sizeof(nm_property_opts), .repair = NM_REPAIR_OPTS_INIT, .max_rounds = 200,        \
-        .max_nodes = 200000, .n_random = 5000, .n_drawdown = 100000                                \
+        .max_nodes = 5000000, .n_random = 5000, .n_drawdown = 100000                                \
     }
 
 /** Free with nm_property_report_free(). */

@@ -3,7 +3,7 @@
  * Around and around: an attack collects points that are unsafe, or nearly so; the pointwise method
  * finds the smallest change under which all points collected so far are safe by a margin; when the
  * attack finds nothing any more, the verifier is asked about the network as it would be written.
- * What it finds is one more point. Where it gives up, margins double: what lies further from the
+ * What it finds is one more point. Where it gives up, margins grow: what lies further from the
  * unsafe outputs is proven in fewer parts. Points with a choice of conditions break the one that
  * they are nearest to breaking (Sotoudeh & Thakur, PLDI 2021, repair given points; the loop is
  * that of counterexample-guided synthesis). */
@@ -101,8 +101,8 @@ static void show_progress(const struct nm_property_job *j, const char *what)
 /* Proofs that were given up: margins that make the next one shorter, and more patience. */
 static void ask_for_more(struct nm_property_job *j)
 {
-    j->margin *= 2;
-    j->max_nodes = j->max_nodes > INT64_MAX / 2 ? INT64_MAX : 2 * j->max_nodes;
+    j->margin *= 1.5;
+    j->max_nodes = j->max_nodes > INT64_MAX / 4 ? INT64_MAX : 4 * j->max_nodes;
     nm_log(j->ctx, NM_LOG_DEBUG, "proof given up: margin %g from now on", j->margin);
 }
 
