@@ -48,7 +48,7 @@ typedef struct nm_property_opts {
 #define NM_PROPERTY_OPTS_INIT                                                                      \
     {                                                                                              \
         .size = sizeof(nm_property_opts), .repair = NM_REPAIR_OPTS_INIT, .max_rounds = 200,        \
-        .max_nodes = 5000000, .n_random = 5000, .n_drawdown = 100000                                \
+        .max_nodes = 5000000, .n_random = 5000, .n_drawdown = 100000                               \
     }
 
 /** Free with nm_property_report_free(). */
