@@ -144,7 +144,7 @@ nm_status nm_values_list(const char *text, int64_t most, const char *what, int64
         if (last >= most)
             NM_THROW(err, NM_E_ARG, "%s: there is no point %" PRId64 ", expected 0 to %" PRId64,
                      what, last, most - 1);
-        if (*n + last - first + 1 > room) {
+        if (!*out || *n + last - first + 1 > room) {
             room = 2 * (*n + last - first + 1);
             NM_TRY(nm_realloc(out, (size_t)room, sizeof **out, err));
         }

@@ -163,7 +163,8 @@ static nm_status fill_report(struct nm_property_job *j, nm_err *err)
     NM_TRY(list_layers(j, err));
     NM_TRY(count_safe(j, j->net, &r->repair.right_before, &ignored, err));
     if (r->outcome == NM_REPAIRED) {
-        nm_measure_change(j->rounded, j->params->n, r);
+        if (j->params)
+            nm_measure_change(j->rounded, j->params->n, r);
         NM_TRY(count_safe(j, j->fixed ? j->fixed : j->net, &r->repair.right_after,
                           &r->repair.min_margin_after, err));
         if (j->fixed)

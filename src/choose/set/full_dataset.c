@@ -6,8 +6,11 @@ static nm_status run(const nm_set_job *job, nm_selection *out, nm_err *err)
     int64_t all = job->pool->n, n = job->size < all ? job->size : all;
 
     (void)err;
-    for (int64_t i = 0; i < n; i++)
-        nm_selection_add(out, i * all / n, (double)(i * all / n));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = i * all / n;
+
+        nm_selection_add(out, at, (double)at);
+    }
     return NM_OK;
 }
 
