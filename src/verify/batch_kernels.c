@@ -22,10 +22,10 @@ NM_CLONE_TARGET static void NM_CLONED(ascend)(const nm_batch_step *s)
     ascend_body(s);
 }
 
-static const nm_batch_kernels NM_CLONED(kernels) = {.back = NM_CLONED(back),
-                                                    .forward = NM_CLONED(forward),
-                                                    .apply = NM_CLONED(apply),
-                                                    .ascend = NM_CLONED(ascend)};
+static const nm_batch_kernels NM_CLONED(kernels)[1] = {{.back = NM_CLONED(back),
+                                                        .forward = NM_CLONED(forward),
+                                                        .apply = NM_CLONED(apply),
+                                                        .ascend = NM_CLONED(ascend)}};
 #else
 
 #include "verify/batch_kernels.h"
@@ -148,35 +148,12 @@ ALWAYS_INLINE void ascend_body(const nm_batch_step *s)
         }
 }
 
-#define NM_CLONE
-#define NM_CLONE_TARGET
-#define NM_CLONED(name) name##_base
-#include "verify/batch_kernels.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-
-#if defined(__x86_64__)
-#define NM_CLONE_TARGET __attribute__((target("avx2,fma")))
-#define NM_CLONED(name) name##_avx2
-#include "verify/batch_kernels.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-
-#define NM_CLONE_TARGET __attribute__((target("avx512f,fma")))
-#define NM_CLONED(name) name##_avx512
-#include "verify/batch_kernels.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-#endif
+#define NM_SELF "verify/batch_kernels.c"
+#define NM_CLONE_WITH ",fma"
+#include "tensor/clones.h"
 
 const nm_batch_kernels *nm_batch_best_kernels(void)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f"))
-        return &kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &kernels_avx2;
-#endif
-    return &kernels_base;
+    return NM_BEST_CLONE(kernels);
 }
 #endif

@@ -129,35 +129,12 @@ ALWAYS_INLINE void least_body(int v, int64_t n, const double *rows, const double
     }
 }
 
-#define NM_CLONE
-#define NM_CLONE_TARGET
-#define NM_CLONED(name) name##_base
-#include "verify/bound_kernels.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-
-#if defined(__x86_64__)
-#define NM_CLONE_TARGET __attribute__((target("avx2,fma")))
-#define NM_CLONED(name) name##_avx2
-#include "verify/bound_kernels.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-
-#define NM_CLONE_TARGET __attribute__((target("avx512f,fma")))
-#define NM_CLONED(name) name##_avx512
-#include "verify/bound_kernels.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-#endif
+#define NM_SELF "verify/bound_kernels.c"
+#define NM_CLONE_WITH ",fma"
+#include "tensor/clones.h"
 
 const nm_lane_kernels *nm_lane_best_kernels(void)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f"))
-        return kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return kernels_avx2;
-#endif
-    return kernels_base;
+    return NM_BEST_CLONE(kernels);
 }
 #endif

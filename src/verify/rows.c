@@ -20,9 +20,10 @@ NM_CLONE_TARGET static void NM_CLONED(weigh)(int64_t n, int64_t width, const flo
     weigh_body(n, width, rows, by, sum);
 }
 
-static const nm_rows_kernels NM_CLONED(kernels) = {.one = {NM_CLONED(one_1), NM_CLONED(one_2)},
-                                                   .four = {NM_CLONED(four_1), NM_CLONED(four_2)},
-                                                   .weigh = NM_CLONED(weigh)};
+static const nm_rows_kernels NM_CLONED(kernels)[1] = {
+    {.one = {NM_CLONED(one_1), NM_CLONED(one_2)},
+     .four = {NM_CLONED(four_1), NM_CLONED(four_2)},
+     .weigh = NM_CLONED(weigh)}};
 
 #undef NM_CLONE_ADD
 #else
@@ -77,35 +78,12 @@ weigh_body(int64_t n, int64_t width, const float *rows, const float *by, double 
     }
 }
 
-#define NM_CLONE
-#define NM_CLONE_TARGET
-#define NM_CLONED(name) name##_base
-#include "verify/rows.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-
-#if defined(__x86_64__)
-#define NM_CLONE_TARGET __attribute__((target("avx2")))
-#define NM_CLONED(name) name##_avx2
-#include "verify/rows.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-
-#define NM_CLONE_TARGET __attribute__((target("avx512f")))
-#define NM_CLONED(name) name##_avx512
-#include "verify/rows.c"
-#undef NM_CLONE_TARGET
-#undef NM_CLONED
-#endif
+#define NM_SELF "verify/rows.c"
+#define NM_CLONE_WITH ""
+#include "tensor/clones.h"
 
 const nm_rows_kernels *nm_rows_best_kernels(void)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f"))
-        return &kernels_avx512;
-    if (__builtin_cpu_supports("avx2"))
-        return &kernels_avx2;
-#endif
-    return &kernels_base;
+    return NM_BEST_CLONE(kernels);
 }
 #endif
