@@ -16,9 +16,9 @@ typedef struct nm_check_state {
     char differs[200];         /* the first file whose hash is not the claimed one; "" = none */
 } nm_check_state;
 
-/** Reads what a claim names. `paths` [claim->n_files] says where each file is. NM_E_FORMAT,
- * NM_E_IO, NM_E_ARG (tensors or rows that are not there), with `differs` filled where hashes do not
- * agree. Free with nm_check_close(), also after a failure. */
+/** Reads what a claim names. `paths` [claim->n_files] says where each file is; NULL: where the
+ * claim says. NM_E_FORMAT, NM_E_IO, NM_E_ARG (tensors or rows that are not there), with `differs`
+ * filled where hashes do not agree. Free with nm_check_close(), also after a failure. */
 nm_status nm_check_open(nm_ctx *ctx, const nm_claim *claim, char *const *paths, nm_check_state *out,
                         nm_err *err);
 void nm_check_close(nm_check_state *state);

@@ -55,6 +55,19 @@ static nm_status load_net(nm_ctx *ctx, const char *path, bool classes, nm_net **
     return NM_OK;
 }
 
+/* Where file i of the claim is. */
+static const char *path_at(const nm_check_state *s, char *const *paths, int i)
+{
+    return paths ? paths[i] : s->claim->files[i].path;
+}
+
+static const char *path_of(const nm_check_state *s, char *const *paths, const char *name)
+{
+    const nm_claim_file *file = name ? nm_claim_find_file(s->claim, name) : NULL;
+
+    return file ? path_at(s, paths, (int)(file - s->claim->files)) : NULL;
+}
+
 static nm_status load_nets(nm_check_state *s, char *const *paths, nm_err *err)
 {
     bool classes = !nm_claim_find_file(s->claim, "property");
@@ -62,9 +75,9 @@ static nm_status load_nets(nm_check_state *s, char *const *paths, nm_err *err)
 
     for (int i = 0; rc == NM_OK && i < s->claim->n_files; i++) {
         if (strcmp(s->claim->files[i].name, "model") == 0 && !s->model)
-            rc = load_net(s->ctx, paths[i], classes, &s->model, err);
+            rc = load_net(s->ctx, path_at(s, paths, i), classes, &s->model, err);
         else if (strcmp(s->claim->files[i].name, "fixed") == 0 && !s->fixed)
-            rc = load_net(s->ctx, paths[i], classes, &s->fixed, err);
+            rc = load_net(s->ctx, path_at(s, paths, i), classes, &s->fixed, err);
     }
     if (rc == NM_OK && !s->model)
         rc = nm_fail(err, NM_E_FORMAT, "the claim names no model");
@@ -76,13 +89,6 @@ static nm_status load_nets(nm_check_state *s, char *const *paths, nm_err *err)
 }
 
 /* -- points ------------------------------------------------------------------------------ */
-
-static const char *path_of(const nm_check_state *s, char *const *paths, const char *name)
-{
-    const nm_claim_file *file = name ? nm_claim_find_file(s->claim, name) : NULL;
-
-    return file ? paths[file - s->claim->files] : NULL;
-}
 
 /* The rows that the claim takes, by number of the row in the file. */
 static nm_status take_rows(const nm_claim_set *set, const nm_points *all, nm_points *out,
@@ -200,7 +206,7 @@ nm_status nm_check_open(nm_ctx *ctx, const nm_claim *claim, char *const *paths, 
 
     *out = (nm_check_state){.ctx = ctx, .claim = claim};
     for (int i = 0; i < claim->n_files; i++)
-        NM_TRY(compare_hash(&claim->files[i], paths[i], out, err));
+        NM_TRY(compare_hash(&claim->files[i], path_at(out, paths, i), out, err));
     NM_TRY(load_nets(out, paths, err));
     for (int i = 0; i < claim->n_tensors; i++) {
         NM_TRY(check_tensor(out, out->model, &claim->tensors[i], err));

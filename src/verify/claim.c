@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 const char *const nm_claim_whats[] = {
@@ -11,6 +12,21 @@ const char *const nm_claim_sets[] = {"repair", "keep", NULL};
 const char *const nm_claim_pieces_words[] = {"any", "model", "fixed", NULL};
 const char *const nm_claim_norms[] = {"linf+l1n", "linf", "l1", "l2", NULL};
 const char *const nm_claim_safes[] = {"any-order", "probable", "none", NULL};
+
+nm_status nm_claim_add_file(nm_claim *claim, const char *name, const char *path, nm_err *err)
+{
+    nm_claim_file *f = &claim->files[claim->n_files];
+    nm_status rc = NM_OK;
+
+    if (!path)
+        return NM_OK;
+    claim->n_files++;
+    NM_TRY(nm_strdup(&f->name, name, err));
+    NM_TRY(nm_strdup(&f->path, path, err));
+    NM_TRY(nm_sha256_file(path, f->sha256, &f->n_bytes, err));
+done:
+    return rc;
+}
 
 const nm_claim_file *nm_claim_find_file(const nm_claim *claim, const char *name)
 {

@@ -125,6 +125,9 @@ nm_status nm_claim_parse(const char *text, size_t n_bytes, nm_claim *out, nm_err
 nm_status nm_claim_save(const nm_claim *claim, const char *path, nm_err *err);
 void nm_claim_free(nm_claim *claim);
 
+/** One more file, with its hash; claim->files must have room. path NULL: none. */
+nm_status nm_claim_add_file(nm_claim *claim, const char *name, const char *path, nm_err *err);
+
 /** The file of that name, or NULL. */
 const nm_claim_file *nm_claim_find_file(const nm_claim *claim, const char *name);
 

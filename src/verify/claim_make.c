@@ -13,27 +13,10 @@ struct maker {
     nm_ctx *ctx;
     const nm_claim_facts *facts;
     nm_claim claim;
-    char *paths[8]; /* of claim.files */
     nm_check_state state;
 };
 
 /* -- files and sets ------------------------------------------------------------------------ */
-
-static nm_status add_file(struct maker *m, const char *name, const char *path, nm_err *err)
-{
-    nm_claim_file *f = &m->claim.files[m->claim.n_files];
-    nm_status rc = NM_OK;
-
-    if (!path)
-        return NM_OK;
-    m->claim.n_files++;
-    NM_TRY(nm_strdup(&f->name, name, err));
-    NM_TRY(nm_strdup(&f->path, path, err));
-    NM_TRY(nm_strdup(&m->paths[m->claim.n_files - 1], path, err));
-    NM_TRY(nm_sha256_file(path, f->sha256, &f->n_bytes, err));
-done:
-    return rc;
-}
 
 static nm_status copy_channels(const nm_data_opts *from, nm_claim_set *to, nm_err *err)
 {
@@ -62,10 +45,10 @@ static nm_status add_set(struct maker *m, nm_claim_set_id id, const nm_claim_sou
 
     if (!source->points_path)
         return NM_OK;
-    NM_TRY(add_file(m, source->points, source->points_path, err));
+    NM_TRY(nm_claim_add_file(&m->claim, source->points, source->points_path, err));
     NM_TRY(nm_strdup(&set->points, source->points, err));
     if (source->labels_path) {
-        NM_TRY(add_file(m, source->labels, source->labels_path, err));
+        NM_TRY(nm_claim_add_file(&m->claim, source->labels, source->labels_path, err));
         NM_TRY(nm_strdup(&set->labels, source->labels, err));
     }
     set->opts = source->opts;
@@ -339,12 +322,12 @@ static nm_status make_claim(struct maker *m, nm_err *err)
 
     NM_TRY(nm_alloc(&m->claim.files, 8, sizeof *m->claim.files, err));
     NM_TRY(nm_alloc(&m->claim.statements, most, sizeof *m->claim.statements, err));
-    NM_TRY(add_file(m, "model", f->model_path, err));
-    NM_TRY(add_file(m, "fixed", f->fixed_path, err));
+    NM_TRY(nm_claim_add_file(&m->claim, "model", f->model_path, err));
+    NM_TRY(nm_claim_add_file(&m->claim, "fixed", f->fixed_path, err));
     NM_TRY(add_set(m, NM_SET_REPAIR, &f->repair, err));
     NM_TRY(add_set(m, NM_SET_KEEP, &f->keep, err));
     NM_TRY(add_edit(m, err));
-    NM_TRY(nm_check_open(m->ctx, &m->claim, m->paths, &m->state, err));
+    NM_TRY(nm_check_open(m->ctx, &m->claim, NULL, &m->state, err));
     (void)add_statement(m, NM_CLAIM_FILES);
     if (f->fixed_path) {
         NM_TRY(claim_architecture(m, err));
@@ -371,7 +354,5 @@ nm_status nm_claim_write(nm_ctx *ctx, const nm_claim_facts *facts, const char *p
         rc = nm_claim_save(&m.claim, path, err);
     nm_check_close(&m.state);
     nm_claim_free(&m.claim);
-    for (size_t i = 0; i < sizeof m.paths / sizeof *m.paths; i++)
-        nm_free(m.paths[i]);
     return rc;
 }

@@ -8,23 +8,8 @@
 struct maker {
     nm_ctx *ctx;
     nm_claim claim;
-    char *paths[2]; /* of claim.files */
     nm_check_state state;
 };
-
-static nm_status add_file(struct maker *m, const char *name, const char *path, nm_err *err)
-{
-    nm_claim_file *f = &m->claim.files[m->claim.n_files];
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_strdup(&f->name, name, err));
-    m->claim.n_files++;
-    NM_TRY(nm_strdup(&f->path, path, err));
-    NM_TRY(nm_strdup(&m->paths[m->claim.n_files - 1], path, err));
-    NM_TRY(nm_sha256_file(path, f->sha256, &f->n_bytes, err));
-done:
-    return rc;
-}
 
 static nm_status copy_region(const nm_region_proof *from, nm_region_proof *to, nm_err *err)
 {
@@ -91,8 +76,8 @@ static nm_status make_claim(struct maker *m, const char *model, const char *prop
     m->claim.hi = (double)INFINITY;
     NM_TRY(nm_alloc(&m->claim.files, 2, sizeof *m->claim.files, err));
     NM_TRY(nm_alloc(&m->claim.statements, 2, sizeof *m->claim.statements, err));
-    NM_TRY(add_file(m, "model", model, err));
-    NM_TRY(add_file(m, "property", property, err));
+    NM_TRY(nm_claim_add_file(&m->claim, "model", model, err));
+    NM_TRY(nm_claim_add_file(&m->claim, "property", property, err));
     m->claim.n_statements = 2;
     m->claim.statements[0].what = NM_CLAIM_FILES;
     s = &m->claim.statements[1];
@@ -100,7 +85,7 @@ static nm_status make_claim(struct maker *m, const char *model, const char *prop
         NM_TRY(add_proofs(r, s, err));
     else
         NM_TRY(add_point(r, s, err));
-    NM_TRY(nm_check_open(m->ctx, &m->claim, m->paths, &m->state, err));
+    NM_TRY(nm_check_open(m->ctx, &m->claim, NULL, &m->state, err));
     if (r->verdict == NM_VERDICT_HOLDS)
         NM_TRY(nm_check_holds(&m->state, s, &found, err));
     else
@@ -125,7 +110,5 @@ nm_status nm_claim_write_property(nm_ctx *ctx, const char *model, const char *pr
         rc = nm_claim_save(&m.claim, path, err);
     nm_check_close(&m.state);
     nm_claim_free(&m.claim);
-    for (int i = 0; i < 2; i++)
-        nm_free(m.paths[i]);
     return rc;
 }
