@@ -7,8 +7,7 @@
 typedef struct compare_args {
     nm_repair_args shared; /* begins with the common options */
     nm_opt_files recipes;
-    const char *csv, *report;
-    int64_t jobs;
+    nm_sweep_output to;
 } compare_args;
 
 #define AT(field) .offset = offsetof(compare_args, field)
@@ -57,29 +56,6 @@ static const nm_opt recipe_rows[] = {
          "or without=keep; can be given again and again"},
     {0}};
 
-static const nm_opt output_rows[] = {
-    {.name = "csv",
-     .kind = NM_OPT_PATH,
-     AT(csv),
-     .arg = "OUT.csv",
-     .help = "one line a row, as sweep writes them; rows that are there are not run again"},
-    {.name = "report",
-     .kind = NM_OPT_PATH,
-     AT(report),
-     .arg = "OUT.html",
-     .help = "write all rows as one page for a browser; details go to OUT.html.rows"},
-    {.name = "jobs",
-     .kind = NM_OPT_INT,
-     AT(jobs),
-     .arg = "N",
-     .min = 1,
-     .max = 256,
-     .initial = "auto",
-     .word = "auto",
-     .word_value = 0,
-     .help = "rows at the same time, each with a share of the threads; auto: one a thread"},
-    {0}};
-
 static const nm_opt_group groups[] = {
     {"Arguments", model_rows, 0},
     {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},
@@ -90,7 +66,7 @@ static const nm_opt_group groups[] = {
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
     {"What is repaired", task_rows, 0},
     {"How", recipe_rows, 0},
-    {"Output", output_rows, 0},
+    {"Output", nm_sweep_output_rows, offsetof(compare_args, to)},
     NM_COMMON_GROUP,
     {0}};
 
@@ -180,7 +156,7 @@ static nm_status make_config(const compare_args *args, nm_sweep_config *out, nm_
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 {
     const compare_args *args = args_memory;
-    nm_sweep s = {.cli = cli, .csv = args->csv, .report = args->report, .jobs = args->jobs};
+    nm_sweep s = {.cli = cli, .to = args->to};
     nm_status rc = NM_OK;
 
     if (!args->shared.inputs.path)

@@ -4,8 +4,8 @@
 
 typedef struct sweep_args {
     nm_repair_args shared; /* begins with the common options */
-    const char *config, *csv, *report;
-    int64_t jobs;
+    const char *config;
+    nm_sweep_output to;
 } sweep_args;
 
 static const nm_opt config_rows[] = {{.name = "CONFIG",
@@ -24,30 +24,6 @@ static const nm_opt model_rows[] = {
      .help = "network, instead of the configuration's; data arguments likewise"},
     {0}};
 
-static const nm_opt output_rows[] = {
-    {.name = "csv",
-     .kind = NM_OPT_PATH,
-     .offset = offsetof(sweep_args, csv),
-     .arg = "OUT.csv",
-     .help = "one line a row, written after each; rows that are there already are not run again"},
-    {.name = "jobs",
-     .kind = NM_OPT_INT,
-     .offset = offsetof(sweep_args, jobs),
-     .arg = "N",
-     .min = 1,
-     .max = 256,
-     .initial = "auto",
-     .word = "auto",
-     .word_value = 0,
-     .help = "rows at the same time, each with a share of the threads; auto: one a thread"},
-    {.name = "report",
-     .kind = NM_OPT_PATH,
-     .offset = offsetof(sweep_args, report),
-     .arg = "OUT.html",
-     .help = "write all rows as one page for a browser; details of each go to OUT.html.rows, so "
-             "that a sweep that was stopped goes on with them"},
-    {0}};
-
 static const nm_opt_group groups[] = {
     {"Arguments", config_rows, 0},
     {"Arguments", model_rows, 0},
@@ -56,7 +32,7 @@ static const nm_opt_group groups[] = {
     {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},
     {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
     {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
-    {"Output", output_rows, 0},
+    {"Output", nm_sweep_output_rows, offsetof(sweep_args, to)},
     NM_COMMON_GROUP,
     {0}};
 
@@ -65,7 +41,7 @@ static const nm_opt_group groups[] = {
 static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 {
     const sweep_args *args = args_memory;
-    nm_sweep s = {.cli = cli, .csv = args->csv, .report = args->report, .jobs = args->jobs};
+    nm_sweep s = {.cli = cli, .to = args->to};
     nm_status rc = NM_OK;
 
     NM_CLI_TRY(nm_ranks_open(err));

@@ -91,11 +91,39 @@ static void label_row(nm_sweep *s, int64_t i)
 /* -- one row, in a worker ------------------------------------------------------------------------
  */
 
+#define AT(field) .offset = offsetof(nm_sweep_output, field)
+
+const nm_opt nm_sweep_output_rows[] = {
+    {.name = "csv",
+     .kind = NM_OPT_PATH,
+     AT(csv),
+     .arg = "OUT.csv",
+     .help = "one line a row, written after each; rows that are there already are not run again"},
+    {.name = "jobs",
+     .kind = NM_OPT_INT,
+     AT(jobs),
+     .arg = "N",
+     .min = 1,
+     .max = 256,
+     .initial = "auto",
+     .word = "auto",
+     .word_value = 0,
+     .help = "rows at the same time, each with a share of the threads; auto: one a thread"},
+    {.name = "report",
+     .kind = NM_OPT_PATH,
+     AT(report),
+     .arg = "OUT.html",
+     .help = "write all rows as one page for a browser; details of each go to OUT.html.rows, so "
+             "that rows that are there already keep them"},
+    {0}};
+
+#undef AT
+
 static int jobs_of(const nm_sweep *s)
 {
     int threads = nm_ctx_threads(s->cli->ctx);
 
-    return s->jobs > 0 ? (int)s->jobs : threads;
+    return s->to.jobs > 0 ? (int)s->to.jobs : threads;
 }
 
 /* The parent loads and classifies for all workers, which see its memory. With one thread, since
@@ -134,11 +162,11 @@ static nm_status work(void *user, int64_t i, char *text, size_t n_text, nm_err *
     (void)n_text; /* NM_LINE_TEXT */
     if (!s->entered)
         enter_worker(s);
-    if (s->report)
-        rc = nm_sweep_details_path(s->report, &s->rows[i], path, err);
+    if (s->to.report)
+        rc = nm_sweep_details_path(s->to.report, &s->rows[i], path, err);
     if (rc == NM_OK)
         rc = nm_sweep_run(s->cli, &s->task, &cell, s->config.cell_time_limit_s,
-                          s->report ? path : NULL, &s->rows[i], err);
+                          s->to.report ? path : NULL, &s->rows[i], err);
     if (rc == NM_OK)
         nm_row_write(&s->rows[i], text);
     return rc;
@@ -169,7 +197,7 @@ static nm_status answer(void *user, int64_t i, const char *text, nm_err *err)
     }
     s->n_done++;
     show_progress(s);
-    return s->csv ? nm_table_save(s->csv, s->rows, s->n, err) : NM_OK;
+    return s->to.csv ? nm_table_save(s->to.csv, s->rows, s->n, err) : NM_OK;
 }
 
 static nm_status run_rows(nm_sweep *s, nm_err *err)
@@ -220,7 +248,7 @@ static void put(nm_sweep *s)
     nm_doc_put(&s->cli->doc, "n_resumed", json_integer((json_int_t)s->n_resumed));
     nm_doc_put(&s->cli->doc, "counts", counts);
     nm_doc_put(&s->cli->doc, "rows", rows);
-    nm_doc_put(&s->cli->doc, "csv", nm_doc_text(s->csv));
+    nm_doc_put(&s->cli->doc, "csv", nm_doc_text(s->to.csv));
 }
 
 static void print_cell(FILE *out, const nm_row *row, nm_column column, int width)
@@ -263,8 +291,8 @@ static void print(FILE *out, const nm_sweep *s)
     if (s->n_resumed > 0)
         (void)fprintf(out, "; %" PRId64 " were there already", s->n_resumed);
     (void)fprintf(out, "\n");
-    if (s->csv)
-        (void)fprintf(out, "wrote %s\n", s->csv);
+    if (s->to.csv)
+        (void)fprintf(out, "wrote %s\n", s->to.csv);
 }
 
 /* -- the whole ----------------------------------------------------------------------------------
@@ -280,17 +308,17 @@ nm_status nm_sweep_all(nm_sweep *s, nm_err *err)
     NM_CLI_TRY(nm_cli_alloc(&s->rows, s->n, sizeof *s->rows, err));
     for (int64_t i = 0; i < s->n; i++)
         label_row(s, i);
-    if (s->csv)
-        NM_CLI_TRY(nm_table_resume(s->csv, s->rows, s->n, &s->n_resumed, err));
+    if (s->to.csv)
+        NM_CLI_TRY(nm_table_resume(s->to.csv, s->rows, s->n, &s->n_resumed, err));
     s->n_done = s->n_resumed;
-    if (s->report)
-        NM_CLI_TRY(nm_sweep_details_folder(s->report, err));
+    if (s->to.report)
+        NM_CLI_TRY(nm_sweep_details_folder(s->to.report, err));
     NM_CLI_TRY(run_rows(s, err));
-    if (s->csv)
-        NM_CLI_TRY(nm_table_save(s->csv, s->rows, s->n, err));
+    if (s->to.csv)
+        NM_CLI_TRY(nm_table_save(s->to.csv, s->rows, s->n, err));
     put(s);
-    if (s->report)
-        NM_CLI_TRY(nm_sweep_report_put(s->cli, s->report, s->rows, s->n, &s->shared, err));
+    if (s->to.report)
+        NM_CLI_TRY(nm_sweep_report_put(s->cli, s->to.report, s->rows, s->n, &s->shared, err));
     if (nm_cli_text(s->cli))
         print(nm_cli_text(s->cli), s);
 done:

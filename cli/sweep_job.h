@@ -4,14 +4,21 @@
 
 #include "sweep_run.h"
 
+/** Where rows go, and how many run at the same time. */
+typedef struct nm_sweep_output {
+    const char *csv;    /**< table that is written and resumed; NULL = none */
+    const char *report; /**< page of all rows; NULL = none */
+    int64_t jobs;       /**< rows at the same time, 0 = one a thread */
+} nm_sweep_output;
+
+extern const nm_opt nm_sweep_output_rows[];
+
 /** Filled by the verb: the first group. */
 typedef struct nm_sweep {
     nm_cli *cli;
     nm_sweep_config config;
     nm_repair_args shared; /**< options of all rows */
-    const char *csv;       /**< table that is written and resumed; NULL = none */
-    const char *report;    /**< page of all rows; NULL = none */
-    int64_t jobs;          /**< rows at the same time, 0 = one a thread */
+    nm_sweep_output to;
 
     nm_sweep_task task; /* what workers share, loaded before they are forked */
     bool entered;       /* in a worker */
