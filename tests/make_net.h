@@ -166,8 +166,9 @@ static inline nm_net *make_chain(uint64_t seed, const char *activation, const in
     return make_done(&m);
 }
 
-/** A small residual network with everything that images use; two classes. */
-static inline nm_net *make_residual(uint64_t seed)
+/** A small residual network with everything that images use, and a hidden dense layer with the
+ * given activation; two classes. */
+static inline nm_net *make_residual_with(uint64_t seed, const char *activation)
 {
     net_maker m = make_net(seed, MAKE_SHAPE(1, 2, 8, 8));
     nm_attr_value alpha = {.name = "alpha", .type = NM_ATTR_FLOAT, .f = 0.1};
@@ -190,9 +191,14 @@ static inline nm_net *make_residual(uint64_t seed)
     make_pool(&m, "AveragePool");
     make_unary(&m, "Flatten");
     make_dense(&m, 6);
-    make_unary(&m, "HardSwish");
+    make_unary(&m, activation);
     make_dense(&m, 2);
     return make_done(&m);
+}
+
+static inline nm_net *make_residual(uint64_t seed)
+{
+    return make_residual_with(seed, "HardSwish");
 }
 
 /** Normal numbers, rounded to float32. */

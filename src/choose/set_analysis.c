@@ -7,6 +7,7 @@
 
 #include "base/ctx.h"
 #include "base/mem.h"
+#include "base/order.h"
 #include "choose/hull.h"
 #include "choose/layer_values.h"
 #include "choose/patterns.h"
@@ -99,13 +100,6 @@ static int feature_value(const nm_net *net)
     return last < 0 ? net->input : net->ops[net->layers[last].op].in[0];
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Features of the set, then of the reference: for each reference point the distance to the nearest
    point of the set, and to the nearest other reference point. */
 static nm_status near_share(const float *x, int64_t n, int64_t n_reference, int64_t width,
@@ -123,8 +117,7 @@ static nm_status near_share(const float *x, int64_t n, int64_t n_reference, int6
             if (q != r)
                 own[r] = fmin(own[r], distance(k, all, n + r, n + q));
     }
-    qsort(own, (size_t)n_reference, sizeof *own, by_value);
-    radius = own[n_reference / 2];
+    radius = nm_median(own, n_reference);
     *out = 0;
     for (int64_t r = 0; r < n_reference; r++) {
         double nearest = INFINITY;

@@ -48,35 +48,6 @@ static void close_rig(rig *s)
     nm_free(s->values);
 }
 
-/* Batch normalisation on both sides of a sum with a skipped connection. */
-static nm_net *make_skips(uint64_t seed)
-{
-    net_maker m = make_net(seed, MAKE_SHAPE(1, 2, 8, 8));
-    nm_attr_value alpha = {.name = "alpha", .type = NM_ATTR_FLOAT, .f = 0.1};
-    int skip;
-
-    make_conv(&m, 4, 3, 1);
-    make_batch_norm(&m, 3);
-    make_unary(&m, "Relu");
-    make_pool(&m, "MaxPool");
-    skip = m.at;
-    make_conv(&m, 4, 3, 1);
-    make_op(&m, "LeakyRelu", &m.at, 1, &alpha, 1);
-    make_conv(&m, 4, 3, 1);
-    make_batch_norm(&m, -2);
-    make_add(&m, skip);
-    make_op(&m, "Clip",
-            (int[]){m.at, make_constant(&m, (nm_shape){0}, -0.5, 0),
-                    make_constant(&m, (nm_shape){0}, 2, 0)},
-            3, NULL, 0);
-    make_pool(&m, "AveragePool");
-    make_unary(&m, "Flatten");
-    make_dense(&m, 6);
-    make_unary(&m, "Relu");
-    make_dense(&m, 2);
-    return make_done(&m);
-}
-
 /* One network of every family of operators that has bounds. */
 static nm_net *make_kind(int kind, uint64_t seed)
 {
@@ -87,7 +58,7 @@ static nm_net *make_kind(int kind, uint64_t seed)
     if (kind < 7)
         return make_chain(seed, activations[kind], widths, 4);
     if (kind == 7)
-        return make_skips(seed);
+        return make_residual_with(seed, "Relu");
     net_maker m = make_net(seed, MAKE_SHAPE(1, 2, 8, 8));
     make_conv(&m, 3, 3, 1);
     make_unary(&m, "Relu");
