@@ -1,15 +1,12 @@
 #include "repair/judge.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "repair/compare.h"
+#include "repair/confirm.h"
 #include "repair/misses.h"
 
 static bool is_within(float value, double old, double lo, double hi)
@@ -172,70 +169,57 @@ static nm_status find_margins(nm_ctx *ctx, const nm_net *net, const float *x, co
     return rc;
 }
 
+/* What a written repair is judged by. */
+struct judging {
+    nm_ctx *ctx;
+    const nm_net *net;
+    const char *path;
+    const float *x;
+    const int64_t *target;
+    int64_t n;
+    const bool *must;
+    nm_safe safe;
+    nm_deploy *deploy;
+};
+
 /* Formats that write another structure: margins differ by no more than rounding the parameters to
    float32 explains. */
-static nm_status check_close(nm_ctx *ctx, const nm_net *net, const char *path, const float *x,
-                             const int64_t *target, int64_t n, const nm_deploy *deploy, nm_err *err)
+static nm_status check_close(const struct judging *j, nm_err *err)
 {
     double *meant = NULL;
-    nm_status rc = nm_alloc(&meant, (size_t)n, sizeof *meant, err);
+    nm_status rc = nm_alloc(&meant, (size_t)j->n, sizeof *meant, err);
 
     if (rc == NM_OK)
-        rc = find_margins(ctx, net, x, target, n, meant, err);
-    for (int64_t p = 0; rc == NM_OK && p < n; p++)
-        if (!(fabs(meant[p] - deploy->margin[p]) <= deploy->first_order[p]))
+        rc = find_margins(j->ctx, j->net, j->x, j->target, j->n, meant, err);
+    for (int64_t p = 0; rc == NM_OK && p < j->n; p++)
+        if (!(fabs(meant[p] - j->deploy->margin[p]) <= j->deploy->first_order[p]))
             rc = nm_fail(err, NM_E_INTERNAL,
                          "%s: point %lld has the margin %.9g in memory but %.9g in the file as "
                          "written: the file was not kept",
-                         path, (long long)p, meant[p], deploy->margin[p]);
+                         j->path, (long long)p, meant[p], j->deploy->margin[p]);
     nm_free(meant);
     return rc;
 }
 
-nm_status nm_check_regular(const char *path, nm_err *err)
+/* Where the file holds the network that was judged, to the last bit, that judgement is the file's.
+ */
+static nm_status judge_file(void *user, const nm_net *read_back, nm_err *err)
 {
-    struct stat info;
+    const struct judging *j = user;
+    nm_status rc = NM_OK;
 
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return nm_fail(err, NM_E_IO, "%s: not a regular file, expected one that can be read back",
-                       path);
-    return NM_OK;
-}
-
-nm_status nm_check_path(const char *path, char **out, nm_err *err)
-{
-    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
-    const char *ending = dot && (!slash || dot > slash) ? dot : "";
-    size_t room = strlen(path) + strlen(ending) + 32;
-    nm_status rc = nm_alloc(out, room, 1, err);
-
-    if (rc == NM_OK)
-        (void)snprintf(*out, room, "%s.%ld.check%s", path, (long)getpid(), ending);
-    return rc;
-}
-
-/* Judges the file `temp`, which messages call by the name it is to get. Where it holds the network
-   that was judged, to the last bit, that judgement is the file's. */
-static nm_status judge_file(nm_ctx *ctx, const nm_net *net, const char *temp, const char *path,
-                            const float *x, const int64_t *target, int64_t n, const bool *must,
-                            nm_safe safe, nm_deploy *deploy, nm_net **read_back, nm_err *err)
-{
-    nm_status rc = nm_net_load(ctx, temp, read_back, err);
-
-    if (rc != NM_OK)
-        return rc;
-    if (deploy->n != n || nm_first_difference(net, *read_back) < net->n_ops) {
-        nm_deploy_clear(deploy);
-        rc = nm_deploy_check(ctx, *read_back, x, target, n, true, deploy, err);
+    if (j->deploy->n != j->n || nm_first_difference(j->net, read_back) < j->net->n_ops) {
+        nm_deploy_clear(j->deploy);
+        rc = nm_deploy_check(j->ctx, read_back, j->x, j->target, j->n, true, j->deploy, err);
         if (rc == NM_OK)
-            rc = check_close(ctx, net, path, x, target, n, deploy, err);
+            rc = check_close(j, err);
     }
-    for (int64_t p = 0; rc == NM_OK && p < n; p++)
-        if ((!must || must[p]) && !nm_deploy_passes(deploy, safe, p))
+    for (int64_t p = 0; rc == NM_OK && p < j->n; p++)
+        if ((!j->must || j->must[p]) && !nm_deploy_passes(j->deploy, j->safe, p))
             rc = nm_fail(err, NM_E_INTERNAL,
                          "%s: point %lld passed in memory but not in the file as written "
                          "(margin %.9g): the file was not kept",
-                         path, (long long)p, deploy->margin[p]);
+                         j->path, (long long)p, j->deploy->margin[p]);
     return rc;
 }
 
@@ -243,24 +227,18 @@ nm_status nm_write_judged(nm_ctx *ctx, const nm_net *net, const char *path, cons
                           const int64_t *target, int64_t n, const bool *must, nm_safe safe,
                           nm_deploy *deploy, nm_net **read_back, nm_err *err)
 {
-    nm_status rc = NM_OK;
-    char *temp = NULL;
+    struct judging j = {.ctx = ctx,
+                        .net = net,
+                        .path = path,
+                        .x = x,
+                        .target = target,
+                        .n = n,
+                        .must = must,
+                        .safe = safe,
+                        .deploy = deploy};
+    nm_status rc = nm_write_confirmed(ctx, net, path, judge_file, &j, read_back, err);
 
-    *read_back = NULL;
-    NM_TRY(nm_check_regular(path, err));
-    NM_TRY(nm_check_path(path, &temp, err));
-    NM_TRY(nm_net_save(ctx, net, temp, err));
-    rc = judge_file(ctx, net, temp, path, x, target, n, must, safe, deploy, read_back, err);
-    if (rc == NM_OK && rename(temp, path) != 0)
-        rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", path, strerror(errno));
     if (rc != NM_OK)
-        (void)unlink(temp);
-done:
-    if (rc != NM_OK) {
-        nm_net_free(*read_back);
-        *read_back = NULL;
         nm_deploy_clear(deploy);
-    }
-    nm_free(temp);
     return rc;
 }

@@ -29,13 +29,6 @@ double nm_deploy_bound(const nm_deploy *deploy, nm_safe safe, int64_t p);
  *  @param out  NULL if the net is that already; else free with nm_net_free() */
 nm_status nm_as_written(const nm_net *net, nm_net **out, nm_err *err);
 
-/** Reading back needs a real file: NM_E_IO if path names a device, a pipe or a folder. */
-nm_status nm_check_regular(const char *path, nm_err *err);
-
-/** "dir/fixed.onnx" -> "dir/fixed.onnx.123.check.onnx": where a result stands until it is judged.
- *  The ending chooses the format. Free with nm_free(). */
-nm_status nm_check_path(const char *path, char **out, nm_err *err);
-
 /** Writes the net beside `path`, reads it back, and judges what was read: the repair points must
  *  pass, every margin must equal the one in memory but for the rounding of parameters. Only then it
  *  is renamed to path.

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "net/op.h"
+#include "problem/plan.h"
 #include "repair/compare.h"
 #include "repair/misses.h"
 
@@ -149,6 +150,17 @@ nm_status nm_measure_accuracy(nm_ctx *ctx, const nm_net *net, const nm_net *fixe
 done:
     nm_free(before);
     nm_free(after);
+    return rc;
+}
+
+nm_status nm_measure_layers(const nm_net *net, const nm_plan *plan, nm_repair_report *report,
+                            nm_err *err)
+{
+    nm_status rc = nm_alloc(&report->layers, (size_t)net->n_layers, sizeof *report->layers, err);
+
+    for (int i = 0; rc == NM_OK && i < net->n_layers; i++)
+        if (nm_plan_edits(plan, i))
+            report->layers[report->n_layers++] = i;
     return rc;
 }
 

@@ -16,6 +16,10 @@ nm_status nm_measure_points(const nm_ctx *ctx, const nm_net *net, const nm_net *
 nm_status nm_measure_accuracy(nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
                               const nm_points *points, nm_accuracy_report *out, nm_err *err);
 
+/** The layers that a plan edits, ascending, into the report. */
+nm_status nm_measure_layers(const nm_net *net, const nm_plan *plan, nm_repair_report *report,
+                            nm_err *err);
+
 /** Norms of a change [n] and how many entries are not 0, into the report. */
 void nm_measure_change(const double *change, int64_t n, nm_repair_report *report);
 

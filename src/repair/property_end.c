@@ -1,12 +1,10 @@
 /* The end of a repair of properties: file, confirmation, what it cost. */
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "repair/compare.h"
+#include "repair/confirm.h"
 #include "repair/judge.h"
 #include "repair/measure.h"
 #include "repair/property_job.h"
@@ -15,19 +13,19 @@
 
 /* What was proven is a network in memory: the file has to hold the same one, to the last bit; where
    the format rounds, what it holds is verified again. */
-static nm_status confirm(struct nm_property_job *j, const nm_net *net, const char *temp,
-                         nm_err *err)
+static nm_status confirm(void *user, const nm_net *read_back, nm_err *err)
 {
-    nm_net *read_back = NULL;
+    struct nm_property_job *j = user;
+    const nm_net *net = j->fixed ? j->fixed : j->net;
+    nm_net *held = NULL;
     nm_verdict verdict;
     nm_status rc = NM_OK;
 
-    NM_TRY(nm_net_load(j->ctx, temp, &read_back, err));
     if (nm_first_difference(net, read_back) == net->n_ops)
-        goto done;
+        return NM_OK;
+    NM_TRY(nm_net_clone(read_back, &held, err));
     nm_net_free(j->fixed);
-    j->fixed = read_back;
-    read_back = NULL;
+    j->fixed = held;
     NM_TRY(nm_property_verify(j, &verdict, err));
     if (verdict != NM_VERDICT_HOLDS)
         NM_THROW(err, NM_E_UNSUPPORTED,
@@ -35,29 +33,21 @@ static nm_status confirm(struct nm_property_job *j, const nm_net *net, const cha
                  ".onnx",
                  j->path, nm_verdict_name(verdict));
 done:
-    nm_net_free(read_back);
     return rc;
 }
 
 static nm_status write_result(struct nm_property_job *j, nm_err *err)
 {
     double start = nm_now();
-    char *temp = NULL;
+    nm_net *read_back = NULL;
     nm_status rc = NM_OK;
 
     if (!j->path)
         return NM_OK;
-    NM_TRY(nm_check_regular(j->path, err));
-    NM_TRY(nm_check_path(j->path, &temp, err));
-    NM_TRY(nm_net_save(j->ctx, j->fixed ? j->fixed : j->net, temp, err));
-    rc = confirm(j, j->fixed ? j->fixed : j->net, temp, err);
-    if (rc == NM_OK && rename(temp, j->path) != 0)
-        rc = nm_fail(err, NM_E_IO, "%s: cannot write: %s", j->path, strerror(errno));
-    if (rc != NM_OK)
-        (void)unlink(temp);
-done:
+    rc = nm_write_confirmed(j->ctx, j->fixed ? j->fixed : j->net, j->path, confirm, j, &read_back,
+                            err);
+    nm_net_free(read_back);
     j->report->repair.s_write = nm_now() - start;
-    nm_free(temp);
     return rc;
 }
 
@@ -127,17 +117,6 @@ done:
     return rc;
 }
 
-static nm_status list_layers(struct nm_property_job *j, nm_err *err)
-{
-    nm_repair_report *r = &j->report->repair;
-    nm_status rc = nm_alloc(&r->layers, (size_t)j->net->n_layers, sizeof *r->layers, err);
-
-    for (int i = 0; rc == NM_OK && i < j->net->n_layers; i++)
-        if (nm_plan_edits(j->plan, i))
-            r->layers[r->n_layers++] = i;
-    return rc;
-}
-
 static nm_status fill_report(struct nm_property_job *j, nm_err *err)
 {
     nm_repair_report *r = &j->report->repair;
@@ -160,7 +139,7 @@ static nm_status fill_report(struct nm_property_job *j, nm_err *err)
                                 .max_bound_after = (double)NAN,
                                 .max_first_order_after = (double)NAN,
                                 .min_margin_after = (double)NAN};
-    NM_TRY(list_layers(j, err));
+    NM_TRY(nm_measure_layers(j->net, j->plan, r, err));
     NM_TRY(count_safe(j, j->net, &r->repair.right_before, &ignored, err));
     if (r->outcome == NM_REPAIRED) {
         if (j->params)

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "io/net_file.h"
 #include "net/op.h"
+#include "repair/confirm.h"
 #include "repair/judge.h"
 #include "repair/minimal_job.h"
 #include "repair/repair_job.h"

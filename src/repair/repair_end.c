@@ -53,17 +53,6 @@ done:
 
 /* -- the report -------------------------------------------------------------------------- */
 
-static nm_status list_layers(struct nm_job *j, nm_err *err)
-{
-    nm_repair_report *r = j->report;
-    nm_status rc = nm_alloc(&r->layers, (size_t)j->net->n_layers, sizeof *r->layers, err);
-
-    for (int i = 0; rc == NM_OK && i < j->net->n_layers; i++)
-        if (nm_plan_edits(j->plan, i))
-            r->layers[r->n_layers++] = i;
-    return rc;
-}
-
 static nm_status fill_report(struct nm_job *j, nm_err *err)
 {
     nm_repair_report *r = j->report;
@@ -92,7 +81,7 @@ static nm_status fill_report(struct nm_job *j, nm_err *err)
         r->margin = fmax(r->margin, j->search->demand.margin[p]);
     nm_measure_change(j->rounded, j->params->n, r);
     r->repair = nm_measure_judged(&j->original, &j->judged);
-    NM_TRY(list_layers(j, err));
+    NM_TRY(nm_measure_layers(j->net, j->plan, r, err));
     if (r->stopped) /* no time to measure */
         goto done;
     if (t->keep)

@@ -8,6 +8,7 @@
 #include "net/graph.h"
 #include "netmend/eval.h"
 #include "problem/plan.h"
+#include "repair/confirm.h"
 #include "repair/judge.h"
 #include "repair/measure.h"
 
@@ -135,16 +136,6 @@ static nm_status list_unrepaired(const nm_end *e, const nm_deploy *after, nm_rep
     return rc;
 }
 
-static nm_status list_layers(const nm_end *e, nm_repair_report *r, nm_err *err)
-{
-    nm_status rc = nm_alloc(&r->layers, (size_t)e->net->n_layers, sizeof *r->layers, err);
-
-    for (int i = 0; rc == NM_OK && i < e->net->n_layers; i++)
-        if (nm_plan_edits(e->plan, i))
-            r->layers[r->n_layers++] = i;
-    return rc;
-}
-
 static nm_status judge(const nm_end *e, const nm_net *fixed, nm_repair_report *r, nm_err *err)
 {
     const nm_repair_task *t = e->task;
@@ -167,15 +158,35 @@ done:
     return rc;
 }
 
-/* What counts is the file. */
-static nm_status write_and_read(const nm_end *e, const nm_net *best, const char *path, nm_net **out,
-                                nm_err *err)
-{
-    nm_status rc = nm_check_regular(path, err);
+/* A file read back, and the report that it is judged for. */
+struct judged_end {
+    const nm_end *end;
+    nm_repair_report *report;
+};
 
-    if (rc == NM_OK)
-        rc = nm_net_save(e->ctx, best, path, err);
-    return rc == NM_OK ? nm_net_load(e->ctx, path, out, err) : rc;
+static nm_status judge_file(void *user, const nm_net *read_back, nm_err *err)
+{
+    const struct judged_end *j = user;
+
+    return judge(j->end, read_back, j->report, err);
+}
+
+/* Of the best network; where there is a path, of its file. */
+static nm_status judge_best(const nm_end *e, const nm_net *best, const char *path, nm_net **out,
+                            nm_repair_report *r, nm_err *err)
+{
+    struct judged_end j = {e, r};
+    double start = nm_now();
+    nm_status rc = NM_OK;
+
+    if (best && path) {
+        rc = nm_write_confirmed(e->ctx, best, path, judge_file, &j, out, err);
+        r->s_write = nm_now() - start - r->s_judge;
+        return rc;
+    }
+    if (best)
+        rc = nm_net_clone(best, out, err);
+    return rc == NM_OK ? judge(e, *out, r, err) : rc;
 }
 
 /* Where all points pass as they are, no pass has anything to do: the answer is the network itself.
@@ -199,7 +210,7 @@ nm_status nm_strategy_finish(const nm_end *e, const nm_net *best, const nm_strat
                              const char *path, nm_net **fixed, nm_repair_report *r, nm_err *err)
 {
     const nm_repair_task *t = e->task;
-    double start = nm_now();
+    double start;
     nm_net *result = NULL;
     nm_status rc = NM_OK;
 
@@ -215,15 +226,11 @@ nm_status nm_strategy_finish(const nm_end *e, const nm_net *best, const nm_strat
     if (!best && !r->stopped)
         NM_TRY(take_original(e, &best, err));
     if (best)
-        NM_TRY(path ? write_and_read(e, best, path, &result, err)
-                    : nm_net_clone(best, &result, err));
-    r->s_write = nm_now() - start;
-    if (best)
         r->reason[0] = '\0';
     else if (r->stopped)
         (void)snprintf(r->reason, sizeof r->reason, "time limit reached");
-    NM_TRY(judge(e, result, r, err));
-    NM_TRY(list_layers(e, r, err));
+    NM_TRY(judge_best(e, best, path, &result, r, err));
+    NM_TRY(nm_measure_layers(e->net, e->plan, r, err));
     NM_TRY(measure_change(e, result, r, err));
     start = nm_now();
     if (t->keep)
