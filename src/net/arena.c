@@ -1,5 +1,7 @@
 #include "net/arena.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "net/op.h"
 
@@ -53,6 +55,15 @@ void *nm_arena_take(nm_arena *arena, size_t n, size_t size)
     }
     arena->used += bytes;
     return aligned_room(arena->blocks) + arena->used - bytes;
+}
+
+void *nm_arena_zeroed(nm_arena *arena, size_t n, size_t size)
+{
+    void *room = nm_arena_take(arena, n, size);
+
+    if (room)
+        memset(room, 0, n * size);
+    return room;
 }
 
 void *nm_scratch(const nm_exec *ex, size_t n, size_t size)

@@ -13,6 +13,9 @@ typedef struct nm_arena {
 /** Room of n elements of `size` bytes, 64-byte aligned, not zeroed; NULL when memory ran out. */
 void *nm_arena_take(nm_arena *arena, size_t n, size_t size);
 
+/** The same, zeroed. */
+void *nm_arena_zeroed(nm_arena *arena, size_t n, size_t size);
+
 /** Takes everything back, keeping one block large enough for what was used.
  *  @return NM_E_NOMEM if a request failed since the last reset */
 nm_status nm_arena_reset(nm_arena *arena, nm_err *err);

@@ -49,31 +49,22 @@ static const size_t most_bytes = (size_t)3 << 27;
 
 /* -- a block ----------------------------------------------------------------------------- */
 
-static void *zeroed(nm_arena *arena, size_t n, size_t size)
-{
-    void *room = nm_arena_take(arena, n, size);
-
-    if (room)
-        memset(room, 0, n * size);
-    return room;
-}
-
 /* Arrays for the values made by operators from..; those of a record are lent. */
 static bool open_values(nm_block *b, const struct record *record, int from)
 {
     const nm_net *net = b->net;
     size_t n_values = (size_t)net->n_values;
 
-    b->val = zeroed(b->arena, n_values, sizeof *b->val);
-    b->radius = zeroed(b->arena, n_values, sizeof *b->radius);
-    b->sharp = zeroed(b->arena, n_values, sizeof *b->sharp);
+    b->val = nm_arena_zeroed(b->arena, n_values, sizeof *b->val);
+    b->radius = nm_arena_zeroed(b->arena, n_values, sizeof *b->radius);
+    b->sharp = nm_arena_zeroed(b->arena, n_values, sizeof *b->sharp);
     for (int m = 0; m < NM_N_SOURCES; m++)
-        b->source[m] = zeroed(b->arena, n_values, sizeof *b->source[m]);
+        b->source[m] = nm_arena_zeroed(b->arena, n_values, sizeof *b->source[m]);
     for (int m = 0; m < NM_N_MODELS; m++) {
-        b->infinite[m] = zeroed(b->arena, (size_t)b->n, sizeof *b->infinite[m]);
+        b->infinite[m] = nm_arena_zeroed(b->arena, (size_t)b->n, sizeof *b->infinite[m]);
     }
-    b->points = zeroed(b->arena, (size_t)b->n, sizeof *b->points);
-    b->point_val = zeroed(b->arena, (size_t)b->n * n_values, sizeof *b->point_val);
+    b->points = nm_arena_zeroed(b->arena, (size_t)b->n, sizeof *b->points);
+    b->point_val = nm_arena_zeroed(b->arena, (size_t)b->n * n_values, sizeof *b->point_val);
     for (int v = 0; !b->arena->failed && v < net->n_values; v++) {
         size_t size = (size_t)(b->n * net->values[v].size);
 
@@ -282,12 +273,13 @@ static bool keep_record(nm_block *b, struct record *record)
     const nm_net *net = b->net;
     size_t n_values = (size_t)net->n_values;
 
-    record->val = zeroed(&record->arena, n_values, sizeof *record->val);
-    record->radius = zeroed(&record->arena, n_values, sizeof *record->radius);
+    record->val = nm_arena_zeroed(&record->arena, n_values, sizeof *record->val);
+    record->radius = nm_arena_zeroed(&record->arena, n_values, sizeof *record->radius);
     for (int m = 0; m < NM_N_MODELS; m++)
-        record->source[m] = zeroed(&record->arena, n_values, sizeof *record->source[m]);
-    record->points = zeroed(&record->arena, (size_t)b->n, sizeof *record->points);
-    record->infinite = zeroed(&record->arena, (size_t)b->n * NM_N_MODELS, sizeof *record->infinite);
+        record->source[m] = nm_arena_zeroed(&record->arena, n_values, sizeof *record->source[m]);
+    record->points = nm_arena_zeroed(&record->arena, (size_t)b->n, sizeof *record->points);
+    record->infinite =
+        nm_arena_zeroed(&record->arena, (size_t)b->n * NM_N_MODELS, sizeof *record->infinite);
     for (int v = 0; !record->arena.failed && v < net->n_values; v++) {
         size_t size = (size_t)(b->n * net->values[v].size);
 

@@ -1,406 +1,11 @@
-#include "verify/linear.h"
+/* Rows carried back through the records of a point, and what they are off by. */
+#include "verify/linear_parts.h"
 
-#include <float.h>
 #include <limits.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "net/op/facet.h"
 #include "tensor/gemm.h"
 #include "verify/rows.h"
-
-/* What nm_linear_summarise() finds. */
-typedef struct nm_summary {
-    float *p;       /* [n x n] */
-    float *root;    /* [n] sqrt(P_ii), rounded up */
-    float *box;     /* [n] sum_m |G_im|, rounded up */
-    float *spoiled; /* [n] what rounding of the rows may add to each element, boxed */
-    double kappa, gamma;
-    int n_fans;    /* layers passed for it */
-    float *g;      /* [n_columns x n] G', columns scaled; gathered again when needed */
-    double *scale; /* [n_columns] what they are to be multiplied by */
-    int64_t n_columns;
-} nm_summary;
-
-/* -- records of a point -------------------------------------------------------------------- */
-
-static void *take_zeroed(nm_arena *arena, size_t n, size_t size)
-{
-    void *room = nm_arena_take(arena, n, size);
-
-    if (room)
-        memset(room, 0, n * size);
-    return room;
-}
-
-static bool open_records(nm_linear *l)
-{
-    const nm_net *net = l->net;
-
-    l->kept = take_zeroed(l->arena, (size_t)net->n_values, sizeof *l->kept);
-    l->passed = take_zeroed(l->arena, (size_t)net->n_ops, sizeof *l->passed);
-    return l->kept && l->passed;
-}
-
-/* Room for the rows of a layer that are yet to be gathered. */
-static bool open_rows(nm_linear *l, int k)
-{
-    int64_t size = l->net->values[l->net->ops[k].out].size;
-
-    if (l->plan->ops[k].passage != NM_BY_FANS)
-        return true;
-    l->passed[k].weights = take_zeroed(l->rows, (size_t)size, sizeof *l->passed[k].weights);
-    return l->passed[k].weights;
-}
-
-bool nm_linear_open(nm_linear *l, const nm_linear_plan *plan, const nm_linear_net *weights,
-                    const double *const *val, nm_arena *arena, nm_arena *rows)
-{
-    *l = (nm_linear){.plan = plan,
-                     .net = weights->net,
-                     .weights = weights,
-                     .val = val,
-                     .arena = arena,
-                     .rows = rows};
-    return open_records(l);
-}
-
-bool nm_linear_fork(nm_linear *l, const nm_linear *from, const nm_linear_net *weights,
-                    const double *const *val, int first, nm_arena *arena, nm_arena *rows)
-{
-    const nm_net *net = weights->net;
-
-    *l = (nm_linear){.plan = from->plan,
-                     .net = net,
-                     .weights = weights,
-                     .val = val,
-                     .first = first,
-                     .arena = arena,
-                     .rows = rows};
-    if (!open_records(l))
-        return false;
-    memcpy(l->kept, from->kept, (size_t)net->n_values * sizeof *l->kept);
-    memcpy(l->passed, from->passed, (size_t)first * sizeof *l->passed);
-    for (int v = 0; v < net->n_values; v++)
-        if (l->kept[v].summary) {
-            nm_summary *own = nm_arena_take(arena, 1, sizeof *own);
-
-            if (!own)
-                return false;
-            *own = *l->kept[v].summary;
-            own->g = NULL;
-            own->scale = NULL;
-            l->kept[v].summary = own;
-        }
-    for (int k = 0; k < first; k++)
-        if (!open_rows(l, k))
-            return false;
-    return true;
-}
-
-static int32_t place_of(const nm_kept *kept, int64_t element)
-{
-    return kept->place ? kept->place[element] : (int32_t)element;
-}
-
-static int64_t element_at(const nm_kept *kept, int32_t i)
-{
-    return kept->element ? kept->element[i] : i;
-}
-
-static float float_up(double x)
-{
-    float v = (float)x;
-
-    return (double)v < x ? nextafterf(v, (float)INFINITY) : v;
-}
-
-/* Values of the kept elements; NULL in *to if they are all 0. */
-static bool store(nm_linear *l, const nm_kept *kept, const double *from, float **to)
-{
-    bool any = false;
-
-    *to = NULL;
-    for (int32_t i = 0; !any && i < kept->n; i++)
-        any = from[element_at(kept, i)] != 0;
-    if (!any)
-        return true;
-    *to = nm_arena_take(l->arena, (size_t)kept->n, sizeof **to);
-    for (int32_t i = 0; *to && i < kept->n; i++)
-        (*to)[i] = float_up(from[element_at(kept, i)]);
-    return *to;
-}
-
-static double sum_of(const float *x, int32_t n)
-{
-    double sum = 0;
-
-    for (int32_t i = 0; x && i < n; i++)
-        sum += (double)x[i];
-    return sum;
-}
-
-void nm_linear_set_radius(nm_linear *l, int value, const double *radius)
-{
-    nm_kept *kept = &l->kept[value];
-
-    for (int32_t i = 0; kept->radius && i < kept->n; i++)
-        kept->radius[i] = float_up(radius[element_at(kept, i)]);
-    kept->radius_sum = sum_of(kept->radius, kept->n);
-}
-
-/* Keeps the elements that are marked. */
-static bool keep_marked(nm_linear *l, nm_kept *kept, int64_t size, const bool *marked)
-{
-    int32_t n = 0;
-
-    for (int64_t k = 0; k < size; k++)
-        n += marked[k];
-    *kept = (nm_kept){.n = n};
-    if (n == size)
-        return true;
-    kept->element = nm_arena_take(l->arena, (size_t)n, sizeof *kept->element);
-    kept->place = nm_arena_take(l->arena, (size_t)size, sizeof *kept->place);
-    n = 0;
-    for (int64_t k = 0; kept->element && kept->place && k < size; k++) {
-        kept->place[k] = marked[k] ? n : -1;
-        if (marked[k])
-            kept->element[n++] = (int32_t)k;
-    }
-    return kept->element && kept->place;
-}
-
-/* Compacts an array [n x width] of kept elements to those whose old place is wanted. */
-static void compact(void *array, size_t width, const bool *wanted, int32_t n)
-{
-    unsigned char *bytes = array;
-    size_t to = 0;
-
-    for (size_t i = 0; bytes && i < (size_t)n; i++)
-        if (wanted[i]) {
-            memmove(bytes + to * width, bytes + i * width, width);
-            to++;
-        }
-}
-
-static bool prune_inputs(nm_linear *l, int k);
-
-/* Leaves out the elements of a value that nothing can reach any more: its only reader is `wanted`'s
-   author. @param wanted  [kept.n] */
-static bool prune(nm_linear *l, int value, const bool *wanted)
-{
-    nm_kept *kept = &l->kept[value], old = *kept;
-    int k = l->net->values[value].producer;
-    int64_t size = l->net->values[value].size;
-    nm_passed *passed = &l->passed[k];
-    size_t links = l->plan->ops[k].passage == NM_BY_LINKS ? (size_t)l->plan->ops[k].n_links : 1;
-    int32_t n = 0;
-
-    for (int32_t i = 0; i < old.n; i++)
-        n += wanted[i];
-    if (n == old.n)
-        return true;
-    if (!old.element) {
-        kept->element = nm_arena_take(l->arena, (size_t)old.n, sizeof *kept->element);
-        kept->place = nm_arena_take(l->arena, (size_t)size, sizeof *kept->place);
-        if (!kept->element || !kept->place)
-            return false;
-        for (int32_t i = 0; i < old.n; i++)
-            kept->element[i] = i;
-    }
-    compact(kept->element, sizeof *kept->element, wanted, old.n);
-    for (int m = 0; m < NM_N_SOURCES; m++)
-        compact(kept->source[m], sizeof *kept->source[m], wanted, old.n);
-    compact(kept->radius, sizeof *kept->radius, wanted, old.n);
-    for (int i = 0; i < 2; i++) {
-        compact(passed->from[i], links * sizeof *passed->from[i], wanted, old.n);
-        compact(passed->slope[i], sizeof *passed->slope[i], wanted, old.n);
-    }
-    compact(passed->chord, sizeof *passed->chord, wanted, old.n);
-    compact(passed->rise, sizeof *passed->rise, wanted, old.n);
-    kept->n = n;
-    memset(kept->place, -1, (size_t)size * sizeof *kept->place);
-    for (int32_t i = 0; i < n; i++)
-        kept->place[kept->element[i]] = i;
-    kept->radius_sum = sum_of(kept->radius, n);
-    return prune_inputs(l, k);
-}
-
-/* After outputs of operator k have been left out. */
-static bool prune_inputs(nm_linear *l, int k)
-{
-    const nm_op *op = &l->net->ops[k];
-    nm_passed *passed = &l->passed[k];
-    int64_t links = l->plan->ops[k].passage == NM_BY_LINKS ? l->plan->ops[k].n_links : 1;
-    const nm_kept *out = &l->kept[op->out];
-
-    for (int i = 0; i < 2; i++) {
-        int v = passed->from[i] ? op->in[i] : -1;
-        nm_kept *in = v >= 0 ? &l->kept[v] : NULL;
-        bool *wanted;
-        int32_t *renamed, n = 0;
-
-        if (!in || l->net->values[v].n_readers != 1 || v == l->net->scores ||
-            l->net->values[v].producer < l->first)
-            continue;
-        wanted = take_zeroed(l->rows, (size_t)in->n, sizeof *wanted);
-        renamed = nm_arena_take(l->rows, (size_t)in->n, sizeof *renamed);
-        if (!wanted || !renamed)
-            return false;
-        for (int64_t o = 0; o < out->n * links; o++)
-            if (passed->from[i][o] >= 0)
-                wanted[passed->from[i][o]] = true;
-        for (int32_t p = 0; p < in->n; p++)
-            renamed[p] = wanted[p] ? n++ : -1;
-        for (int64_t o = 0; o < out->n * links; o++)
-            if (passed->from[i][o] >= 0)
-                passed->from[i][o] = renamed[passed->from[i][o]];
-        if (!prune(l, v, wanted))
-            return false;
-    }
-    return true;
-}
-
-/* -- how rows pass ------------------------------------------------------------------------- */
-
-/* Inputs of each fan that are kept. */
-static bool pass_by_fans(nm_linear *l, int k)
-{
-    const nm_linear_op *plan = &l->plan->ops[k];
-    const nm_kept *in = &l->kept[plan->input];
-    nm_passed *to = &l->passed[k];
-    size_t n = (size_t)plan->n_fans;
-
-    to->fan_place = nm_arena_take(l->arena, n, sizeof *to->fan_place);
-    to->fan_weight = nm_arena_take(l->arena, n, sizeof *to->fan_weight);
-    to->fan_n = nm_arena_take(l->arena, n, sizeof *to->fan_n);
-    if (!to->fan_place || !to->fan_weight || !to->fan_n)
-        return false;
-    if (plan->fused_with >= 0) {
-        to->fan_place[0] = nm_arena_take(l->arena, (size_t)in->n, sizeof **to->fan_place);
-        to->fan_weight[0] = nm_arena_take(l->arena, (size_t)in->n, sizeof **to->fan_weight);
-        to->fan_n[0] = in->n;
-        for (int32_t i = 0; to->fan_place[0] && to->fan_weight[0] && i < in->n; i++) {
-            to->fan_place[0][i] = i;
-            to->fan_weight[0][i] = (int32_t)element_at(in, i);
-        }
-        return to->fan_place[0] && to->fan_weight[0] && open_rows(l, k);
-    }
-    for (int64_t f = 0; f < plan->n_fans; f++) {
-        const nm_fan *fan = &plan->fans[f];
-        int32_t count = 0;
-
-        to->fan_place[f] = fan->at;
-        to->fan_weight[f] = fan->weight;
-        to->fan_n[f] = (int32_t)fan->n_in;
-        if (!in->place)
-            continue;
-        for (int64_t i = 0; i < fan->n_in; i++)
-            count += in->place[fan->at[i]] >= 0;
-        to->fan_place[f] = nm_arena_take(l->arena, (size_t)count, sizeof **to->fan_place);
-        to->fan_weight[f] = nm_arena_take(l->arena, (size_t)count, sizeof **to->fan_weight);
-        to->fan_n[f] = count;
-        if (!to->fan_place[f] || !to->fan_weight[f])
-            return false;
-        count = 0;
-        for (int64_t i = 0; i < fan->n_in; i++)
-            if (in->place[fan->at[i]] >= 0) {
-                to->fan_place[f][count] = in->place[fan->at[i]];
-                to->fan_weight[f][count++] = fan->weight[i];
-            }
-    }
-    return open_rows(l, k);
-}
-
-/* Where output element o comes from: place of its j-th input among the kept ones of input i, -1 if
-   its derivative is 0. */
-static int32_t origin(const nm_linear *l, int k, int i, int64_t o, int64_t j,
-                      const nm_linear_part *part)
-{
-    const nm_linear_op *plan = &l->plan->ops[k];
-    const nm_kept *in = &l->kept[l->net->ops[k].in[i]];
-    int64_t from = plan->passage == NM_BY_LINKS ? part->at[o * plan->n_links + j] : o;
-
-    if (from < 0 || (plan->passage != NM_BY_VIEW && part->slope[i][o] == 0 &&
-                     !(part->rise && part->rise[o] > 0)))
-        return -1;
-    return place_of(in, from);
-}
-
-static bool pass_one_by_one(nm_linear *l, int k, const nm_linear_part *part)
-{
-    const nm_net *net = l->net;
-    const nm_op *op = &net->ops[k];
-    const nm_kept *out = &l->kept[op->out];
-    int64_t links = l->plan->ops[k].passage == NM_BY_LINKS ? l->plan->ops[k].n_links : 1;
-    nm_passed *to = &l->passed[k];
-    bool view = l->plan->ops[k].passage == NM_BY_VIEW;
-
-    for (int i = 0; i < 2; i++) {
-        if (!nm_is_varying(net, op, i))
-            continue;
-        to->from[i] = nm_arena_take(l->arena, (size_t)(out->n * links), sizeof *to->from[i]);
-        to->slope[i] = nm_arena_take(l->arena, (size_t)out->n, sizeof *to->slope[i]);
-        if (!to->from[i] || !to->slope[i])
-            return false;
-        for (int32_t o = 0; o < out->n; o++) {
-            int64_t element = element_at(out, o);
-
-            to->slope[i][o] = view ? 1 : (float)part->slope[i][element];
-            for (int64_t j = 0; j < links; j++)
-                to->from[i][o * links + j] = origin(l, k, i, element, j, part);
-        }
-    }
-    if (part->rise && (!store(l, out, part->rise, &to->rise) ||
-                       (to->rise && !store(l, out, part->chord, &to->chord))))
-        return false;
-    return prune_inputs(l, k);
-}
-
-/* An output is kept if it has a source of its own or something comes through. */
-static void mark_kept(nm_linear *l, int k, const nm_linear_part *part, bool *marked)
-{
-    const nm_net *net = l->net;
-    int64_t size = net->values[k < 0 ? net->input : net->ops[k].out].size;
-    nm_passage passage = k < 0 ? NM_BY_ELEMENT : l->plan->ops[k].passage;
-    int64_t links = passage == NM_BY_LINKS ? l->plan->ops[k].n_links : 1;
-
-    for (int64_t o = 0; o < size; o++) {
-        bool some = passage == NM_BY_FANS || passage == NM_BY_VJP;
-
-        for (int m = 0; m < NM_N_SOURCES; m++)
-            some = some || (m != NM_ROUNDING && part->source[m][o] != 0);
-        for (int i = 0; !some && i < 2; i++)
-            for (int64_t j = 0; k >= 0 && nm_is_varying(net, &net->ops[k], i) && j < links; j++)
-                some = some || origin(l, k, i, o, j, part) >= 0;
-        marked[o] = some;
-    }
-}
-
-bool nm_linear_add(nm_linear *l, int k, const nm_linear_part *part)
-{
-    const nm_net *net = l->net;
-    int v = k < 0 ? net->input : net->ops[k].out;
-    nm_kept *kept = &l->kept[v];
-    bool *marked = nm_arena_take(l->rows, (size_t)net->values[v].size, sizeof *marked);
-
-    if (!marked)
-        return false;
-    mark_kept(l, k, part, marked);
-    if (!keep_marked(l, kept, net->values[v].size, marked))
-        return false;
-    for (int m = 0; m < NM_N_SOURCES; m++)
-        if (!store(l, kept, part->source[m], &kept->source[m]))
-            return false;
-    if (!store(l, kept, part->radius, &kept->radius))
-        return false;
-    kept->radius_sum = sum_of(kept->radius, kept->n);
-    if (k < 0 || l->plan->ops[k].passage == NM_BY_VJP)
-        return true;
-    return l->plan->ops[k].passage == NM_BY_FANS ? pass_by_fans(l, k) : pass_one_by_one(l, k, part);
-}
-
-/* -- carrying rows ------------------------------------------------------------------------- */
 
 struct carrying {
     nm_linear *l;
@@ -417,7 +22,7 @@ static float *reached(struct carrying *w, int value)
     size_t n = (size_t)w->l->kept[value].n * (size_t)w->width;
 
     if (!w->adj[value])
-        w->adj[value] = take_zeroed(w->c->arena, n, sizeof(float));
+        w->adj[value] = nm_arena_zeroed(w->c->arena, n, sizeof(float));
     return w->adj[value];
 }
 
@@ -461,7 +66,7 @@ static bool carry_by_fans(struct carrying *w, int k)
         for (int64_t c = 0; c <= fan->n_out; c++) {
             if (c < fan->n_out) {
                 int64_t o = fan->first_out + c * fan->out_step;
-                int32_t place = place_of(out, o);
+                int32_t place = nm_kept_place(out, o);
 
                 if (place < 0 || nm_rows_are_zero(from + place * w->width, w->width))
                     continue;
@@ -542,7 +147,7 @@ static bool carry_by_vjp(struct carrying *w, int k)
     int64_t n = w->c->n, size = net->values[op->out].size;
     nm_arena scratch = {0};
     nm_exec ex = {.net = net, .op = op, .n = n, .plain = true, .arena = w->c->arena};
-    double *dout = take_zeroed(&scratch, (size_t)(n * size), sizeof *dout);
+    double *dout = nm_arena_zeroed(&scratch, (size_t)(n * size), sizeof *dout);
     double *out = nm_arena_take(&scratch, (size_t)(n * size), sizeof *out);
     const double *in[NM_OP_MAX_IN] = {NULL};
     double *din[NM_OP_MAX_IN] = {NULL};
@@ -550,7 +155,7 @@ static bool carry_by_vjp(struct carrying *w, int k)
 
     for (int32_t o = 0; dout && o < kept->n; o++)
         for (int64_t r = 0; r < n; r++)
-            dout[r * size + element_at(kept, o)] = (double)w->adj[op->out][o * w->width + r];
+            dout[r * size + nm_kept_element(kept, o)] = (double)w->adj[op->out][o * w->width + r];
     for (int64_t r = 0; out && r < n; r++)
         memcpy(out + r * size, w->l->val[op->out], (size_t)size * sizeof *out);
     for (int i = 0; i < op->n_in; i++) {
@@ -561,7 +166,7 @@ static bool carry_by_vjp(struct carrying *w, int k)
             in[i] = value ? value->constant->f64 : NULL;
             continue;
         }
-        din[i] = take_zeroed(&scratch, (size_t)(n * value->size), sizeof *copy);
+        din[i] = nm_arena_zeroed(&scratch, (size_t)(n * value->size), sizeof *copy);
         in[i] = copy = nm_arena_take(&scratch, (size_t)(n * value->size), sizeof *copy);
         for (int64_t r = 0; copy && r < n; r++)
             memcpy(copy + r * value->size, w->l->val[op->in[i]],
@@ -576,7 +181,7 @@ static bool carry_by_vjp(struct carrying *w, int k)
         for (int32_t o = 0; adj && o < to->n; o++)
             for (int64_t r = 0; r < n; r++)
                 adj[o * w->width + r] +=
-                    (float)din[i][r * net->values[op->in[i]].size + element_at(to, o)];
+                    (float)din[i][r * net->values[op->in[i]].size + nm_kept_element(to, o)];
     }
     nm_arena_clear(&scratch);
     return !scratch.failed && !w->c->arena->failed;
@@ -627,8 +232,6 @@ static void weigh(struct carrying *w, int value, bool whole)
         weigh_bends(w, value);
 }
 
-static bool gather_summary(nm_linear *l, int value, nm_summary *s, nm_arena *keep);
-
 /* sum_m |(w G)_m| as it stands. */
 static bool weigh_columns(struct carrying *w, int value, double *sharp)
 {
@@ -644,7 +247,7 @@ static bool weigh_columns(struct carrying *w, int value, double *sharp)
                  .ldc = w->width,
                  .alpha = 1};
 
-    if (!s->g && !gather_summary(w->l, value, s, w->l->rows))
+    if (!s->g && !nm_summary_gather(w->l, value, s, w->l->rows))
         return false;
     g.m = s->n_columns;
     image = nm_arena_take(w->c->arena, (size_t)(g.m * w->width), sizeof *image);
@@ -725,7 +328,7 @@ static bool begin(struct carrying *w)
     float *adj = reached(w, c->value);
 
     for (int i = 0; adj && i < c->n_seeds; i++) {
-        int32_t place = place_of(&w->l->kept[c->value], c->element[i]);
+        int32_t place = nm_kept_place(&w->l->kept[c->value], c->element[i]);
 
         if (place >= 0) /* else nothing comes from there */
             adj[place * w->width + c->row[i]] += c->factor[i];
@@ -743,7 +346,7 @@ bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS
     int left = c->n_fans, k = net->values[c->value].producer;
     bool ok;
 
-    w.adj = take_zeroed(c->arena, (size_t)net->n_values, sizeof *w.adj);
+    w.adj = nm_arena_zeroed(c->arena, (size_t)net->n_values, sizeof *w.adj);
     ok = w.adj && begin(&w);
     for (; ok && k >= 0 && left > 0; k--) {
         int out = net->ops[k].out;
@@ -768,131 +371,4 @@ bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS
             bound[m][r] = isnan(sum) ? (double)INFINITY : nm_up(sum);
         }
     return ok;
-}
-
-/* -- summaries ------------------------------------------------------------------------------- */
-
-/* Rows of G', scaled by 1 / sqrt(c_m), those that are 0 left out. */
-static bool scale_columns(nm_summary *s, int64_t m, int64_t n, nm_arena *keep)
-{
-    s->scale = nm_arena_take(keep, (size_t)m, sizeof *s->scale);
-    if (!s->scale)
-        return false;
-    s->kappa = 0;
-    s->n_columns = 0;
-    for (int64_t i = 0; i < m; i++) {
-        const float *from = s->g + i * n;
-        float *to = s->g + s->n_columns * n, factor;
-        double square = 0;
-
-        for (int64_t r = 0; r < n; r++)
-            square += (double)from[r] * (double)from[r];
-        if (square == 0)
-            continue;
-        factor = (float)(1 / sqrt(sqrt(square)));
-        for (int64_t r = 0; r < n; r++)
-            to[r] = from[r] * factor;
-        s->scale[s->n_columns] = 1 / (double)factor;
-        s->kappa += s->scale[s->n_columns] * s->scale[s->n_columns];
-        s->n_columns++;
-    }
-    s->kappa = nm_up(s->kappa);
-    return true;
-}
-
-/* @param spoiled  [n] what is not in the columns: boxes; NULL = not asked for */
-static bool gather_columns(nm_linear *l, int value, const nm_summary *s, int64_t *first,
-                           float *spoiled)
-{
-    int32_t n = l->kept[value].n, element[NM_MAX_ROWS], row[NM_MAX_ROWS];
-    float factor[NM_MAX_ROWS];
-    double bound[1][NM_MAX_ROWS] = {{0}};
-    nm_arena rows = {0};
-    bool ok = true;
-
-    for (int32_t at = 0; ok && at < n; at += NM_MAX_ROWS) {
-        nm_carry c = {.value = value,
-                      .element = element,
-                      .row = row,
-                      .factor = factor,
-                      .n_fans = s->n_fans,
-                      .n_models = 1,
-                      .falls_from = NM_MAX_ROWS,
-                      .arena = &rows,
-                      .g = s->g + at,
-                      .g_width = n,
-                      .g_first = first};
-
-        for (; c.n < NM_MAX_ROWS && at + c.n < n; c.n++) {
-            element[c.n] = (int32_t)element_at(&l->kept[value], at + c.n);
-            row[c.n] = c.n;
-            factor[c.n] = 1;
-        }
-        c.n_seeds = c.n;
-        ok = nm_linear_carry(l, &c, bound);
-        for (int r = 0; ok && spoiled && r < c.n; r++)
-            spoiled[at + r] = float_up(bound[0][r]);
-        ok = ok && nm_arena_reset(&rows, NULL) == NM_OK;
-    }
-    nm_arena_clear(&rows);
-    return ok;
-}
-
-/* G', in an arena that lives as long as the rows. */
-static bool gather_summary(nm_linear *l, int value, nm_summary *s, nm_arena *keep)
-{
-    const nm_net *net = l->net;
-    nm_summary *standing = l->kept[value].summary;
-    int64_t n = l->kept[value].n, m = 0;
-    int64_t *first = nm_arena_take(keep, (size_t)net->n_values, sizeof *first);
-    bool ok;
-
-    for (int v = 0; first && v < net->n_values; v++) {
-        first[v] = m;
-        m += l->kept[v].n;
-    }
-    s->g = take_zeroed(keep, (size_t)(m * n), sizeof *s->g);
-    l->kept[value].summary = NULL; /* its own rows pass */
-    ok = first && s->g && gather_columns(l, value, s, first, s->spoiled) &&
-         scale_columns(s, m, n, keep);
-    l->kept[value].summary = standing;
-    return ok;
-}
-
-bool nm_linear_summarise(nm_linear *l, int value, int n_fans)
-{
-    int64_t n = l->kept[value].n;
-    nm_summary *s = take_zeroed(l->arena, 1, sizeof *s);
-    double *box = take_zeroed(l->rows, (size_t)n, sizeof *box);
-
-    if (!s || !box)
-        return false;
-    s->n_fans = n_fans;
-    s->p = nm_arena_take(l->arena, (size_t)(n * n), sizeof *s->p);
-    s->root = nm_arena_take(l->arena, (size_t)n, sizeof *s->root);
-    s->box = nm_arena_take(l->arena, (size_t)n, sizeof *s->box);
-    s->spoiled = nm_arena_take(l->arena, (size_t)n, sizeof *s->spoiled);
-    if (!s->p || !s->root || !s->box || !s->spoiled || !gather_summary(l, value, s, l->rows))
-        return false;
-    nm_gemm_f32(&(nm_gemm){.plain = true,
-                           .trans_a = true,
-                           .m = n,
-                           .n = n,
-                           .k = s->n_columns,
-                           .lda = n,
-                           .ldb = n,
-                           .ldc = n,
-                           .alpha = 1},
-                s->g, s->g, s->p);
-    s->gamma = 2 * nm_gamma_f32(s->n_columns + n + 16);
-    for (int64_t m = 0; m < s->n_columns; m++)
-        for (int64_t i = 0; i < n; i++)
-            box[i] += s->scale[m] * fabs((double)s->g[m * n + i]);
-    for (int64_t i = 0; i < n; i++) {
-        s->box[i] = float_up(nm_up(box[i]));
-        s->root[i] = float_up(sqrt((double)s->p[i * n + i] * (1 + s->gamma)));
-    }
-    if (s->kappa < (double)INFINITY) /* NaN, too: single radii stay */
-        l->kept[value].summary = s;
-    return true;
 }
