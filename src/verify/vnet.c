@@ -143,6 +143,8 @@ static nm_vexpr *input_node(nm_vmaker *m, const double *lo, const double *hi)
         m->v->nodes[0].lo[i] = lo[i];
         m->v->nodes[0].hi[i] = hi[i];
         m->v->nodes[0].size[i] = fmax(fabs(lo[i]), fabs(hi[i]));
+        if (m->float32 && lo[i] < NM_F32_UNDERFLOW && hi[i] > -NM_F32_UNDERFLOW) /* flushed */
+            out->deviation[i] = fmin(m->v->nodes[0].size[i], NM_F32_UNDERFLOW);
     }
     return out;
 }

@@ -21,6 +21,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 
 #include <string.h>
 
+#include "net/op/batch_norm.h"
 #include "net/op/facet.h"
 #include "net/op/fold.h"
 #include "net/op/typed_math.h"
@@ -92,6 +93,15 @@ static nm_status infer(const nm_net *net, const nm_op *op, nm_shape *out, nm_err
             return nm_fail(err, NM_E_FORMAT, "variance %lld plus epsilon is %g, expected above 0",
                            (long long)c, nm_op_constant(net, op, VAR)->f64[c] + attr->epsilon);
     return nm_infer_same(net, op, out, err);
+}
+
+void nm_batch_norm_factors(const nm_net *net, const nm_op *op, int64_t c, double *scale,
+                           double *steepness)
+{
+    const struct attr *attr = op->attr;
+
+    *scale = fabs(nm_op_constant(net, op, SCALE)->f64[c]);
+    *steepness = 1 / sqrt(nm_op_constant(net, op, VAR)->f64[c] + attr->epsilon);
 }
 
 /* to[i] (+)= from[i] scale / sqrt(var + epsilon). */

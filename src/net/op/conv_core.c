@@ -348,14 +348,15 @@ void nm_conv_local_error(const nm_exec *ex, int64_t n_terms, const double *const
                          const double *out, const double *const *r, const float *count, double *e)
 {
     int64_t size = nm_out_value(ex)->size, size_in = nm_in_value(ex, 0)->size;
-    int64_t folded = nm_folded_roundings(ex), n_w = nm_in_value(ex, WEIGHT)->size;
+    int64_t n_w = nm_in_value(ex, WEIGHT)->size;
+    nm_folding folded = nm_folding_of(ex);
     nm_sum_gammas *gammas = nm_scratch(ex, (size_t)n_terms + 1, sizeof *gammas);
     double most_w = 0;
 
     if (!gammas)
         return;
     for (int64_t k = 0; k <= n_terms; k++)
-        gammas[k] = nm_sum_gammas_of(ex, k + (folded > 0), 3 + folded);
+        gammas[k] = nm_sum_gammas_of(ex, k + folded.any, 3 + folded.roundings);
     for (int64_t i = 0; i < n_w; i++)
         most_w = fabs(in[WEIGHT][i]) > most_w ? fabs(in[WEIGHT][i]) : most_w;
     for (int64_t p = 0; p < ex->n; p++) {
@@ -366,7 +367,10 @@ void nm_conv_local_error(const nm_exec *ex, int64_t n_terms, const double *const
 
             most_x = reach > most_x ? reach : most_x;
         }
-        underflow = (double)(2 * n_terms + 2) * (1 + most_w + most_x) * NM_F32_UNDERFLOW;
+        underflow = folded.most * most_w <= NM_F32_RANGE
+                        ? (double)(2 * n_terms + 2) * (1 + most_w + most_x) / folded.least *
+                              NM_F32_UNDERFLOW
+                        : (double)INFINITY;
         for (int64_t i = p * size; i < (p + 1) * size; i++)
             e[i] = nm_product_sum_error(&gammas[(int64_t)count[i]], ex->magnitude[i], out[i],
                                         nm_or_zero(ex->spread, i), underflow);

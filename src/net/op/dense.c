@@ -294,21 +294,22 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
     const nm_dense_attr *attr = ex->op->attr;
     struct dims d = dims_of(ex);
     double alpha = fabs(attr->alpha), beta = fabs(attr->beta), most_w = largest_weight(ex);
-    int64_t folded = nm_folded_roundings(ex);
+    nm_folding folded = nm_folding_of(ex);
 
     for (int64_t i = 0; i < d.rows; i++) {
         const double *row = in[0] + i * d.n_in, *reach = r[0] ? r[0] + i * d.n_in : NULL;
         int64_t k = count_positive(row, reach, d.n_in);
-        nm_sum_gammas gammas = nm_sum_gammas_of(ex, k + (folded > 0), 3 + folded);
+        nm_sum_gammas gammas = nm_sum_gammas_of(ex, k + folded.any, 3 + folded.roundings);
         double factors = 1 + most_w + largest_reach(row, reach, d.n_in);
-        double underflow =
-            (double)(2 * d.n_in + 4) * (1 + alpha) * (1 + beta) * factors * NM_F32_UNDERFLOW;
+        double underflow = (double)(2 * d.n_in + 4) * (1 + alpha) * (1 + beta) * factors /
+                           folded.least * NM_F32_UNDERFLOW;
 
         /* alpha may come first or last: neither may overflow. */
         for (int64_t j = i * d.n_out; j < (i + 1) * d.n_out; j++) {
             double m = ex->magnitude[j] + nm_or_zero(ex->spread, j);
 
-            e[j] = fmax(alpha, 1) * most_w <= NM_F32_RANGE && m <= fmin(alpha, 1) * NM_F32_RANGE
+            e[j] = fmax(alpha, 1) * folded.most * most_w <= NM_F32_RANGE &&
+                           m <= fmin(alpha, 1) * NM_F32_RANGE
                        ? nm_product_sum_error(&gammas, ex->magnitude[j], out[j],
                                               nm_or_zero(ex->spread, j), underflow)
                        : (double)INFINITY;

@@ -377,6 +377,27 @@ static void overflow_is_no_proof(void **state)
     close_rig(&s);
 }
 
+/* Runtimes may take a denormal input for 0. */
+static void float32_bounds_contain_flushed_inputs(void **state)
+{
+    net_maker m = make_net(1, MAKE_SHAPE(1, 1));
+    double x = (double)1e-40F;
+    nm_net *net;
+    nm_vnet *v;
+    nm_err err = {0};
+
+    (void)state;
+    make_unary(&m, "Relu");
+    net = make_done(&m);
+    nm_assert_ok(nm_vnet_new(net, &x, &x, true, &v, &err), &err);
+    assert_true(v->nodes[1].error[0] >= x);
+    nm_vnet_free(v);
+    nm_assert_ok(nm_vnet_new(net, &x, &x, false, &v, &err), &err);
+    assert_true(v->nodes[1].error[0] < x);
+    nm_vnet_free(v);
+    nm_net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +405,7 @@ int main(void)
         cmocka_unit_test(bounds_contain_what_the_network_does),
         cmocka_unit_test(bounds_hold_exactly),
         cmocka_unit_test(float32_bounds_contain_float32_evaluations),
+        cmocka_unit_test(float32_bounds_contain_flushed_inputs),
         cmocka_unit_test(bounds_of_lanes_hold_exactly),
         cmocka_unit_test(the_checkers_lines_hold_exactly),
         cmocka_unit_test(unsupported_operators_are_named),

@@ -60,6 +60,83 @@ static void what_may_overflow_is_never_safe(void **state)
     }
 }
 
+/* -- folding -----
+
+   A layer of `k` equal products, perhaps hidden behind something without arithmetic, then one
+   operator with a constant. */
+static nm_net *folded(int64_t k, double w, const char *passage, const char *folded_op, double by)
+{
+    net_maker m = make_net(1, MAKE_SHAPE(1, k));
+
+    make_even_layer(&m, w, 0);
+    if (passage)
+        make_unary(&m, passage);
+    make_op(&m, folded_op, (int[]){m.at, make_constant(&m, MAKE_SHAPE(2), by, 0)}, 2, NULL, 0);
+    return make_done(&m);
+}
+
+static double bound_of(nm_net *net, float value)
+{
+    float x[64];
+    nm_deploy d;
+    double bound;
+
+    for (int i = 0; i < 64; i++)
+        x[i] = value;
+    d = check(net, x, (int64_t[]){0}, 1);
+    bound = d.rigorous[0];
+    nm_deploy_clear(&d);
+    nm_net_free(net);
+    return bound;
+}
+
+/* Started at 2^24, float32 loses every product of 0.99: 64 for each of the two classes. */
+static void passages_do_not_hide_what_is_folded(void **state)
+{
+    static const char *const passages[] = {"Identity", "Flatten", "Dropout"};
+    double bound = bound_of(folded(64, 0.99, NULL, "Add", 0x1p24), 1);
+
+    (void)state;
+    assert_true(bound >= 128);
+    for (int i = 0; i < 3; i++) {
+        double behind = bound_of(folded(64, 0.99, passages[i], "Add", 0x1p24), 1);
+
+        nm_assert_close(&behind, &bound, 1, 1e-12, 0);
+    }
+}
+
+/* Weights of 1.1e-20 scaled by 1e-18 are flushed to 0: all 64 products of 1e-35 are lost. */
+static void folded_weights_may_underflow(void **state)
+{
+    (void)state;
+    assert_true(bound_of(folded(64, 1.1e-20, NULL, "Mul", 1e-18), 1e3F) >= 2 * 64 * 1.1e-35);
+    assert_true(bound_of(folded(64, 1.1e-20, NULL, "Div", 1e18), 1e3F) >= 2 * 64 * 1.1e-35);
+    assert_true(bound_of(folded(64, 1.1e-20, "Identity", "Mul", 1e-18), 1e3F) >= 2 * 64 * 1.1e-35);
+}
+
+/* 2^60 2^90 is beyond float32, though weights, factor and values are within. */
+static void folded_weights_may_overflow(void **state)
+{
+    (void)state;
+    assert_true(bound_of(folded(64, 0x1p60, NULL, "Mul", 0x1p90), 0x1p-100F) == (double)INFINITY);
+    assert_true(bound_of(folded(64, 0x1p60, NULL, "Div", 0x1p-90), 0x1p-100F) == (double)INFINITY);
+    assert_true(bound_of(folded(64, 0x1p30, NULL, "Mul", 0x1p30), 0x1p-60F) < 1);
+}
+
+/* Each of 16 scalings rounds the weights once more. */
+static void every_folded_scaling_rounds(void **state)
+{
+    net_maker m = make_net(1, MAKE_SHAPE(1, 64));
+    double one = bound_of(folded(64, 0.99, NULL, "Mul", 1), 1);
+
+    (void)state;
+    make_even_layer(&m, 0.99, 0);
+    for (int i = 0; i < 16; i++)
+        make_op(&m, "Mul", (int[]){m.at, make_constant(&m, MAKE_SHAPE(2), 1, 0)}, 2, NULL, 0);
+    /* 15 operators with two roundings of their own, and 14 scalings more for each product */
+    assert_true(bound_of(make_done(&m), 1) >= one + (15 * 2 + 14) * 2 * 64 * 0.99 * 0x1p-24);
+}
+
 /* Clip brings an overflowed value back into range, but not one that is no number. */
 static void clipping_does_not_hide_an_overflow(void **state)
 {
@@ -279,6 +356,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_may_overflow_is_never_safe),
+        cmocka_unit_test(passages_do_not_hide_what_is_folded),
+        cmocka_unit_test(folded_weights_may_underflow),
+        cmocka_unit_test(folded_weights_may_overflow),
+        cmocka_unit_test(every_folded_scaling_rounds),
         cmocka_unit_test(clipping_does_not_hide_an_overflow),
         cmocka_unit_test(sums_of_convolutions_and_pools_may_overflow),
         cmocka_unit_test(products_may_overflow),
