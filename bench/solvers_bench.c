@@ -45,6 +45,8 @@ static const bench_case cases[] = {
     {"mnist-2-10", MNIST, "2", 1000, 10, 1e-3, INFINITY, false, false},
     {"mnist-2-25", MNIST, "2", 1000, 25, 1e-3, INFINITY, false, false},
     {"mnist-2-100", MNIST, "2", 1000, 100, 1e-3, INFINITY, false, false},
+    {"mnist-1-pins-out-50", MNIST, "1..", 1000, 50, 1e-3, 3, true, true},
+    {"mnist-1-pins-out-100", MNIST, "1..", 1000, 100, 1e-3, 3, true, true},
     {"alexnet-fc3-10", ALEX, "last", 100, 10, 2, 15, false, false},
     {"alexnet-fc3-50", ALEX, "last", 500, 50, 2, 15, false, false},
     {"alexnet-fc3-200", ALEX, "last", 2000, 200, 2, 15, false, false},
@@ -176,6 +178,7 @@ static run solve(const problem *p, const bench_case *c, nm_norm norm, nm_solver 
     nm_program_opts how = {.plan = p->plan,
                            .repair = &opts,
                            .original_scores = p->tail->at->val[p->net->scores],
+                           .all_pins = c->pins,
                            .gap = 1e-8};
     for (int64_t i = 0; i < p->points.n && all; i++)
         for (int64_t k = 0; k < n_scores; k++)
