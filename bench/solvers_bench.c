@@ -92,6 +92,7 @@ typedef struct problem {
     nm_tail *tail;
     nm_demand demand;
     int first_layer;
+    int threads; /* of a child: the parent must not have any when it forks */
 } problem;
 
 static int64_t best_class(const float *score, int64_t n)
@@ -132,7 +133,7 @@ static void log_line(void *user, nm_log_level level, const char *line)
 static problem open_problem(const bench_case *c, int threads)
 {
     static double start;
-    problem p = {.ctx = bench_ctx(threads)};
+    problem p = {.ctx = bench_ctx(1), .threads = threads};
     nm_err err = {0};
 
     start = bench_processor();
@@ -229,6 +230,7 @@ static void work_on_program(const void *argument, void *out)
     run *r = out;
 
     nm_ctx_set_time_limit(j->problem->ctx, j->limit);
+    nm_ctx_set_threads(j->problem->ctx, j->problem->threads);
     *r = (run){.outcome = NM_MASTER_FAILED};
     r->status = solve_program(j, r, &err);
     r->objective = r->figures.objective;

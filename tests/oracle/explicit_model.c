@@ -317,10 +317,8 @@ static void run(const struct model *m, Clp_Simplex *clp)
     Clp_setPrimalTolerance(clp, 1e-9);
     Clp_setDualTolerance(clp, 1e-9);
     Clp_setMaximumSeconds(clp, m->opts->time_limit_s);
-    if (m->opts->barrier)
+    if (m->opts->barrier || m->opts->norm == NM_NORM_L2)
         (void)Clp_initialBarrierNoCrossSolve(clp);
-    else if (m->opts->norm == NM_NORM_L2)
-        (void)Clp_primal(clp, 0);
     else
         (void)Clp_initialDualSolve(clp);
 }

@@ -13,8 +13,9 @@
 #include "netmend/netmend.h"
 
 typedef struct nm_explicit_opts {
-    int layer;            /* first edited layer k */
-    nm_norm norm;         /* linf+l1n (weight 1 / len v), linf, l1; l2: CLP's quadratic objective */
+    int layer; /* first edited layer k */
+    nm_norm
+        norm; /* linf+l1n (weight 1 / len v), linf, l1; l2: CLP's quadratic objective, barrier */
     double margin;        /* of label rows */
     double bound;         /* on each change; INFINITY = none */
     bool with_outputs;    /* v holds the output changes, too */
