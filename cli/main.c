@@ -1,5 +1,7 @@
 /* The command `netmend`: finds the verb. */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "help_heuristics.h"
@@ -77,6 +79,16 @@ static int help(const char *topic, bool json)
     return finish_page();
 }
 
+/* OpenBLAS reads the name of its kernels when it is loaded, so the program starts anew, once. Where
+ * that fails, it goes on with the kernels that it has. */
+static void restart_with_better_blas(char **argv)
+{
+    const char *name = getenv("OPENBLAS_CORETYPE") ? NULL : nm_better_blas();
+
+    if (name && setenv("OPENBLAS_CORETYPE", name, 1) == 0)
+        (void)execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     const char *first = argc > 1 ? argv[1] : NULL;
@@ -95,5 +107,6 @@ int main(int argc, char **argv)
     }
     if (!find_verb(first))
         return refuse_verb(first);
+    restart_with_better_blas(argv);
     return nm_cli_run(find_verb(first), argc - 2, argv + 2);
 }
