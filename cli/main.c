@@ -1,4 +1,5 @@
 /* The command `netmend`: finds the verb. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,9 +85,13 @@ static int help(const char *topic, bool json)
 static void restart_with_better_blas(char **argv)
 {
     const char *name = getenv("OPENBLAS_CORETYPE") ? NULL : nm_better_blas();
+    char self[PATH_MAX]; /* by its own name, or the process would be called "exe" */
+    ssize_t length = name ? readlink("/proc/self/exe", self, sizeof self - 1) : 0;
 
-    if (name && setenv("OPENBLAS_CORETYPE", name, 1) == 0)
-        (void)execv("/proc/self/exe", argv);
+    if (length <= 0 || setenv("OPENBLAS_CORETYPE", name, 1) != 0)
+        return;
+    self[length] = '\0';
+    (void)execv(self, argv);
 }
 
 int main(int argc, char **argv)
