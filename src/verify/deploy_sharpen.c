@@ -48,13 +48,10 @@ static bool find_matters(nm_block *b, int k, bool *matters)
     return !b->scratch->failed;
 }
 
-/* Rows from the elements that matter, as many at a time as can be carried.
-   @param exact  past the summary of an earlier value, where there is one: only the elements that
-                 may still bend */
-static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters, bool exact)
+/* Rows from the elements that matter, as many at a time as can be carried. */
+static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters)
 {
     int64_t size = b->net->values[v].size;
-    const double *z = b->val[v] + p * size;
     double *radius = b->radius[v] + p * size, bound[1][NM_MAX_ROWS];
     int32_t element[NM_MAX_ROWS], row[NM_MAX_ROWS];
     float factor[NM_MAX_ROWS];
@@ -65,11 +62,10 @@ static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters, bo
                   .n_fans = sharp_layers,
                   .n_models = 1,
                   .falls_from = NM_MAX_ROWS,
-                  .exact = exact,
                   .arena = b->scratch};
 
     for (int64_t i = 0; i < size; i++) {
-        if (matters[i] && (!exact || fabs(z[i]) < radius[i])) {
+        if (matters[i]) {
             element[c.n] = (int32_t)i;
             row[c.n] = c.n;
             factor[c.n++] = 1;
@@ -115,14 +111,6 @@ static bool is_worth_it(const nm_block *b, int v, int64_t p, const bool *matters
     return uncertain_share * n_uncertain >= n_matter;
 }
 
-static bool any_summary(const nm_linear *point)
-{
-    for (int v = 0; v < point->net->n_values; v++)
-        if (point->kept[v].summary)
-            return true;
-    return false;
-}
-
 /* Where an operator bends, what its inputs may be off by decides how much. Pushed through one layer
    radii are as sharp as through a row; after more, products of several layers cancel. */
 bool nm_block_sharpen_inputs(nm_block *b, int k)
@@ -147,10 +135,7 @@ bool nm_block_sharpen_inputs(nm_block *b, int k)
             memset(matters, true, (size_t)(b->n * size) * sizeof *matters);
         for (int64_t p = 0; ok && matters && p < b->n; p++)
             ok = !is_worth_it(b, v, p, matters + p * size) ||
-                 sharpen_point(b, v, p, matters + p * size, false);
-        for (int64_t p = 0; ok && matters && p < b->n; p++)
-            ok = ok &&
-                 (!any_summary(&b->points[p]) || sharpen_point(b, v, p, matters + p * size, true));
+                 sharpen_point(b, v, p, matters + p * size);
         nm_arena_clear(&marks);
         if (!ok || !matters)
             return false;
@@ -178,7 +163,7 @@ bool nm_block_summarise(nm_block *b, int v)
         return true;
     for (int64_t p = 0; p < b->n; p++)
         if (b->points[p].kept[v].n <= most && n_rows > 4 * b->points[p].kept[v].n &&
-            (!nm_linear_summarise(&b->points[p], v, 100) || !nm_block_settle(b)))
+            (!nm_linear_summarise(&b->points[p], v, b->scratch) || !nm_block_settle(b)))
             return false;
     return true;
 }
