@@ -8,9 +8,24 @@
 #include "net/pass.h"
 
 /* Layers that a row passes when radii are made sharp: the one that the values come from and those
-   before it. Radii further back are taken as they are. */
+   before it. Radii further back are taken as they are: there is little to sharpen where values have
+   come through no more than two layers. */
 static const int64_t uncertain_share = 200;
-static const int sharp_layers = 3, least_behind = 4;
+static const int sharp_layers = 3, sure_layers = 2, least_behind = 4;
+
+/* How many layers lie behind a value, one after the other, at most. */
+static int layers_behind(const nm_net *net, int v)
+{
+    int k = net->values[v].producer, most = 0;
+
+    for (int i = 0; k >= 0 && i < net->ops[k].n_in; i++)
+        if (net->ops[k].in[i] >= 0 && !net->values[net->ops[k].in[i]].constant) {
+            int n = layers_behind(net, net->ops[k].in[i]);
+
+            most = n > most ? n : most;
+        }
+    return most + (k >= 0 && net->ops[k].kind->n_fans);
+}
 
 /* Which elements of input 0 of operator k can matter to the operator, or to the one that alone
    reads its output. */
@@ -55,11 +70,12 @@ static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters)
     double *radius = b->radius[v] + p * size, bound[1][NM_MAX_ROWS];
     int32_t element[NM_MAX_ROWS], row[NM_MAX_ROWS];
     float factor[NM_MAX_ROWS];
+    int behind = layers_behind(b->net, v) - sure_layers;
     nm_carry c = {.value = v,
                   .element = element,
                   .row = row,
                   .factor = factor,
-                  .n_fans = sharp_layers,
+                  .n_fans = behind < sharp_layers ? behind : sharp_layers,
                   .n_models = 1,
                   .falls_from = NM_MAX_ROWS,
                   .arena = b->scratch};
@@ -82,20 +98,6 @@ static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters)
     }
     nm_linear_set_radius(&b->points[p], v, radius);
     return true;
-}
-
-/* How many layers lie behind a value, one after the other, at most. */
-static int layers_behind(const nm_net *net, int v)
-{
-    int k = net->values[v].producer, most = 0;
-
-    for (int i = 0; k >= 0 && i < net->ops[k].n_in; i++)
-        if (net->ops[k].in[i] >= 0 && !net->values[net->ops[k].in[i]].constant) {
-            int n = layers_behind(net, net->ops[k].in[i]);
-
-            most = n > most ? n : most;
-        }
-    return most + (k >= 0 && net->ops[k].kind->n_fans);
 }
 
 /* Rows cost the more the more elements matter, and gain nothing while hardly any of them may bend.
@@ -163,7 +165,7 @@ bool nm_block_summarise(nm_block *b, int v)
         return true;
     for (int64_t p = 0; p < b->n; p++)
         if (b->points[p].kept[v].n <= most && n_rows > 4 * b->points[p].kept[v].n &&
-            (!nm_linear_summarise(&b->points[p], v, b->scratch) || !nm_block_settle(b)))
+            (!nm_linear_summarise(&b->points[p], v, b->plain, b->scratch) || !nm_block_settle(b)))
             return false;
     return true;
 }

@@ -214,6 +214,8 @@ static void keep_columns(struct carrying *w, int value)
     const nm_kept *kept = &w->l->kept[value];
     int64_t first = c->first_column[value];
 
+    if (first < 0)
+        return;
     for (int32_t i = 0; i < kept->n; i++)
         memcpy(c->columns + (first + i) * c->column_width, w->adj[value] + i * w->width,
                (size_t)c->n * sizeof(float));

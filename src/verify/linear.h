@@ -182,12 +182,14 @@ typedef struct nm_carry {
        and what a model weighs it by; NULL = sums. */
     float *columns;                      /* [n_columns x column_width] */
     float *const *column_weight;         /* [n_models] [n_columns] */
-    int64_t column_width, *first_column; /* [n_values] of a value's first element */
+    int64_t column_width, *first_column; /* [n_values] of a value's first
+ element; -1 = it has no sources */
 } nm_carry;
 
 bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS]);
 
-/** Sums up what the elements of a value may be off by, together. */
-bool nm_linear_summarise(nm_linear *l, int value, nm_arena *scratch);
+/** Sums up what the elements of a value may be off by, together.
+ *  @param plain  own loops instead of BLAS for the products */
+bool nm_linear_summarise(nm_linear *l, int value, bool plain, nm_arena *scratch);
 
 #endif

@@ -9,20 +9,30 @@
 /* Rows from every element of a value, carried back to where something comes in: the columns of G
    are the rows of `row`, each times a model's weight. */
 typedef struct columns {
+    bool plain;
     int64_t n, width; /* columns, elements of the value */
-    int64_t *first;   /* [n_values] column of a value's first element */
-    float *row;       /* [n x width] */
+    int64_t *first; /* [n_values] column of a value's first element; -1 = nothing comes in there */
+    float *row;     /* [n x width] */
     float *weight[NM_N_MODELS];
     float *scaled, *stripe; /* room for [n x width] and [width x width] */
 } columns;
+
+static bool has_sources(const nm_kept *kept)
+{
+    bool any = kept->source[NM_BEND] != NULL;
+
+    for (int m = 0; m < NM_N_MODELS; m++)
+        any = any || kept->source[m];
+    return any;
+}
 
 static bool open_columns(const nm_linear *l, int value, columns *c, nm_arena *scratch)
 {
     c->width = l->kept[value].n;
     c->first = nm_arena_take(scratch, (size_t)l->net->n_values, sizeof *c->first);
     for (int v = 0; c->first && v < l->net->n_values; v++) {
-        c->first[v] = c->n;
-        c->n += l->kept[v].n;
+        c->first[v] = has_sources(&l->kept[v]) ? c->n : -1;
+        c->n += has_sources(&l->kept[v]) ? l->kept[v].n : 0;
     }
     c->row = nm_arena_zeroed(scratch, (size_t)(c->n * c->width), sizeof *c->row);
     for (int m = 0; m < NM_N_MODELS; m++)
@@ -113,7 +123,7 @@ static void lower_products(columns *c, int64_t k, float *lower)
     for (int64_t at = 0; at < n; at += STRIPE) {
         int64_t rows = n - at < STRIPE ? n - at : STRIPE, most = at + rows;
 
-        nm_gemm_f32(&(nm_gemm){.plain = true,
+        nm_gemm_f32(&(nm_gemm){.plain = c->plain,
                                .trans_a = true,
                                .m = rows,
                                .n = most,
@@ -145,10 +155,10 @@ static bool sum_up(nm_linear *l, columns *c, int model, nm_summed *s)
     return true;
 }
 
-bool nm_linear_summarise(nm_linear *l, int value, nm_arena *scratch)
+bool nm_linear_summarise(nm_linear *l, int value, bool plain, nm_arena *scratch)
 {
     nm_summary *s = nm_arena_zeroed(l->arena, 1, sizeof *s);
-    columns c = {0};
+    columns c = {.plain = plain};
     bool finite = true;
 
     for (int m = 0; s && m < NM_N_MODELS; m++)
