@@ -15,6 +15,7 @@
 #include "repair/minimal_job.h"
 #include "repair/misses.h"
 #include "repair/repair_job.h"
+#include "repair/wish.h"
 
 /* -- judging ----------------------------------------------------------------------------- */
 
@@ -105,10 +106,6 @@ static double margin_reserve(const struct nm_job *j, int64_t p)
 {
     return bounds_run_away(j, &j->original, p) ? 1.3 : 1.1;
 }
-
-/* With the function norm, points become right by some share of how sure the network usually is: the
-   reference data see to it that this costs little, and points like them profit (MNIST in fog). */
-static const double function_margin = 0.045;
 
 /* The smallest margin that can pass: a little above what deployment may take away. */
 static void set_first_margins(struct nm_job *j)
@@ -267,7 +264,7 @@ static nm_status search_first(struct nm_job *j, nm_search_outcome *outcome, nm_e
 {
     nm_status rc = NM_OK;
 
-    j->wished = j->elastic ? 0 : function_margin * j->search->typical_gap;
+    j->wished = j->elastic ? 0 : NM_WISHED_MARGIN * j->search->typical_gap;
     set_first_margins(j);
     cap_keep_margins(j);
     rc = search_once(j, outcome, err);
