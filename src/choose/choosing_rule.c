@@ -12,8 +12,8 @@
 static const double CLEARLY = 2; /* standard errors */
 /* Within this factor, divergences measured on a few hundred points say the same; and below this
    much, in nats, they say that nothing is lost (measured: a fiftieth of a point of accuracy at
-   1e-3, docs/choosing.md). */
-static const double TIE = 1.5, NEGLIGIBLE = 3e-4;
+   about 1e-3, docs/choosing.md). */
+static const double TIE = 1.5, NEGLIGIBLE = 5e-4;
 
 static int64_t net_gain(const nm_layer_score *s)
 {
