@@ -14,6 +14,7 @@
 #include "repair/layerwise_job.h"
 #include "repair/minimal_job.h"
 #include "repair/repair_job.h"
+#include "repair/wish.h"
 
 /* -- judging ----------------------------------------------------------------------------- */
 
@@ -158,7 +159,7 @@ static nm_status search_first(struct nm_job *j, nm_search_outcome *outcome, nm_e
 {
     nm_status rc = NM_OK;
 
-    j->wished = j->elastic ? 0 : nm_job_function_margin(j);
+    j->wished = j->elastic ? 0 : NM_WISHED_MARGIN * j->search->typical_gap;
     nm_job_set_first_margins(j);
     nm_job_cap_keep_margins(j);
     rc = search_once(j, outcome, err);

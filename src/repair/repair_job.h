@@ -60,9 +60,6 @@ nm_status nm_job_judge(struct nm_job *job, const nm_net *net, nm_deploy *out, nm
 
 /* -- margins (repair_margins.c) ------------------------------------------------------------ */
 
-/** What is good to have where no margin is asked for. */
-double nm_job_function_margin(const struct nm_job *job);
-
 /** The smallest margin that can pass: a little above what deployment may take away. */
 void nm_job_set_first_margins(struct nm_job *job);
 

@@ -19,15 +19,6 @@ static double margin_reserve(const struct nm_job *j, int64_t p)
     return bounds_run_away(j, &j->original, p) ? 1.3 : 1.1;
 }
 
-/* With the function norm, points become right by some share of how sure the network usually is: the
-   reference data see to it that this costs little, and points like them profit (MNIST in fog). */
-static const double function_margin = 0.045;
-
-double nm_job_function_margin(const struct nm_job *j)
-{
-    return function_margin * j->search->typical_gap;
-}
-
 void nm_job_set_first_margins(struct nm_job *j)
 {
     double asked = isnan(j->opts.margin) ? j->wished : j->opts.margin;

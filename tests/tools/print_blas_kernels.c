@@ -1,4 +1,5 @@
-/* Prints the kernels of OpenBLAS that tests should ask for, nothing if the default ones are good. */
+/* Prints the kernels of OpenBLAS that tests should ask for, nothing if the default ones are good.
+ */
 #include "blas_kernels.h"
 
 #include <stdio.h>
