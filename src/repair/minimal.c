@@ -22,8 +22,8 @@ typedef struct search {
     const nm_minimal_opts *opts;
     double lo, hi, largest;
     int64_t n_d; /* entries of D */
-    nm_min_heap open;
-    nm_min_node root;         /* nothing is decided but pieces without a choice */
+    nm_branch_heap open;
+    nm_branch root;           /* nothing is decided but pieces without a choice */
     double *d, *trial, *best; /* [n_d] */
     double norm;              /* of best, INFINITY: none */
     double closed;            /* smallest bound of the nodes that were given up: near enough to the
@@ -52,7 +52,7 @@ static double norm_of(const search *s, const double *d)
 
 /* Whether d repairs every point; where node is given, it receives the true pattern of d: sides of
    all neurons, and for points with open pieces the one with the least excess. */
-static bool evaluate(search *s, const double *d, nm_min_node *node)
+static bool evaluate(search *s, const double *d, nm_branch *node)
 {
     int64_t neurons = s->model.n_neurons;
     bool all = true;
@@ -64,8 +64,8 @@ static bool evaluate(search *s, const double *d, nm_min_node *node)
         nm_min_tail_run(&s->tail, d, p, s->values);
         all = all && nm_union_holds(&s->goal[p], s->model.n_scores, scores);
         for (int64_t k = 0; node && k < neurons; k++)
-            if (node->side[p * neurons + k] == NM_MIN_OPEN)
-                node->side[p * neurons + k] = s->values[k] >= 0 ? NM_MIN_ON : NM_MIN_OFF;
+            if (node->side[p * neurons + k] == NM_SIDE_OPEN)
+                node->side[p * neurons + k] = s->values[k] >= 0 ? NM_SIDE_ON : NM_SIDE_OFF;
         for (int64_t i = 0; node && node->piece[p] < 0 && i < s->goal[p].n_pieces; i++)
             least =
                 fmin(least, nm_polytope_excess(&s->goal[p].pieces[i], s->model.n_scores, scores));
@@ -97,9 +97,9 @@ static bool offer(search *s, const double *d)
 
 /* -- patterns -------------------------------------------------------------------------------- */
 
-static nm_status is_new_pattern(search *s, const nm_min_node *node, bool *is_new, nm_err *err)
+static nm_status is_new_pattern(search *s, const nm_branch *node, bool *is_new, nm_err *err)
 {
-    uint64_t h = nm_min_node_hash(&s->open, node);
+    uint64_t h = nm_branch_hash(&s->open, node);
 
     *is_new = false;
     for (int64_t i = 0; i < s->n_tried; i++)
@@ -119,7 +119,7 @@ static nm_status is_new_pattern(search *s, const nm_min_node *node, bool *is_new
 }
 
 /* The program of one pattern, into s->trial. */
-static nm_status solve_pattern(search *s, const nm_min_node *node, nm_min_outcome *outcome,
+static nm_status solve_pattern(search *s, const nm_branch *node, nm_min_outcome *outcome,
                                nm_err *err)
 {
     double bound;
@@ -138,10 +138,10 @@ done:
 
 /* The program of the pattern that d has in truth: an upper bound. Repeated from its solution while
    that has another pattern and brings something. */
-static nm_status improve(search *s, const nm_min_node *from, const double *d, nm_err *err)
+static nm_status improve(search *s, const nm_branch *from, const double *d, nm_err *err)
 {
     enum { MOST = 4 };
-    nm_min_node node = {0};
+    nm_branch node = {0};
     nm_min_outcome outcome;
     double before;
     bool is_new;
@@ -150,8 +150,8 @@ static nm_status improve(search *s, const nm_min_node *from, const double *d, nm
     memcpy(s->trial, d, (size_t)s->n_d * sizeof *d);
     for (int i = 0; i < MOST; i++) {
         before = s->norm;
-        nm_min_node_clear(&node);
-        NM_TRY(nm_min_node_copy(&s->open, i == 0 ? from : &s->root, &node, err));
+        nm_branch_clear(&node);
+        NM_TRY(nm_branch_copy(&s->open, i == 0 ? from : &s->root, &node, err));
         (void)evaluate(s, s->trial, &node);
         NM_TRY(is_new_pattern(s, &node, &is_new, err));
         if (!is_new)
@@ -161,7 +161,7 @@ static nm_status improve(search *s, const nm_min_node *from, const double *d, nm
             break;
     }
 done:
-    nm_min_node_clear(&node);
+    nm_branch_clear(&node);
     return rc;
 }
 
@@ -179,40 +179,40 @@ static double lower_bound(const search *s)
     return fmin(fmin(bound, s->closed), s->norm);
 }
 
-static nm_status branch_on_piece(search *s, const nm_min_node *node, int64_t p, nm_err *err)
+static nm_status branch_on_piece(search *s, const nm_branch *node, int64_t p, nm_err *err)
 {
     nm_status rc = NM_OK;
 
     for (int64_t i = 0; rc == NM_OK && i < s->goal[p].n_pieces; i++) {
-        nm_min_node child;
+        nm_branch child;
 
-        rc = nm_min_node_copy(&s->open, node, &child, err);
+        rc = nm_branch_copy(&s->open, node, &child, err);
         if (rc != NM_OK)
             break;
         child.piece[p] = (int)i;
-        rc = nm_min_heap_push(&s->open, &child, err);
+        rc = nm_branch_heap_push(&s->open, &child, err);
     }
     return rc;
 }
 
-static nm_status branch_on_neuron(search *s, const nm_min_node *node, int64_t k, nm_err *err)
+static nm_status branch_on_neuron(search *s, const nm_branch *node, int64_t k, nm_err *err)
 {
-    static const signed char sides[] = {NM_MIN_ON, NM_MIN_OFF};
+    static const signed char sides[] = {NM_SIDE_ON, NM_SIDE_OFF};
     nm_status rc = NM_OK;
 
     for (int i = 0; rc == NM_OK && i < 2; i++) {
-        nm_min_node child;
+        nm_branch child;
 
-        rc = nm_min_node_copy(&s->open, node, &child, err);
+        rc = nm_branch_copy(&s->open, node, &child, err);
         if (rc != NM_OK)
             break;
         child.side[k] = sides[i];
-        rc = nm_min_heap_push(&s->open, &child, err);
+        rc = nm_branch_heap_push(&s->open, &child, err);
     }
     return rc;
 }
 
-static int64_t open_piece(const search *s, const nm_min_node *node)
+static int64_t open_piece(const search *s, const nm_branch *node)
 {
     for (int64_t p = 0; p < s->tail.n; p++)
         if (node->piece[p] < 0)
@@ -220,12 +220,12 @@ static int64_t open_piece(const search *s, const nm_min_node *node)
     return -1;
 }
 
-static void close_node(search *s, const nm_min_node *node)
+static void close_node(search *s, const nm_branch *node)
 {
     s->closed = fmin(s->closed, node->bound);
 }
 
-static nm_status visit(search *s, nm_min_node *node, nm_err *err)
+static nm_status visit(search *s, nm_branch *node, nm_err *err)
 {
     nm_min_outcome outcome;
     double bound = 0, off;
@@ -275,22 +275,22 @@ done:
 
 static nm_status search_nodes(search *s, nm_err *err)
 {
-    nm_min_node root;
+    nm_branch root;
     nm_status rc = NM_OK;
 
-    NM_TRY(nm_min_node_copy(&s->open, &s->root, &root, err));
-    NM_TRY(nm_min_heap_push(&s->open, &root, err));
+    NM_TRY(nm_branch_copy(&s->open, &s->root, &root, err));
+    NM_TRY(nm_branch_heap_push(&s->open, &root, err));
     while (s->open.n > 0 && s->report->nodes < s->opts->max_nodes) {
-        nm_min_node node;
+        nm_branch node;
 
         if (is_settled(s, s->open.at[0].bound))
             break;
         NM_TRY(narrow(s, err));
-        node = nm_min_heap_pop(&s->open);
+        node = nm_branch_heap_pop(&s->open);
         rc = visit(s, &node, err);
         if (rc == NM_E_LIMIT || rc == NM_E_CANCELLED) /* its bound still counts */
             close_node(s, &node);
-        nm_min_node_clear(&node);
+        nm_branch_clear(&node);
         NM_TRY(rc);
         nm_progress(s->ctx, "nodes", s->report->nodes, 0, lower_bound(s));
     }
@@ -326,7 +326,7 @@ static nm_status open_search(search *s, const nm_net *net, const nm_plan *plan,
     s->n_d = s->tail.n_edited * s->tail.width;
     s->open.n_sides = n * nm_min_tail_neurons(&s->tail);
     s->open.n_points = n;
-    NM_TRY(nm_min_node_copy(&s->open, NULL, &s->root, err));
+    NM_TRY(nm_branch_copy(&s->open, NULL, &s->root, err));
     for (int64_t p = 0; p < n; p++)
         s->root.piece[p] = s->goal[p].n_pieces == 1 ? 0 : -1;
     s->largest = first_range(net, params) * (s->opts->norm == NM_NORM_L1 ? (double)s->n_d : 1);
@@ -351,8 +351,8 @@ done:
 
 static void close_search(search *s)
 {
-    nm_min_heap_clear(&s->open);
-    nm_min_node_clear(&s->root);
+    nm_branch_heap_clear(&s->open);
+    nm_branch_clear(&s->root);
     nm_min_model_close(&s->model);
     nm_min_tail_close(&s->tail);
     nm_free(s->d);

@@ -2,8 +2,8 @@
 #ifndef NM_REPAIR_MINIMAL_MODEL_H
 #define NM_REPAIR_MINIMAL_MODEL_H
 
+#include "repair/branches.h"
 #include "repair/minimal.h"
-#include "repair/minimal_nodes.h"
 #include "repair/minimal_tail.h"
 #include "solve/clp_model.h"
 
@@ -86,11 +86,11 @@ void nm_min_model_close(nm_min_model *model);
  *                behind inputs of the layer as computed in double (see minimal_bound.c)
  *  @param outcome  INFEASIBLE only where that is proven in the same sense; what CLP calls
  *                infeasible and no ray proves is TROUBLE */
-nm_status nm_min_model_solve(nm_min_model *model, const nm_min_node *node, double reserve,
-                             double *d, double *bound, nm_min_outcome *outcome, nm_err *err);
+nm_status nm_min_model_solve(nm_min_model *model, const nm_branch *node, double reserve, double *d,
+                             double *bound, nm_min_outcome *outcome, nm_err *err);
 
 /** After a solve: the neuron whose relaxation is furthest from the truth. @return by how much */
-double nm_min_model_worst(const nm_min_model *model, const nm_min_node *node, int64_t *neuron);
+double nm_min_model_worst(const nm_min_model *model, const nm_branch *node, int64_t *neuron);
 
 /* -- between the files ---------------------------------------------------------------------- */
 

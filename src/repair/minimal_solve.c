@@ -8,26 +8,26 @@
 /* CLP's words. */
 enum { OPTIMAL = 0, INFEASIBLE = 1 };
 
-static int side_of(const nm_min_model *m, const nm_min_node *node, int64_t p, int64_t k)
+static int side_of(const nm_min_model *m, const nm_branch *node, int64_t p, int64_t k)
 {
     int64_t at = nm_min_range_at(m, p, k);
 
-    if (node->side[p * m->n_neurons + k] != NM_MIN_OPEN)
+    if (node->side[p * m->n_neurons + k] != NM_SIDE_OPEN)
         return node->side[p * m->n_neurons + k];
-    return m->z_lo[at] >= 0 ? NM_MIN_ON : m->z_hi[at] <= 0 ? NM_MIN_OFF : NM_MIN_OPEN;
+    return m->z_lo[at] >= 0 ? NM_SIDE_ON : m->z_hi[at] <= 0 ? NM_SIDE_OFF : NM_SIDE_OPEN;
 }
 
-static void apply_sides(nm_min_model *m, const nm_min_node *node)
+static void apply_sides(nm_min_model *m, const nm_branch *node)
 {
     for (int64_t i = 0; i < m->tail->n * m->n_neurons; i++) {
         int64_t p = i / m->n_neurons, k = i % m->n_neurons, row = m->first_relu_row + 2 * i;
         int64_t z = nm_min_column_z(m, p, k);
         int side = side_of(m, node, p, k);
 
-        if (side == NM_MIN_OPEN)
+        if (side == NM_SIDE_OPEN)
             continue;
         m->node_row_hi[row + 1] = INFINITY;
-        if (side == NM_MIN_ON) {
+        if (side == NM_SIDE_ON) {
             m->node_row_hi[row] = 0; /* a = z >= 0 */
             m->node_lo[z] = fmax(m->node_lo[z], 0);
         } else {
@@ -37,7 +37,7 @@ static void apply_sides(nm_min_model *m, const nm_min_node *node)
     }
 }
 
-static void apply_goals(nm_min_model *m, const nm_min_node *node, double reserve)
+static void apply_goals(nm_min_model *m, const nm_branch *node, double reserve)
 {
     for (int64_t p = 0; p < m->tail->n; p++) {
         int64_t row = m->first_goal_row[p];
@@ -103,7 +103,7 @@ done:
     return rc;
 }
 
-nm_status nm_min_model_solve(nm_min_model *m, const nm_min_node *node, double reserve, double *d,
+nm_status nm_min_model_solve(nm_min_model *m, const nm_branch *node, double reserve, double *d,
                              double *bound, nm_min_outcome *outcome, nm_err *err)
 {
     const double *columns;
@@ -136,7 +136,7 @@ done:
     return rc;
 }
 
-double nm_min_model_worst(const nm_min_model *m, const nm_min_node *node, int64_t *neuron)
+double nm_min_model_worst(const nm_min_model *m, const nm_branch *node, int64_t *neuron)
 {
     const double *columns = Clp_getColSolution(m->clp.clp);
     double worst = 0;
@@ -146,7 +146,7 @@ double nm_min_model_worst(const nm_min_model *m, const nm_min_node *node, int64_
         int64_t p = i / m->n_neurons, k = i % m->n_neurons;
         double off = columns[nm_min_column_a(m, p, k)] - fmax(columns[nm_min_column_z(m, p, k)], 0);
 
-        if (side_of(m, node, p, k) == NM_MIN_OPEN && off > worst) {
+        if (side_of(m, node, p, k) == NM_SIDE_OPEN && off > worst) {
             worst = off;
             *neuron = i;
         }

@@ -95,10 +95,10 @@ static void try_multipliers(const tiny *t, nm_norm norm, nm_rng *rng, double fou
     nm_err err = {0};
 
     open_model(t, t->n_layers - 2, &opts, 2 * found, &plan, &params, &tail, &model);
-    nm_min_heap heap = {.n_sides = t->n * nm_min_tail_neurons(&tail), .n_points = t->n};
-    nm_min_node root;
+    nm_branch_heap heap = {.n_sides = t->n * nm_min_tail_neurons(&tail), .n_points = t->n};
+    nm_branch root;
 
-    nm_assert_ok(nm_min_node_copy(&heap, NULL, &root, &err), &err);
+    nm_assert_ok(nm_branch_copy(&heap, NULL, &root, &err), &err);
     memset(root.piece, 0, (size_t)t->n * sizeof *root.piece);
     nm_assert_ok(nm_min_model_solve(&model, &root, 0, d, &bound, &outcome, &err), &err);
     assert_int_equal(outcome, NM_MIN_SOLVED);
@@ -118,7 +118,7 @@ static void try_multipliers(const tiny *t, nm_norm norm, nm_rng *rng, double fou
         assert_true(nm_min_model_prove(&model, y, true) <= 0); /* it is not infeasible */
     }
     free(y);
-    nm_min_node_clear(&root);
+    nm_branch_clear(&root);
     nm_min_model_close(&model);
     nm_min_tail_close(&tail);
     nm_params_free(params);

@@ -1,22 +1,22 @@
-#include "repair/minimal_nodes.h"
+#include "repair/branches.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 
-void nm_min_node_clear(nm_min_node *node)
+void nm_branch_clear(nm_branch *node)
 {
     nm_free(node->side);
     nm_free(node->piece);
-    *node = (nm_min_node){0};
+    *node = (nm_branch){0};
 }
 
-nm_status nm_min_node_copy(const nm_min_heap *heap, const nm_min_node *from, nm_min_node *to,
-                           nm_err *err)
+nm_status nm_branch_copy(const nm_branch_heap *heap, const nm_branch *from, nm_branch *to,
+                         nm_err *err)
 {
     nm_status rc = NM_OK;
 
-    *to = (nm_min_node){.bound = from ? from->bound : 0};
+    *to = (nm_branch){.bound = from ? from->bound : 0};
     NM_TRY(nm_alloc(&to->side, (size_t)heap->n_sides, sizeof *to->side, err));
     NM_TRY(nm_alloc(&to->piece, (size_t)heap->n_points, sizeof *to->piece, err));
     if (from) {
@@ -28,19 +28,19 @@ nm_status nm_min_node_copy(const nm_min_heap *heap, const nm_min_node *from, nm_
     }
 done:
     if (rc != NM_OK)
-        nm_min_node_clear(to);
+        nm_branch_clear(to);
     return rc;
 }
 
-static void swap(nm_min_node *a, nm_min_node *b)
+static void swap(nm_branch *a, nm_branch *b)
 {
-    nm_min_node t = *a;
+    nm_branch t = *a;
 
     *a = *b;
     *b = t;
 }
 
-nm_status nm_min_heap_push(nm_min_heap *h, nm_min_node *node, nm_err *err)
+nm_status nm_branch_heap_push(nm_branch_heap *h, nm_branch *node, nm_err *err)
 {
     int64_t i = h->n;
 
@@ -49,7 +49,7 @@ nm_status nm_min_heap_push(nm_min_heap *h, nm_min_node *node, nm_err *err)
         nm_status rc = nm_realloc(&h->at, (size_t)room, sizeof *h->at, err);
 
         if (rc != NM_OK) {
-            nm_min_node_clear(node);
+            nm_branch_clear(node);
             return rc;
         }
         h->room = room;
@@ -60,9 +60,9 @@ nm_status nm_min_heap_push(nm_min_heap *h, nm_min_node *node, nm_err *err)
     return NM_OK;
 }
 
-nm_min_node nm_min_heap_pop(nm_min_heap *h)
+nm_branch nm_branch_heap_pop(nm_branch_heap *h)
 {
-    nm_min_node top = h->at[0];
+    nm_branch top = h->at[0];
     int64_t i = 0;
 
     h->at[0] = h->at[--h->n];
@@ -79,7 +79,7 @@ nm_min_node nm_min_heap_pop(nm_min_heap *h)
     }
 }
 
-uint64_t nm_min_node_hash(const nm_min_heap *heap, const nm_min_node *node)
+uint64_t nm_branch_hash(const nm_branch_heap *heap, const nm_branch *node)
 {
     uint64_t h = 1469598103934665603U;
 
@@ -90,10 +90,10 @@ uint64_t nm_min_node_hash(const nm_min_heap *heap, const nm_min_node *node)
     return h;
 }
 
-void nm_min_heap_clear(nm_min_heap *h)
+void nm_branch_heap_clear(nm_branch_heap *h)
 {
     for (int64_t i = 0; i < h->n; i++)
-        nm_min_node_clear(&h->at[i]);
+        nm_branch_clear(&h->at[i]);
     nm_free(h->at);
-    *h = (nm_min_heap){0};
+    *h = (nm_branch_heap){0};
 }
