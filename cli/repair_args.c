@@ -51,7 +51,7 @@ const nm_opt nm_repair_set_rows[] = {
     {0}};
 
 /* The order of these lists is that of the enums in netmend/property_repair.h and verify_net.h. */
-static const char *const pieces_names[] = {"nearest", "best", NULL};
+static const char *const pieces_names[] = {"nearest", "best", "exact", NULL};
 static const char *const decision_names[] = {"max", "min", NULL};
 static const char *const units_names[] = {"auto", "raw", "normalised", NULL};
 
@@ -73,7 +73,8 @@ static const nm_opt property_rows[] = {
      .choices = pieces_names,
      .initial = "nearest",
      .help = "which of several conditions a counterexample is to break: the nearest, or, where "
-             "another for all of them changes less, that (best)"},
+             "another for all of them changes less, that (best), or those with which the change is "
+             "smallest, by branch and bound over all choices (exact)"},
     {.name = "decision",
      .kind = NM_OPT_CHOICE,
      AT(decision),

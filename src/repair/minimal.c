@@ -225,6 +225,21 @@ static void close_node(search *s, const nm_branch *node)
     s->closed = fmin(s->closed, node->bound);
 }
 
+static bool can_narrow(const search *s)
+{
+    return s->norm < 0.9 * s->largest;
+}
+
+/* Nothing is left to branch on, but bounds lose by ranges that are wide: once more with those that
+   the change found since allows. */
+static nm_status look_again(search *s, const nm_branch *node, nm_err *err)
+{
+    nm_branch again;
+    nm_status rc = nm_branch_copy(&s->open, node, &again, err);
+
+    return rc == NM_OK ? nm_branch_heap_push(&s->open, &again, err) : rc;
+}
+
 static nm_status visit(search *s, nm_branch *node, nm_err *err)
 {
     nm_min_outcome outcome;
@@ -248,6 +263,8 @@ static nm_status visit(search *s, nm_branch *node, nm_err *err)
         rc = branch_on_piece(s, node, p, err);
     } else if (outcome == NM_MIN_SOLVED && off > EXACT && neuron >= 0) {
         rc = branch_on_neuron(s, node, neuron, err);
+    } else if (outcome == NM_MIN_SOLVED && can_narrow(s)) {
+        rc = look_again(s, node, err);
     } else {
         s->unresolved = true;
         close_node(s, node);
@@ -261,7 +278,7 @@ static nm_status narrow(search *s, nm_err *err)
 {
     nm_status rc = NM_OK;
 
-    if (!(s->norm < 0.9 * s->largest))
+    if (!can_narrow(s))
         return NM_OK;
     s->largest = s->norm * (1 + 1e-9);
     s->report->largest = fmax(s->report->largest, s->largest);
