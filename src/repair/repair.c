@@ -103,7 +103,7 @@ void nm_job_bring_home(struct nm_job *j)
 
 static nm_status search_by_method(struct nm_job *j, nm_search_outcome *outcome, nm_err *err)
 {
-    if (j->opts.method == NM_METHOD_LAYERWISE)
+    if (j->opts.method == NM_METHOD_LAYERWISE || j->opts.method == NM_METHOD_MULTILAYER)
         return nm_job_layerwise(j, outcome, err);
     if (j->opts.method == NM_METHOD_MINIMAL)
         return nm_job_minimal(j, outcome, err);
