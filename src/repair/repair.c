@@ -229,32 +229,6 @@ done:
     return rc;
 }
 
-/* Goes on from a candidate that passed to a smaller change, from the original network on. */
-static nm_status tighten(struct nm_job *j, nm_err *err)
-{
-    enum { MOST_ROUNDS = 3 };
-    size_t n = (size_t)j->params->n;
-    double *best = NULL;
-    bool passed = false, on = true;
-    nm_status rc = NM_OK;
-
-    if (j->opts.norm != NM_NORM_FUNCTION || j->elastic || j->search->active->affine ||
-        !nm_job_lower_margins(j))
-        return NM_OK;
-    NM_TRY(nm_memdup(&best, j->search->delta, n, sizeof *best, err));
-    j->search->answered = false;
-    for (int i = 0; i < MOST_ROUNDS && on; i++)
-        NM_TRY(repair_round(j, &passed, &on, err));
-    if (passed)
-        goto done;
-    memcpy(j->search->delta, best, n * sizeof *best);
-    j->off_path = true;
-    NM_TRY(nm_job_make_candidate(j, j->search->delta, err));
-done:
-    nm_free(best);
-    return rc;
-}
-
 static nm_status repair_loop(struct nm_job *j, bool *passed, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -263,11 +237,7 @@ static nm_status repair_loop(struct nm_job *j, bool *passed, nm_err *err)
     *passed = false;
     while (on && j->report->judge_rounds < j->opts.max_rounds)
         NM_TRY(repair_round(j, passed, &on, err));
-    if (*passed)
-        NM_TRY(tighten(j, err));
-    if (!on)
-        goto done;
-    if (!*passed)
+    if (on)
         (void)snprintf(j->report->reason, sizeof j->report->reason,
                        "after %d rounds of raised margins some points are still not safe",
                        j->opts.max_rounds);

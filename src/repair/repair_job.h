@@ -67,10 +67,6 @@ void nm_job_set_first_margins(struct nm_job *job);
  *  passed */
 bool nm_job_raise_margins(struct nm_job *job);
 
-/** Margins that were raised round after round are higher than the bounds that they chase, and cost
- *  what they are higher: asks for little more than the bounds. @return whether that is much less */
-bool nm_job_lower_margins(struct nm_job *job);
-
 /** A keep point need not have a larger margin than the repair points are asked for. */
 void nm_job_cap_keep_margins(struct nm_job *job);
 

@@ -103,19 +103,3 @@ void nm_job_cap_keep_margins(struct nm_job *j)
     for (int64_t p = 0; p < s->n_keep; p++)
         s->keep_margin[p] = fmin(s->keep_margin[p], most);
 }
-
-bool nm_job_lower_margins(struct nm_job *j)
-{
-    const double little = 1.05, much = 1.1;
-    double asked = isnan(j->opts.margin) ? j->wished : j->opts.margin, before = 0, after = 0;
-
-    for (int64_t p = 0; p < j->task->repair->n; p++) {
-        double *margin = &j->search->demand.margin[p];
-        double bound = nm_deploy_bound(&j->judged, j->opts.safe, p);
-
-        before += *margin;
-        *margin = fmin(*margin, fmax(asked, little * bound));
-        after += *margin;
-    }
-    return before > much * after;
-}
