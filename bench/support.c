@@ -17,7 +17,7 @@ void bench_check(nm_status rc, const nm_err *err)
 /* As the program does: with the kernels that suit the processor. */
 __attribute__((constructor)) static void restart_with_better_blas(void)
 {
-    const char *name = getenv("OPENBLAS_CORETYPE") ? NULL : nm_better_blas();
+    const char *name = nm_better_blas_kernels();
     char arguments[1 << 16], *argv[256];
     FILE *file = name ? fopen("/proc/self/cmdline", "r") : NULL;
     size_t n = file ? fread(arguments, 1, sizeof arguments - 1, file) : 0;

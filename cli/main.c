@@ -1,9 +1,7 @@
 /* The command `netmend`: finds the verb. */
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "blas_kernels.h"
 #include "cli.h"
 #include "help_heuristics.h"
 #include "nearest.h"
@@ -80,20 +78,6 @@ static int help(const char *topic, bool json)
     return finish_page();
 }
 
-/* OpenBLAS reads the name of its kernels when it is loaded, so the program starts anew, once. Where
- * that fails, it goes on with the kernels that it has. */
-static void restart_with_better_blas(char **argv)
-{
-    const char *name = getenv("OPENBLAS_CORETYPE") ? NULL : nm_better_blas();
-    char self[PATH_MAX]; /* by its own name, or the process would be called "exe" */
-    ssize_t length = name ? readlink("/proc/self/exe", self, sizeof self - 1) : 0;
-
-    if (length <= 0 || setenv("OPENBLAS_CORETYPE", name, 1) != 0)
-        return;
-    self[length] = '\0';
-    (void)execv(self, argv);
-}
-
 int main(int argc, char **argv)
 {
     const char *first = argc > 1 ? argv[1] : NULL;
@@ -112,6 +96,6 @@ int main(int argc, char **argv)
     }
     if (!find_verb(first))
         return refuse_verb(first);
-    restart_with_better_blas(argv);
+    nm_use_better_blas_kernels(argv);
     return nm_cli_run(find_verb(first), argc - 2, argv + 2);
 }

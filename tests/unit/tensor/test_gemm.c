@@ -1,14 +1,10 @@
 #include "support.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/rng.h"
-#include "netmend/base.h"
 #include "tensor/gemm.h"
 #include "tensor/im2col.h"
 #include "tensor/lanes.h"
@@ -240,41 +236,13 @@ static void lanes_come_apart_as_they_went_together(void **state)
             }
 }
 
-/* Asked once more with the name it gave, as the program does after its restart, it is content. */
-static void better_blas_kernels_are_named_once(void **state)
+int main(void)
 {
-    const char *name = nm_better_blas(), *now = openblas_get_corename();
-
-    (void)state;
-    if (!name) {
-        assert_true(strcmp(now, "Prescott") != 0 || !__builtin_cpu_supports("avx2"));
-        return;
-    }
-    assert_string_equal(now, "Prescott");
-    assert_null(getenv("OPENBLAS_CORETYPE"));
-    assert_int_equal(setenv("OPENBLAS_CORETYPE", name, 1), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        (void)execl("/proc/self/exe", "better_blas", (char *)NULL);
-        _exit(127);
-    }
-    int status = -1;
-    assert_true(child > 0 && waitpid(child, &status, 0) == child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    assert_int_equal(unsetenv("OPENBLAS_CORETYPE"), 0);
-}
-
-int main(int argc, char **argv)
-{
-    if (argc > 0 && strcmp(argv[0], "better_blas") == 0)
-        return nm_better_blas() != NULL;
-
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_match_their_definition),
         cmocka_unit_test(plain_products_hold_at_every_border),
         cmocka_unit_test(columns_hold_what_the_windows_see),
         cmocka_unit_test(lanes_come_apart_as_they_went_together),
-        cmocka_unit_test(better_blas_kernels_are_named_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
