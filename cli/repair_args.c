@@ -52,7 +52,7 @@ const nm_opt nm_repair_set_rows[] = {
     {0}};
 
 /* The order of these lists is that of the enums in netmend/property_repair.h and verify_net.h. */
-static const char *const pieces_names[] = {"nearest", "best", NULL};
+static const char *const pieces_names[] = {"nearest", "best", "exact", NULL};
 static const char *const decision_names[] = {"max", "min", NULL};
 static const char *const units_names[] = {"auto", "raw", "normalised", NULL};
 
@@ -74,7 +74,8 @@ static const nm_opt property_rows[] = {
      .choices = pieces_names,
      .initial = "nearest",
      .help = "which of several conditions a counterexample is to break: the nearest, or, where "
-             "another for all of them changes less, that (best)"},
+             "another for all of them changes less, that (best), or those with which the change is "
+             "smallest, by branch and bound over all choices (exact)"},
     {.name = "decision",
      .kind = NM_OPT_CHOICE,
      AT(decision),
@@ -188,9 +189,10 @@ static const nm_opt edit_rows[] = {
     {0}};
 
 /* The order of these lists is that of the enums in netmend/repair.h. */
-static const char *const method_names[] = {"pointwise", "aprnn", "layerwise", "minimal", NULL};
-static const char *const later_methods[] = {"prdnn", "multilayer", "vere",  "inner",
-                                            "head",  "finetune",   "cegis", NULL};
+static const char *const method_names[] = {"pointwise", "aprnn",      "layerwise",
+                                           "minimal",   "multilayer", NULL};
+static const char *const later_methods[] = {"prdnn",    "vere",  "inner", "head",
+                                            "finetune", "cegis", NULL};
 static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
 static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
@@ -211,12 +213,14 @@ static const nm_opt problem_rows[] = {
      .help = "aprnn: one program that holds every later activation on its present side; layerwise: "
              "gradient steps as targets of layers, recursively, in any of the layers named (all of "
              "them by default); minimal: the smallest change of one layer with a proof, of several "
-             "layers named the one where it is smallest"},
+             "layers named the one where it is smallest; multilayer: the network is cut behind the "
+             "layers named (all by default), values there are searched for, each part is repaired "
+             "by itself"},
     {.name = "norm",
      .kind = NM_OPT_CHOICE,
      AT(norm),
      .choices = norm_names,
-     .shown = "function with --keep or --reference, else l2",
+     .shown = "function with --keep or --reference, else l2; linf with --method minimal",
      .arg = "NORM",
      .help = "size of the change, which is minimised: function (what changes in the network's "
              "behaviour on the reference data), l2, l1, linf, or linf+l1n (largest change plus "
@@ -456,7 +460,10 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
 void nm_repair_args_fill(nm_repair_args *args)
 {
     if (args->norm < 0)
-        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
+        args->norm = args->method == NM_METHOD_MINIMAL         ? NM_NORM_LINF
+                     : nm_repair_args_many_layers(args)        ? NM_NORM_L2
+                     : args->keep.path || args->reference.path ? NM_NORM_FUNCTION
+                                                               : NM_NORM_L2;
     if (!args->mask && args->free_kind < 0)
         args->free_kind = NM_FREE_ALL;
 }
@@ -489,6 +496,11 @@ nm_strategy_opts nm_repair_args_strategy(const nm_repair_args *args)
 const char *nm_repair_method_name(const nm_repair_args *args)
 {
     return method_names[args->method];
+}
+
+bool nm_repair_args_many_layers(const nm_repair_args *args)
+{
+    return args->method == NM_METHOD_LAYERWISE || args->method == NM_METHOD_MULTILAYER;
 }
 
 bool nm_repair_args_can_choose(const nm_repair_args *args)

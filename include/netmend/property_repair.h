@@ -16,7 +16,9 @@ typedef enum nm_decision { NM_DECISION_MAX, NM_DECISION_MIN } nm_decision;
 /** How one of several outputs conditions is chosen of which a counterexample has to break one. */
 typedef enum nm_pieces {
     NM_PIECES_NEAREST, /**< the one that the outputs are nearest to breaking */
-    NM_PIECES_BEST     /**< that, and each of them for all points; the smallest change wins */
+    NM_PIECES_BEST,    /**< that, and each of them for all points; the smallest change wins */
+    NM_PIECES_EXACT    /**< the choice of all points whose change is smallest, by branch and bound:
+                            proven, or with a gap */
 } nm_pieces;
 
 /** What a repair of properties is given; all lent. */
@@ -50,7 +52,7 @@ typedef struct nm_property_opts {
 #define NM_PROPERTY_OPTS_INIT                                                                      \
     {                                                                                              \
         .size = sizeof(nm_property_opts), .repair = NM_REPAIR_OPTS_INIT, .max_rounds = 200,        \
-        .regions_after = 20, .max_nodes = 5000000, .n_random = 5000, .n_drawdown = 100000           \
+        .regions_after = 20, .max_nodes = 5000000, .n_random = 5000, .n_drawdown = 100000          \
     }
 
 /** Free with nm_property_report_free(). */
@@ -67,7 +69,11 @@ typedef struct nm_property_report {
     bool held;         /**< all decisions on the reference inputs are as they were */
     bool lost_hold;    /**< given up because they could not be */
     int rounds;        /**< repairs */
-    int n_proofs;      /**< times that the verifier was asked about all properties */
+    int64_t n_piece_programs; /**< with NM_PIECES_EXACT: programs of the branch and bound, all
+                                   repairs together ... */
+    bool pieces_proven;       /**< ... and whether no other choice makes the change of the last one
+                                   smaller (by more than the gap that was asked for) */
+    int n_proofs;             /**< times that the verifier was asked about all properties */
     double s_hunt, s_verify, s_repair; /**< seconds */
     int64_t n_random;                  /**< random inputs outside the boxes ... */
     double changed;                    /**< ... and the share of them that is decided otherwise now;
