@@ -101,6 +101,15 @@ static const nm_opt property_rows[] = {
      .initial = "5000000",
      .help = "parts that the first proof may take before margins grow and it is tried again, with "
              "four times as many"},
+    {.name = "regions-after",
+     .kind = NM_OPT_INT,
+     AT(regions_after),
+     .arg = "N",
+     .min = 0,
+     .max = 1e9,
+     .initial = "20",
+     .help = "repairs of counterexamples after which each stands for what is unsafe around it: the "
+             "corners of that box are repaired with it"},
     {.name = "units",
      .kind = NM_OPT_CHOICE,
      AT(units),

@@ -27,7 +27,7 @@ typedef struct nm_repair_args {
     int64_t max_nodes;
     nm_opt_bounds range;
     const char *regions, *boxes;
-    int64_t max_parts;
+    int64_t max_parts, regions_after;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */

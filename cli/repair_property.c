@@ -99,9 +99,10 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const property_f
     nm_doc_merge(&cli->doc, json);
     nm_string_free(json);
     nm_doc_put(&cli->doc, "property",
-               json_pack("{s:s, s:I, s:i, s:i, s:b, s:o}", "status",
+               json_pack("{s:s, s:I, s:I, s:i, s:i, s:b, s:o}", "status",
                          nm_verdict_name(report->verdict), "counterexamples",
-                         (json_int_t)report->n_counterexamples, "rounds", report->rounds, "proofs",
+                         (json_int_t)report->n_counterexamples, "regions",
+                         (json_int_t)report->n_regions, "rounds", report->rounds, "proofs",
                          report->n_proofs, "already", report->already, "files",
                          list_files(files, report)));
     if (args->pieces == NM_PIECES_EXACT)
@@ -169,6 +170,11 @@ static void print_report(FILE *out, const nm_repair_args *args, const property_f
                       "(%.1f s), attacks %.1f s\n",
                       report->n_counterexamples, report->rounds, report->s_repair, report->n_proofs,
                       report->s_verify, report->s_hunt);
+    if (report->n_regions > 0)
+        (void)fprintf(out,
+                      "  regions                      %" PRId64
+                      " boxes around counterexamples, by their corners\n",
+                      report->n_regions);
     if (r->outcome == NM_REPAIRED && !report->already) {
         (void)fprintf(out, "  changed layer                %s\n",
                       args->layer ? args->layer : args->mask);
@@ -232,12 +238,13 @@ static nm_status write_claims(nm_cli *cli, const nm_repair_args *args, const pro
 
 /* -- run -------------------------------------------------------------------------------------- */
 
-static nm_status set_range(const nm_repair_args *args, const nm_net *net, double **range,
-                           nm_property_task *task, nm_err *err)
+nm_status nm_repair_input_range(const nm_repair_args *args, const nm_net *net, double **range,
+                                nm_err *err)
 {
     int64_t n = nm_net_n_in(net);
     nm_status rc;
 
+    *range = NULL;
     if (!isfinite(args->range.lo) || !isfinite(args->range.hi))
         return NM_OK;
     rc = nm_cli_alloc(range, 2 * n, sizeof **range, err);
@@ -245,8 +252,6 @@ static nm_status set_range(const nm_repair_args *args, const nm_net *net, double
         (*range)[i] = args->range.lo;
         (*range)[n + i] = args->range.hi;
     }
-    task->lo = *range;
-    task->hi = *range ? *range + n : NULL;
     return rc;
 }
 
@@ -272,6 +277,7 @@ static nm_property_opts options(const nm_repair_args *args)
     opts.pieces = (nm_pieces)args->pieces;
     opts.max_nodes = args->max_nodes;
     opts.decision = (nm_decision)args->decision;
+    opts.regions_after = (int)args->regions_after;
     return opts;
 }
 
@@ -328,7 +334,9 @@ nm_status nm_repair_property_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
     task = (nm_property_task){.properties = (const nm_property *const *)files.property,
                               .n_properties = files.n,
                               .n_repair = files.n_repair};
-    NM_CLI_TRY(set_range(args, net, &range, &task, err));
+    NM_CLI_TRY(nm_repair_input_range(args, net, &range, err));
+    task.lo = range;
+    task.hi = range ? range + nm_net_n_in(net) : NULL;
     NM_CLI_TRY(load_reference(cli, args, net, &reference, &task, err));
     warn(cli, &files);
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "repair_layer.h"
+#include "repair_property.h"
 #include "verify_net.h"
 
 bool nm_repair_regions_asked(const nm_repair_args *args)
@@ -77,6 +78,7 @@ typedef struct region_data {
     nm_property *property;
     int64_t *targets;
     nm_points reference, test, similar;
+    double *range; /* NULL, or [2 x inputs] */
 } region_data;
 
 static void free_data(region_data *d)
@@ -84,6 +86,7 @@ static void free_data(region_data *d)
     nm_regions_free(&d->regions);
     nm_property_free(d->property);
     free(d->targets);
+    free(d->range);
     nm_points_free(&d->reference);
     nm_points_free(&d->test);
     nm_points_free(&d->similar);
@@ -238,6 +241,11 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const nm_regions
                          (json_int_t)report->n_proven, "parts", (json_int_t)report->n_parts,
                          "vertices", (json_int_t)report->n_vertices, "programs", report->n_programs,
                          "rounds", report->rounds, "results", list_regions(report)));
+    if (report->n_random > 0)
+        nm_doc_put(&cli->doc, "random",
+                   json_pack("{s:I, s:o, s:o}", "n", (json_int_t)report->n_random, "changed",
+                             nm_doc_number(report->changed), "drawdown_points",
+                             nm_doc_number(100 * report->changed)));
     nm_doc_put_time(&cli->doc, "prove", report->s_prove);
     nm_doc_put(&cli->doc, "output", nm_doc_text(written ? args->output : NULL));
 }
@@ -296,6 +304,11 @@ static void print_report(FILE *out, const nm_repair_args *args, const nm_regions
                       " of %" PRId64 " parameters), margin %.3g\n",
                       r->change_linf, r->change_l1, r->change_l2, r->n_changed, r->n_free,
                       r->margin);
+    if (written && report->n_random > 0)
+        (void)fprintf(out,
+                      "  elsewhere                    %.3f %% of %" PRId64
+                      " random inputs are decided otherwise\n",
+                      100 * report->changed, report->n_random);
     if (written) {
         print_accuracy(out, "test", &r->test);
         print_accuracy(out, "similar", &r->similar);
@@ -314,6 +327,16 @@ static nm_regions_opts options(const nm_repair_args *args)
     return opts;
 }
 
+/* Where random inputs do for reference data, the function norm is the default. */
+static void choose_norm(nm_repair_args *args, const nm_net *net)
+{
+    bool random = isfinite(args->range.lo) || nm_net_n_in(net) <= NM_MOST_RANDOM_INPUTS;
+
+    if (args->norm < 0 && random && !args->mask)
+        args->norm = NM_NORM_FUNCTION;
+    nm_repair_args_fill(args);
+}
+
 nm_status nm_repair_regions_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
 {
     region_data data = {0};
@@ -326,7 +349,6 @@ nm_status nm_repair_regions_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
     nm_status rc = NM_OK;
 
     args->method = NM_METHOD_APRNN;
-    nm_repair_args_fill(args);
     if (!args->layer && !args->mask) {
         args->layer = "all";
         args->joint = true;
@@ -336,12 +358,16 @@ nm_status nm_repair_regions_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
     if (!data.property)
         NM_CLI_TRY(load_targets(cli, args, net, &data, err));
     NM_CLI_TRY(load_points(cli, args, net, &data, err));
+    NM_CLI_TRY(nm_repair_input_range(args, net, &data.range, err));
+    choose_norm(args, net);
     NM_CLI_TRY(nm_layer_use_open(cli, args, net, &use, &plan, err));
     nm_doc_put_time(&cli->doc, "load", nm_term_now() - start);
     nm_regions_task task = {.regions = &data.regions,
                             .targets = data.targets,
                             .property = data.property,
                             .decision = (nm_decision)args->decision,
+                            .lo = data.range,
+                            .hi = data.range ? data.range + nm_net_n_in(net) : NULL,
                             .reference = data.reference.n > 0 ? &data.reference : NULL,
                             .test = data.test.n > 0 ? &data.test : NULL,
                             .similar = data.similar.n > 0 ? &data.similar : NULL};

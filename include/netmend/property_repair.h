@@ -42,6 +42,8 @@ typedef struct nm_property_opts {
     bool must_hold;       /**< give up (limit, lost_hold) where not all decisions on the reference
                                inputs can stay as they are; else they are let go, all together */
     int max_rounds;       /**< repairs at most */
+    int regions_after;    /**< repairs after which counterexamples stand for what is unsafe around
+                               them: the corners of that box are repaired with them */
     int64_t max_nodes;    /**< of the first proof of each margin; four times as many after it */
     int64_t n_random;     /**< random inputs for the function norm */
     int64_t n_drawdown;   /**< random inputs on which changed decisions are counted */
@@ -50,7 +52,7 @@ typedef struct nm_property_opts {
 #define NM_PROPERTY_OPTS_INIT                                                                      \
     {                                                                                              \
         .size = sizeof(nm_property_opts), .repair = NM_REPAIR_OPTS_INIT, .max_rounds = 200,        \
-        .max_nodes = 5000000, .n_random = 5000, .n_drawdown = 100000                               \
+        .regions_after = 20, .max_nodes = 5000000, .n_random = 5000, .n_drawdown = 100000          \
     }
 
 /** Free with nm_property_report_free(). */
@@ -63,14 +65,15 @@ typedef struct nm_property_report {
     nm_verdict *before;        /**< [n_properties] of the original; unknown where not asked */
     nm_verify_report *after;   /**< [n_properties] of the written network, with proofs if asked */
     int64_t n_counterexamples; /**< points that took part, the nearly unsafe ones included */
-    bool held;                 /**< all decisions on the reference inputs are as they were */
-    bool lost_hold;            /**< given up because they could not be */
-    int rounds;                /**< repairs */
-    int64_t n_piece_programs;  /**< with NM_PIECES_EXACT: programs of the branch and bound, all
-                                    repairs together ... */
-    bool pieces_proven;        /**< ... and whether no other choice makes the change of the last one
-                                    smaller (by more than the gap that was asked for) */
-    int n_proofs;              /**< times that the verifier was asked about all properties */
+    int64_t n_regions; /**< boxes around counterexamples that were repaired by their corners */
+    bool held;         /**< all decisions on the reference inputs are as they were */
+    bool lost_hold;    /**< given up because they could not be */
+    int rounds;        /**< repairs */
+    int64_t n_piece_programs; /**< with NM_PIECES_EXACT: programs of the branch and bound, all
+                                   repairs together ... */
+    bool pieces_proven;       /**< ... and whether no other choice makes the change of the last one
+                                   smaller (by more than the gap that was asked for) */
+    int n_proofs;             /**< times that the verifier was asked about all properties */
     double s_hunt, s_verify, s_repair; /**< seconds */
     int64_t n_random;                  /**< random inputs outside the boxes ... */
     double changed;                    /**< ... and the share of them that is decided otherwise now;

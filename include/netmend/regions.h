@@ -24,7 +24,11 @@ typedef struct nm_regions {
 } nm_regions;
 
 /** A box has 2^d corners, d the number of inputs that are not fixed. */
-enum { NM_MOST_FREE_INPUTS = 12, NM_MOST_VERTICES = 1 << NM_MOST_FREE_INPUTS };
+enum {
+    NM_MOST_FREE_INPUTS = 12,
+    NM_MOST_RANDOM_INPUTS = 16,
+    NM_MOST_VERTICES = 1 << NM_MOST_FREE_INPUTS
+};
 
 /** Reads regions from .npy: vertices [regions x vertices x inputs] (float32 or float64, taken as
  *  they are; vertices that are there twice count once), or with `boxes` the two ends of each input
@@ -60,24 +64,30 @@ typedef struct nm_regions_task {
     const nm_regions *regions;
     const int64_t *targets; /**< [regions->n] wanted class, NULL with a property */
     const nm_property
-        *property;        /**< its conditions on outputs, which have to be the same for all its
-                               boxes, or its boxes have to be the regions, in their order */
-    nm_decision decision; /**< which output decides */
-    const nm_points *reference;      /**< data of the function norm; NULL = the vertices */
+        *property;         /**< its conditions on outputs, which have to be the same for all its
+                                boxes, or its boxes have to be the regions, in their order */
+    nm_decision decision;  /**< which output decides */
+    const double *lo, *hi; /**< [n_in] range of usual inputs, for random ones; NULL = what the file
+                                states, else, for at most NM_MOST_RANDOM_INPUTS inputs, around the
+                                regions and [-1/2, 1/2] */
+    const nm_points *reference; /**< data of the function norm; NULL = random inputs, where it is
+                                     known where they lie, else the vertices */
     const nm_points *test, *similar; /**< drawdown and generalization are measured here; NULL */
 } nm_regions_task;
 
 typedef struct nm_regions_opts {
     size_t size;
     nm_repair_opts repair; /**< norm, margin (NAN = found), safe, solver, gap, seed, damping */
+    int64_t n_random;      /**< random inputs for the function norm */
+    int64_t n_drawdown;    /**< random inputs on which changed decisions are counted */
     int64_t max_parts;     /**< regions may be cut into so many parts, all together */
     int64_t max_nodes;     /**< of the search that proves boxes whose pieces are not one */
 } nm_regions_opts;
 
 #define NM_REGIONS_OPTS_INIT                                                                       \
     {                                                                                              \
-        .size = sizeof(nm_regions_opts), .repair = NM_REPAIR_OPTS_INIT, .max_parts = 1000,         \
-        .max_nodes = 200000                                                                        \
+        .size = sizeof(nm_regions_opts), .repair = NM_REPAIR_OPTS_INIT, .n_random = 5000,          \
+        .n_drawdown = 100000, .max_parts = 1000, .max_nodes = 200000                               \
     }
 
 /** How a region is known to be right. */
@@ -103,7 +113,10 @@ typedef struct nm_regions_report {
     nm_region_result *regions;             /**< [n_regions] */
     int64_t n_proven, n_parts, n_vertices; /**< vertices of all parts, shared ones once */
     int n_programs;                        /**< steps that were solved */
-    int rounds;                            /**< of cutting, raising margins, solving again */
+    int64_t n_random; /**< random inputs outside the boxes (of hulls: anywhere) ... */
+    double changed;   /**< ... and the share of them that is decided otherwise now; NAN without them
+                           or without a repaired network */
+    int rounds;       /**< of cutting, raising margins, solving again */
     double s_prove;
 } nm_regions_report;
 

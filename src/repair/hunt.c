@@ -66,8 +66,8 @@ done:
     return rc;
 }
 
-static nm_status push_cases(const nm_property *p, const nm_in_box *box, const float *x,
-                            const double *y, double near, nm_preys *preys, nm_err *err)
+nm_status nm_preys_add_in_box(const nm_property *p, const nm_in_box *box, const float *x,
+                              const double *y, double near, nm_preys *preys, nm_err *err)
 {
     nm_status rc = NM_OK;
 
@@ -80,9 +80,8 @@ static nm_status push_cases(const nm_property *p, const nm_in_box *box, const fl
     return rc;
 }
 
-/* y [n x n_out] of float32 points */
-static nm_status evaluate(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, double *y,
-                          nm_err *err)
+nm_status nm_preys_evaluate(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, double *y,
+                            nm_err *err)
 {
     size_t size = (size_t)(n * nm_net_n_in(net));
     double *x64 = NULL;
@@ -103,10 +102,10 @@ nm_status nm_preys_add(nm_ctx *ctx, const nm_net *net, const nm_property *p, con
     nm_status rc = NM_OK;
 
     NM_TRY(nm_alloc(&y, (size_t)p->n_out, sizeof *y, err));
-    NM_TRY(evaluate(ctx, net, x, 1, y, err));
+    NM_TRY(nm_preys_evaluate(ctx, net, x, 1, y, err));
     for (int64_t b = 0; b < p->n_boxes; b++)
         if (nm_in_box_holds(p, &p->boxes[b], x))
-            NM_TRY(push_cases(p, &p->boxes[b], x, y, near, preys, err));
+            NM_TRY(nm_preys_add_in_box(p, &p->boxes[b], x, y, near, preys, err));
 done:
     nm_free(y);
     return rc;
@@ -151,7 +150,7 @@ nm_status nm_preys_complete(nm_ctx *ctx, const nm_net *net, const nm_property *c
 
     NM_TRY(nm_alloc(&y, (size_t)n, (size_t)n_out * sizeof *y, err));
     NM_TRY(nm_memdup(&x, preys->x, (size_t)n, (size_t)preys->n_in * sizeof *x, err));
-    NM_TRY(evaluate(ctx, net, x, n, y, err));
+    NM_TRY(nm_preys_evaluate(ctx, net, x, n, y, err));
     for (int i = 0; i < n_properties; i++)
         for (int64_t p = 0; p < n; p++)
             NM_TRY(complete_point(properties[i], x + p * preys->n_in, y + p * n_out, preys, err));
@@ -238,7 +237,7 @@ static nm_status choose(nm_ctx *ctx, const nm_net *net, const nm_property *p, co
     NM_TRY(nm_alloc(&y, (size_t)bag->n, (size_t)p->n_out * sizeof *y, err));
     NM_TRY(nm_alloc(&order, (size_t)bag->n, sizeof *order, err));
     NM_TRY(nm_alloc(&chosen, (size_t)most, sizeof *chosen, err));
-    NM_TRY(evaluate(ctx, net, bag->x, bag->n, y, err));
+    NM_TRY(nm_preys_evaluate(ctx, net, bag->x, bag->n, y, err));
     for (int64_t i = 0; i < bag->n; i++) {
         order[i] = (ranked){.point = i, .slack = INFINITY};
         for (int64_t c = 0; c < box->n_cases; c++) {
@@ -255,7 +254,7 @@ static nm_status choose(nm_ctx *ctx, const nm_net *net, const nm_property *p, co
         if (!is_new(box, bag->x, bag->n_in, chosen, n_chosen, x))
             continue;
         chosen[n_chosen++] = order[i].point;
-        NM_TRY(push_cases(p, box, x, y + order[i].point * p->n_out, near, preys, err));
+        NM_TRY(nm_preys_add_in_box(p, box, x, y + order[i].point * p->n_out, near, preys, err));
     }
 done:
     nm_free(y);

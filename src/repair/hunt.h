@@ -34,6 +34,14 @@ double nm_rule_norm(const nm_out_row *rule);
  *  @param piece  out, the row that decides: the nearest one to break; -1 if there is none */
 double nm_case_slack(const nm_property *p, int64_t c, const double *y, int32_t *piece);
 
+/** Outputs y [n x n_out] at float32 points x [n x n_in], in double. */
+nm_status nm_preys_evaluate(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, double *y,
+                            nm_err *err);
+
+/** Adds what x has of the cases of one box with a slack below `near`. @param y  outputs at x */
+nm_status nm_preys_add_in_box(const nm_property *p, const nm_in_box *box, const float *x,
+                              const double *y, double near, nm_preys *preys, nm_err *err);
+
 /** Adds what x (in whichever boxes it lies) has of cases with a slack below `near`. */
 nm_status nm_preys_add(nm_ctx *ctx, const nm_net *net, const nm_property *p, const float *x,
                        double near, nm_preys *preys, nm_err *err);

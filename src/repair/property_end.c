@@ -53,44 +53,6 @@ static nm_status write_result(struct nm_property_job *j, nm_err *err)
 
 /* -- the report ------------------------------------------------------------------------------- */
 
-int64_t nm_property_decide(const struct nm_property_job *j, const float *y)
-{
-    float sign = j->opts.decision == NM_DECISION_MIN ? -1.0F : 1.0F;
-    int64_t best = 0;
-
-    for (int64_t i = 1; i < nm_net_n_out(j->net); i++)
-        best = sign * y[i] > sign * y[best] ? i : best;
-    return best;
-}
-
-static nm_status measure_drawdown(struct nm_property_job *j, nm_err *err)
-{
-    enum { CHUNK = 10000 };
-    int64_t n_in = nm_net_n_in(j->net), n_out = nm_net_n_out(j->net), changed = 0;
-    float *x = NULL, *before = NULL, *after = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&x, CHUNK, (size_t)n_in * sizeof *x, err));
-    NM_TRY(nm_alloc(&before, CHUNK, (size_t)n_out * sizeof *before, err));
-    NM_TRY(nm_alloc(&after, CHUNK, (size_t)n_out * sizeof *after, err));
-    for (int64_t first = 0; first < j->opts.n_drawdown; first += CHUNK) {
-        int64_t n = j->opts.n_drawdown - first < CHUNK ? j->opts.n_drawdown - first : CHUNK;
-
-        nm_property_draw(j, 1 + (uint64_t)(first / CHUNK), n, x);
-        NM_TRY(nm_compare_scores_f32(j->ctx, j->net, j->fixed, x, n, before, after, err));
-        for (int64_t p = 0; p < n; p++)
-            changed += nm_property_decide(j, before + p * n_out) !=
-                       nm_property_decide(j, after + p * n_out);
-    }
-    j->report->n_random = j->opts.n_drawdown;
-    j->report->changed = (double)changed / (double)j->opts.n_drawdown;
-done:
-    nm_free(x);
-    nm_free(before);
-    nm_free(after);
-    return rc;
-}
-
 /* Counterexamples that are safe, with the original and with the repaired network. */
 static nm_status count_safe(struct nm_property_job *j, const nm_net *net, int64_t *safe,
                             double *least, nm_err *err)
@@ -140,9 +102,11 @@ static nm_status fill_report(struct nm_property_job *j, nm_err *err)
         NM_TRY(count_safe(j, j->fixed ? j->fixed : j->net, &r->repair.right_after,
                           &r->repair.min_margin_after, err));
         if (j->fixed)
-            NM_TRY(measure_drawdown(j, err));
+            NM_TRY(nm_random_inputs_changed(j->ctx, &j->inputs, j->net, j->fixed, j->opts.decision,
+                                            j->opts.n_drawdown, &j->report->changed, err));
         else
             j->report->changed = 0;
+        j->report->n_random = j->fixed ? j->opts.n_drawdown : 0;
     }
     r->s_measure = nm_now() - start;
 done:

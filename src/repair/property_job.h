@@ -5,6 +5,7 @@
 #include "netmend/property_repair.h"
 #include "repair/hunt.h"
 #include "repair/pointwise.h"
+#include "repair/random_inputs.h"
 
 struct nm_property_job {
     nm_ctx *ctx;
@@ -14,9 +15,9 @@ struct nm_property_job {
     nm_property_opts opts;
     const char *path;
     nm_params *params;
-    nm_preys preys;  /* all counterexamples so far */
-    double *lo, *hi; /* [n_in] where random inputs lie */
-    float *random;   /* [n_reference x n_in] where the task has no reference */
+    nm_preys preys;          /* all counterexamples so far */
+    nm_random_inputs inputs; /* outside all boxes (where they can be found) */
+    float *random;           /* [n_reference x n_in] where the task has no reference */
     const float *reference;
     int64_t n_reference;
     int64_t *decisions; /* [n_reference] of the original network there */
@@ -32,12 +33,8 @@ struct nm_property_job {
     nm_property_report *report;
 };
 
-/** Random float32 inputs within the task's range and outside all boxes (where they can be found).
- *  @param x  out, [n x n_in] */
-void nm_property_draw(const struct nm_property_job *job, uint64_t stream, int64_t n, float *x);
-
-/** The output that decides. y: [n_out] */
-int64_t nm_property_decide(const struct nm_property_job *job, const float *y);
+/** Whether some box holds x. @param job  struct nm_property_job */
+bool nm_property_covers(const void *job, const float *x);
 
 /** Typical distance of outputs from their conditions within the boxes: what margins are measured
  *  by. */

@@ -10,12 +10,14 @@
 #include "repair/measure.h"
 #include "repair/property_job.h"
 
-enum { MOST_SWITCHES = 40, MOST_HALVINGS = 12, N_SCALE = 1000, MOST_DRAWS = 50 };
+enum { MOST_SWITCHES = 40, MOST_HALVINGS = 12, N_SCALE = 1000 };
 
 /* -- points ----------------------------------------------------------------------------------- */
 
-static bool is_in_boxes(const struct nm_property_job *j, const float *x)
+bool nm_property_covers(const void *job, const float *x)
 {
+    const struct nm_property_job *j = job;
+
     for (int i = 0; i < j->task->n_properties; i++) {
         const nm_property *p = j->task->properties[i];
 
@@ -24,20 +26,6 @@ static bool is_in_boxes(const struct nm_property_job *j, const float *x)
                 return true;
     }
     return false;
-}
-
-void nm_property_draw(const struct nm_property_job *j, uint64_t stream, int64_t n, float *x)
-{
-    int64_t n_in = nm_net_n_in(j->net);
-    nm_rng rng = {.seed = j->opts.repair.seed, .stream = (1ULL << 60) + stream};
-
-    for (int64_t p = 0; p < n; p++) {
-        float *at = x + p * n_in;
-
-        for (int draw = 0; draw == 0 || (draw < MOST_DRAWS && is_in_boxes(j, at)); draw++)
-            for (int64_t i = 0; i < n_in; i++)
-                at[i] = (float)(j->lo[i] + nm_rng_uniform(&rng) * (j->hi[i] - j->lo[i]));
-    }
 }
 
 static void draw_in_box(const nm_in_box *box, int64_t n_in, nm_rng *rng, float *x)

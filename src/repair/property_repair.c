@@ -14,11 +14,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repair/hunt_corners.h"
 #include "repair/property_job.h"
 
 enum {
     PREYS_A_HUNT = 40,  /* points of one box */
     COMPLETE_EVERY = 5, /* repairs after which points get all demands that they can have */
+    REGIONS_A_HUNT = 8, /* counterexamples whose surroundings are repaired with them */
 };
 
 /* Multiplications of the attack on one box: what the verifier finds after it calls for more. */
@@ -35,6 +37,30 @@ static nm_status out_of_reach(struct nm_property_job *j, const char *why)
     return NM_OK;
 }
 
+/* Where points do not come to an end: the worst of those that came since `before` stand for what is
+   unsafe around them. */
+static nm_status widen(struct nm_property_job *j, int64_t before, nm_err *err)
+{
+    const nm_net *net = j->fixed ? j->fixed : j->net;
+    int64_t n = j->preys.n - before;
+    nm_status rc = NM_OK;
+
+    if (j->report->rounds < j->opts.regions_after)
+        return NM_OK;
+    n = n < REGIONS_A_HUNT ? n : REGIONS_A_HUNT;
+    for (int64_t i = 0; rc == NM_OK && i < n; i++) {
+        float *x = NULL; /* the list may move */
+
+        NM_TRY(nm_memdup(&x, j->preys.x + (before + i) * j->preys.n_in, (size_t)j->preys.n_in,
+                         sizeof *x, err));
+        rc = nm_preys_add_corners(j->ctx, net, j->preys.at[before + i].property, x,
+                                  hunted_below * j->margin, &j->preys, &j->report->n_regions, err);
+        nm_free(x);
+    }
+done:
+    return rc;
+}
+
 static nm_status hunt(struct nm_property_job *j, int64_t *found, nm_err *err)
 {
     const nm_net *net = j->fixed ? j->fixed : j->net;
@@ -47,6 +73,8 @@ static nm_status hunt(struct nm_property_job *j, int64_t *found, nm_err *err)
                      j->opts.repair.seed, (uint64_t)(j->n_hunts * j->task->n_properties + i),
                      j->effort, PREYS_A_HUNT, &j->preys, err);
     j->n_hunts++;
+    if (rc == NM_OK)
+        rc = widen(j, before, err);
     *found = j->preys.n - before;
     j->report->s_hunt += nm_now() - start;
     return rc;
@@ -80,11 +108,15 @@ nm_status nm_property_verify(struct nm_property_job *j, nm_verdict *verdict, nm_
             continue;
         *verdict = report->verdict;
         j->first = i;
-        if (report->verdict == NM_VERDICT_VIOLATED)
+        if (report->verdict == NM_VERDICT_VIOLATED) {
+            int64_t before = j->preys.n;
+
             NM_TRY(nm_preys_add(j->ctx, net, j->task->properties[i], report->x,
                                 hunted_below * j->margin, &j->preys, err));
-        else
+            NM_TRY(widen(j, before, err));
+        } else {
             break;
+        }
     }
 done:
     r->s_verify += nm_now() - start;
@@ -210,23 +242,15 @@ done:
 static nm_status find_range(struct nm_property_job *j, nm_err *err)
 {
     const nm_property_task *t = j->task;
-    size_t n = (size_t)nm_net_n_in(j->net);
-    nm_status rc = NM_OK;
+    nm_status rc = nm_random_inputs_new(j->net, t->lo, t->hi, j->opts.repair.seed, &j->inputs, err);
 
-    NM_TRY(nm_alloc(&j->lo, n, sizeof *j->lo, err));
-    NM_TRY(nm_alloc(&j->hi, n, sizeof *j->hi, err));
-    if (!t->lo && nm_net_in_range(j->net, j->lo, j->hi))
-        goto done;
-    for (size_t i = 0; i < n; i++) {
-        j->lo[i] = t->lo ? t->lo[i] : -0.5;
-        j->hi[i] = t->lo ? t->hi[i] : 0.5;
-        for (int k = 0; !t->lo && k < t->n_properties; k++)
-            for (int64_t b = 0; b < t->properties[k]->n_boxes; b++) {
-                j->lo[i] = fmin(j->lo[i], t->properties[k]->boxes[b].lo_out[i]);
-                j->hi[i] = fmax(j->hi[i], t->properties[k]->boxes[b].hi_out[i]);
-            }
-    }
-done:
+    for (int k = 0; rc == NM_OK && k < t->n_properties; k++)
+        for (int64_t b = 0; b < t->properties[k]->n_boxes; b++) {
+            nm_random_inputs_cover(&j->inputs, t->properties[k]->boxes[b].lo_out);
+            nm_random_inputs_cover(&j->inputs, t->properties[k]->boxes[b].hi_out);
+        }
+    j->inputs.excluded = nm_property_covers;
+    j->inputs.user = j;
     return rc;
 }
 
@@ -242,7 +266,7 @@ static nm_status note_decisions(struct nm_property_job *j, nm_err *err)
     NM_TRY(nm_alloc(&y, (size_t)j->n_reference, (size_t)n_out * sizeof *y, err));
     NM_TRY(nm_net_forward_f32(j->ctx, j->net, j->reference, j->n_reference, y, err));
     for (int64_t p = 0; p < j->n_reference; p++)
-        j->decisions[p] = nm_property_decide(j, y + p * n_out);
+        j->decisions[p] = nm_decide(j->opts.decision, n_out, y + p * n_out);
 done:
     nm_free(y);
     return rc;
@@ -267,7 +291,7 @@ static nm_status open_job(struct nm_property_job *j, nm_err *err)
     if (!j->reference) {
         j->n_reference = j->opts.n_random;
         NM_TRY(nm_alloc(&j->random, (size_t)j->n_reference, n_in * sizeof *j->random, err));
-        nm_property_draw(j, 0, j->n_reference, j->random);
+        nm_random_inputs_draw(&j->inputs, 0, j->n_reference, j->random);
         j->reference = j->random;
     }
     NM_TRY(note_decisions(j, err));
@@ -283,8 +307,7 @@ static void close_job(struct nm_property_job *j)
     nm_preys_clear(&j->preys);
     nm_free(j->random);
     nm_free(j->decisions);
-    nm_free(j->lo);
-    nm_free(j->hi);
+    nm_random_inputs_clear(&j->inputs);
     nm_free(j->rounded);
     nm_net_free(j->fixed);
     nm_params_free(j->params);

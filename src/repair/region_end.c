@@ -144,6 +144,17 @@ done:
     return rc;
 }
 
+static nm_status measure_random(struct nm_region_job *j, const nm_net *fixed, nm_err *err)
+{
+    nm_regions_report *r = j->report;
+
+    if (!j->has_inputs || j->opts.n_drawdown < 1)
+        return NM_OK;
+    r->n_random = j->opts.n_drawdown;
+    return nm_random_inputs_changed(j->ctx, &j->inputs, j->net, fixed, j->task->decision,
+                                    r->n_random, &r->changed, err);
+}
+
 static nm_status fill_report(struct nm_region_job *j, nm_err *err)
 {
     nm_repair_report *r = &j->report->repair;
@@ -161,6 +172,7 @@ static nm_status fill_report(struct nm_region_job *j, nm_err *err)
     NM_TRY(count_right(j, j->net, &r->repair.right_before, &ignored, err));
     if (fixed) {
         NM_TRY(measure_change(j, err));
+        NM_TRY(measure_random(j, fixed, err));
         NM_TRY(count_right(j, fixed, &r->repair.right_after, &r->repair.min_margin_after, err));
     }
     NM_TRY(nm_measure_accuracy(j->ctx, j->net, fixed, j->task->test, &r->test, err));

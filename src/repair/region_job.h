@@ -2,6 +2,7 @@
 #ifndef NM_REPAIR_REGION_JOB_H
 #define NM_REPAIR_REGION_JOB_H
 
+#include "repair/random_inputs.h"
 #include "repair/region_prove.h"
 #include "repair/region_step.h"
 
@@ -25,6 +26,11 @@ struct nm_region_job {
     bool bent;     /* pieces can end in front of the first slice, where no step reaches them */
     nm_net **nets; /* [n_slices + 1] before each step, and after the last; the first is NULL, as it
                       is the original */
+    nm_random_inputs inputs;
+    bool has_inputs;        /* it is known where usual inputs lie */
+    float *random;          /* [n_reference x n_in] where the task has no reference */
+    const float *reference; /* data of the function norm; NULL: the vertices */
+    int64_t n_reference;
     double pin_margin;
     int n_cuts;    /* rounds in which parts were cut for a conflict */
     double *width; /* [n_in] of all regions together: what cuts are measured by */

@@ -57,6 +57,48 @@ static nm_status find_widths(struct nm_region_job *j, nm_err *err)
     return rc;
 }
 
+static bool is_in_a_box(const void *user, const float *x)
+{
+    const nm_regions *regions = user;
+
+    for (int64_t r = 0; r < regions->n; r++) {
+        const double *lo = regions->lo + r * regions->n_in, *hi = regions->hi + r * regions->n_in;
+        bool inside = true;
+
+        for (int64_t i = 0; inside && i < regions->n_in; i++)
+            inside = lo[i] <= (double)x[i] && (double)x[i] <= hi[i];
+        if (inside)
+            return true;
+    }
+    return false;
+}
+
+/* Where usual inputs lie, and the data of the function norm. */
+static nm_status find_inputs(struct nm_region_job *j, nm_err *err)
+{
+    const nm_regions_task *t = j->task;
+    const nm_regions *regions = t->regions;
+    size_t n_in = (size_t)regions->n_in;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_random_inputs_new(j->net, t->lo, t->hi, j->opts.repair.seed, &j->inputs, err));
+    j->has_inputs = j->inputs.stated || regions->n_in <= NM_MOST_RANDOM_INPUTS;
+    for (int64_t v = 0; v < regions->first[regions->n]; v++)
+        nm_random_inputs_cover(&j->inputs, regions->vertex + v * regions->n_in);
+    j->inputs.excluded = regions->boxes ? is_in_a_box : NULL;
+    j->inputs.user = regions;
+    j->reference = t->reference ? t->reference->x : NULL;
+    j->n_reference = t->reference ? t->reference->n : 0;
+    if (t->reference || !j->has_inputs || j->opts.n_random < 1)
+        goto done;
+    NM_TRY(nm_alloc(&j->random, (size_t)j->opts.n_random, n_in * sizeof *j->random, err));
+    nm_random_inputs_draw(&j->inputs, 0, j->opts.n_random, j->random);
+    j->reference = j->random;
+    j->n_reference = j->opts.n_random;
+done:
+    return rc;
+}
+
 bool nm_region_contradict(struct nm_region_job *j)
 {
     const nm_region_parts *parts = &j->parts;
@@ -98,6 +140,7 @@ nm_status nm_region_open(struct nm_region_job *j, nm_err *err)
     NM_TRY(nm_alloc(&j->report->regions, (size_t)j->task->regions->n, sizeof *j->report->regions,
                     err));
     j->report->n_regions = j->task->regions->n;
+    NM_TRY(find_inputs(j, err));
     NM_TRY(find_widths(j, err));
     NM_TRY(first_margins(j, err));
 done:

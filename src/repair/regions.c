@@ -191,8 +191,8 @@ static nm_status run_step(struct nm_region_job *j, int slice, nm_region_step_rep
                            .pinned = j->slices[slice].pinned,
                            .pin_margin = j->pin_margin,
                            .asserts = slice == j->n_slices - 1,
-                           .reference = j->task->reference ? j->task->reference->x : NULL,
-                           .n_reference = j->task->reference ? j->task->reference->n : 0};
+                           .reference = j->reference,
+                           .n_reference = j->n_reference};
     nm_plan *plan = NULL;
     nm_status rc = NM_OK;
 
@@ -316,6 +316,8 @@ static void close_job(struct nm_region_job *j)
     nm_region_slices_free(j);
     nm_region_parts_free(&j->parts);
     nm_region_conditions_free(&j->conditions);
+    nm_random_inputs_clear(&j->inputs);
+    nm_free(j->random);
     nm_free(j->width);
 }
 
@@ -378,7 +380,7 @@ nm_status nm_repair_regions(nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
                               .report = report};
     nm_status rc;
 
-    *report = (nm_regions_report){0};
+    *report = (nm_regions_report){.changed = NAN};
     report->repair.outcome = NM_LIMIT;
     report->repair.damping_in = report->repair.damping_out = NAN;
     report->repair.objective = report->repair.lower_bound = report->repair.gap = NAN;

@@ -179,6 +179,27 @@ static void test_threshold(void **state)
     }
 }
 
+/* From the first repair on, counterexamples stand for what is unsafe around them. */
+static void test_regions(void **state)
+{
+    int64_t n_regions = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < N_NETS; seed++) {
+        rig r = open_rig(60 + seed, seed % 2 ? "-2" : "last");
+        char text[128];
+
+        r.opts.regions_after = 0;
+        (void)snprintf(text, sizeof text, "(assert (>= Y_0 %.17g))",
+                       quantile_of_output(&r, 0, 0.4, 0.8));
+        add_property(&r, 0.4, text);
+        repair_and_check(&r, 0.4);
+        n_regions += r.report.n_regions;
+        close_rig(&r);
+    }
+    assert_true(n_regions >= N_NETS);
+}
+
 /* Each point has two cases, one of them with two conditions to choose from. */
 static void test_disjunction(void **state)
 {
@@ -326,11 +347,17 @@ static void test_time_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threshold),     cmocka_unit_test(test_disjunction),
-        cmocka_unit_test(test_several),       cmocka_unit_test(test_already_holds),
-        cmocka_unit_test(test_empty_inputs),  cmocka_unit_test(test_empty_piece),
-        cmocka_unit_test(test_contradiction), cmocka_unit_test(test_no_outputs_allowed),
-        cmocka_unit_test(test_wrong_sizes),   cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_threshold),
+        cmocka_unit_test(test_disjunction),
+        cmocka_unit_test(test_several),
+        cmocka_unit_test(test_already_holds),
+        cmocka_unit_test(test_empty_inputs),
+        cmocka_unit_test(test_empty_piece),
+        cmocka_unit_test(test_contradiction),
+        cmocka_unit_test(test_no_outputs_allowed),
+        cmocka_unit_test(test_wrong_sizes),
+        cmocka_unit_test(test_time_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
