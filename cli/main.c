@@ -1,6 +1,7 @@
 /* The command `netmend`: finds the verb. */
 #include <string.h>
 
+#include "blas_kernels.h"
 #include "cli.h"
 #include "help_heuristics.h"
 #include "nearest.h"
@@ -95,5 +96,6 @@ int main(int argc, char **argv)
     }
     if (!find_verb(first))
         return refuse_verb(first);
+    nm_use_better_blas_kernels(argv);
     return nm_cli_run(find_verb(first), argc - 2, argv + 2);
 }

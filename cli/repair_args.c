@@ -1,6 +1,7 @@
 #include "repair_args.h"
 
 #include "repair_property.h"
+#include "repair_regions.h"
 
 #include <math.h>
 #include <string.h>
@@ -112,6 +113,31 @@ static const nm_opt property_rows[] = {
      .choices = units_names,
      .initial = "auto",
      .help = "of a .nnet network: whether properties are about raw or normalised values"},
+    {0}};
+
+static const nm_opt region_rows[] = {
+    {.name = "regions",
+     .kind = NM_OPT_PATH,
+     AT(regions),
+     .arg = "FILE.npy",
+     .help =
+         "in place of --inputs: convex hulls of which every input is to become right, an array "
+         "[regions, vertices, inputs]; what is asked say --target, --labels (one class for each "
+         "region) or --property"},
+    {.name = "boxes",
+     .kind = NM_OPT_PATH,
+     AT(boxes),
+     .arg = "FILE.npy",
+     .help = "the same with boxes, an array [boxes, inputs, 2] of lower and upper ends; with "
+             "--property and --method aprnn alone, its boxes are the regions"},
+    {.name = "max-parts",
+     .kind = NM_OPT_INT,
+     AT(max_parts),
+     .arg = "N",
+     .min = 1,
+     .max = 1e6,
+     .initial = "1000",
+     .help = "regions are cut into so many parts at most, all together"},
     {0}};
 
 static const char *const free_names[] = {"weights+biases", "weights", "biases", NULL};
@@ -397,6 +423,7 @@ const nm_opt_group nm_repair_groups[] = {
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
     {"What must become right", nm_repair_set_rows, 0},
     {"Properties", property_rows, 0},
+    {"Regions", region_rows, 0},
     {"What may change", edit_rows, 0},
     {"What is asked", problem_rows, 0},
     {"Passes", nm_strategy_rows, 0},
@@ -504,13 +531,16 @@ static nm_status check_heuristics(const nm_repair_args *args, nm_err *err)
 
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
+    if (nm_repair_regions_asked(args))
+        return nm_repair_regions_check(args, err);
     if (nm_repair_args_property(args))
         return nm_repair_property_check(args, err);
     if (args->keep_properties.n > 0)
         return nm_cli_fail(err, NM_E_ARG, "--keep-property goes with --property");
     if (!args->inputs.path)
         return nm_cli_fail(err, NM_E_ARG,
-                           "--inputs is missing (the points to repair), or --property");
+                           "--inputs is missing (the points to repair), or --property, --regions, "
+                           "--boxes");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
     if (args->edit && (args->layer || args->mask))

@@ -27,6 +27,8 @@ typedef struct nm_repair_args {
     int pieces, decision, units;
     int64_t max_nodes;
     nm_opt_bounds range;
+    const char *regions, *boxes;
+    int64_t max_parts;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */

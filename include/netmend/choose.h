@@ -13,14 +13,16 @@ typedef struct nm_choose_opts {
     size_t size;
     nm_free_kind free;     /**< what of a layer the repair will free */
     int64_t max_repair;    /**< so many repair points at most, evenly spaced, >= 1 */
-    int64_t max_reference; /**< so many reference points at most for the metric, and again as many
-                              for the trials, >= 1; fewer for large networks */
+    int64_t max_reference; /**< so many reference points at most for the metric, >= 1; of all these
+                              numbers fewer for large networks */
+    int64_t max_measured;  /**< so many other points at most that trials are measured on, >= 1 */
     int max_trials;        /**< layers that are tried out, >= 0 */
 } nm_choose_opts;
 
 #define NM_CHOOSE_OPTS_INIT                                                                        \
     {                                                                                              \
-        .size = sizeof(nm_choose_opts), .max_repair = 16, .max_reference = 300, .max_trials = 3    \
+        .size = sizeof(nm_choose_opts), .max_repair = 64, .max_reference = 300,                    \
+        .max_measured = 1000, .max_trials = 8                                                      \
     }
 
 /** What is known of one layer. */
@@ -36,6 +38,8 @@ typedef struct nm_layer_score {
                            in nats; NAN without */
     int64_t lost;       /**< of a trial: points of those that were right (without labels: all) and
                              change class */
+    int64_t gained;     /**< of a trial: points that were wrong and are right */
+    int64_t missed;     /**< of a trial: repair points that are not as right as asked at its end */
     double seconds;     /**< spent on this layer alone */
     bool chosen;
 } nm_layer_score;
@@ -60,10 +64,12 @@ typedef struct nm_choice {
  *  1. Every dense and convolution layer is scored by the least change, in the function norm, that
  * the repair linearised at the original weights needs in that layer alone (src/choose/predict.h);
  *     one pass over a sample of the points serves all.
- *  2. The best few are tried: the change is made, and what it does is measured on reference points
- *     that had no part in the first step.
- *  3. The smallest measured divergence wins; within a factor of 1.5 the later layer does, since
- *     repairs there are cheaper.
+ *  2. The best (all, in small networks) are tried: the layer is changed in a few steps until a
+ *     sample of the repair points is right, and what that does is measured on labelled points that
+ *     had no part in it.
+ *  3. What has most points right then wins; of layers that are not clearly worse (two standard
+ *     errors) the one whose outputs drift least; within a factor of 1.5, or where next to nothing
+ *     drifts, the later layer, since repairs there are cheaper.
  *
  *  Reference points are task->reference, else the keep set, else the repair set. Of opts the
  * margin, damping and seed count. No layer at all that can be scored is NM_E_ARG. When time runs

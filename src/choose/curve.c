@@ -80,8 +80,8 @@ static nm_status measure(struct tracing *t, const nm_net *fixed, const nm_repair
 
     if (rc != NM_OK)
         return rc;
-    change =
-        nm_scores_compare(t->before, t->after, t->reference.labels, t->reference.n, n_scores(t));
+    change = nm_scores_compare(t->before, t->after, t->reference.labels, t->reference.n,
+                               n_scores(t), NULL);
     point->divergence = change.kl;
     point->reference_lost = change.lost;
     point->right = report->repair.right_after;

@@ -1,15 +1,13 @@
 #include "choose/predict.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "choose/least_step.h"
+#include "choose/rivals.h"
 #include "net/op.h"
 #include "problem/forms.h"
-#include "solve/gram.h"
 
-/* The classes that a point could be mistaken for: those with the largest scores. */
-enum { RIVALS = 2 };
 /* Random combinations of the classes a point, for the curvature; vectors per entry of one, for the
    second moments of what convolutions see. */
 enum { DRAWS = 1, ENOUGH = 4 };
@@ -74,7 +72,6 @@ struct nm_predictor {
     nm_demand demand;
     int64_t m;
     double *h; /* [m] what each row lacks */
-    double *y; /* [layers x m] multipliers */
 };
 
 void nm_predictor_close(nm_predictor *s)
@@ -90,7 +87,6 @@ void nm_predictor_close(nm_predictor *s)
     nm_free(s->demand.target);
     nm_free(s->demand.margin);
     nm_free(s->h);
-    nm_free(s->y);
     nm_free(s);
 }
 
@@ -128,42 +124,14 @@ done:
 
 /* -- rows ------------------------------------------------------------------------------------ */
 
-/* The rivals of point p, best first; of equal scores the lower class. @return how many */
-static int64_t list_rivals(const nm_predictor *s, int64_t p, int64_t *rivals)
-{
-    int64_t n_scores = s->task->net->values[s->task->net->scores].size, n = 0;
-    const double *score = s->tail->at->val[s->task->net->scores] + p * n_scores;
-
-    for (int64_t j = 0; j < n_scores; j++) {
-        int64_t at = n;
-
-        if (j == s->task->target[p])
-            continue;
-        while (at > 0 && score[j] > score[rivals[at - 1]])
-            at--;
-        if (at == RIVALS)
-            continue;
-        n = n < RIVALS ? n + 1 : RIVALS;
-        memmove(rivals + at + 1, rivals + at, (size_t)(n - 1 - at) * sizeof *rivals);
-        rivals[at] = j;
-    }
-    return n;
-}
-
 static nm_status make_rows(nm_predictor *s, nm_err *err)
 {
-    int64_t rivals[RIVALS];
     nm_row_id *rows = NULL;
     nm_status rc = NM_OK;
 
-    NM_TRY(nm_alloc(&rows, (size_t)s->task->n, RIVALS * sizeof *rows, err));
-    NM_TRY(nm_alloc(&s->h, (size_t)s->task->n, RIVALS * sizeof *s->h, err));
-    for (int64_t p = 0; p < s->task->n; p++) {
-        int64_t n = list_rivals(s, p, rivals);
-
-        for (int64_t i = 0; i < n; i++)
-            rows[s->m++] = (nm_row_id){.kind = NM_ROW_LABEL, .point = p, .k = rivals[i]};
-    }
+    NM_TRY(nm_alloc(&rows, (size_t)s->task->n, NM_RIVALS * sizeof *rows, err));
+    NM_TRY(nm_alloc(&s->h, (size_t)s->task->n, NM_RIVALS * sizeof *s->h, err));
+    s->m = nm_rival_rows(s->tail, s->task->target, rows);
     NM_TRY(nm_forms_add(s->forms, s->tail, &s->demand, rows, s->m, s->h, err));
     for (int64_t r = 0; r < s->m; r++)
         s->h[r] = s->task->margin - s->h[r];
@@ -190,7 +158,6 @@ static nm_status open_parts(nm_predictor *s, const int *layers, int n, nm_err *e
         s->demand.margin[p] = t->margin;
     s->demand.n_pinned = t->n;
     NM_TRY(make_rows(s, err));
-    NM_TRY(nm_alloc(&s->y, (size_t)n, (size_t)s->m * sizeof *s->y, err));
 done:
     return rc;
 }
@@ -216,47 +183,28 @@ nm_status nm_predictor_open(const nm_ctx *ctx, const nm_prediction *task, const 
 
 /* -- scores ------------------------------------------------------------------------------------ */
 
-static bool all_finite(const double *v, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(v[i]))
-            return false;
-    return true;
-}
-
 nm_status nm_predict_cost(nm_predictor *s, int b, double *cost, nm_err *err)
 {
-    nm_gram gram = {0};
-    nm_ldp_outcome outcome;
     double *k = NULL;
-    int64_t m = s->m;
     nm_status rc = NM_OK;
 
-    *cost = NAN;
-    NM_TRY(nm_alloc(&k, (size_t)(m * m), sizeof *k, err));
+    NM_TRY(nm_alloc(&k, (size_t)(s->m * s->m), sizeof *k, err));
     NM_TRY(nm_forms_layer_products(s->forms, b, k, err));
-    if (!all_finite(k, m * m) || !all_finite(s->h, m))
-        goto done;
-    NM_TRY(nm_gram_grow(&gram, m, err));
-    for (int64_t i = 0; i < m; i++) /* both halves from one set of numbers */
-        for (int64_t j = 0; j <= i; j++)
-            gram.k[i * gram.capacity + j] = gram.k[j * gram.capacity + i] = k[i * m + j];
-    memcpy(gram.h, s->h, (size_t)m * sizeof *s->h);
-    nm_gram_take(&gram, 0);
-    NM_TRY(nm_gram_solve(&gram, s->ctx, &outcome, err));
-    if (outcome == NM_LDP_SOLVED) {
-        *cost = nm_gram_length(&gram);
-        nm_gram_multipliers(&gram, s->y + b * m);
-    } else if (outcome == NM_LDP_INFEASIBLE) {
-        *cost = INFINITY;
-    }
+    NM_TRY(nm_least_step(s->ctx, k, s->h, s->m, NULL, cost, err));
 done:
-    nm_gram_free(&gram);
     nm_free(k);
     return rc;
 }
 
-nm_status nm_predict_change(const nm_predictor *s, int b, double *matrix, nm_err *err)
+nm_metric nm_predictor_metric(const nm_predictor *s, int i)
 {
-    return nm_forms_layer_combine(s->forms, b, s->y + b * s->m, matrix, err);
+    const nm_metric *m = s->metric;
+
+    return (nm_metric){.seen = m->seen + i,
+                       .emitted = m->emitted + i,
+                       .n = 1,
+                       .damping_in = m->damping_in + i,
+                       .damping_out = m->damping_out + i,
+                       .n_points = m->n_points,
+                       .n_curvatures = m->n_curvatures};
 }

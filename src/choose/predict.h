@@ -12,8 +12,8 @@
 #define NM_CHOOSE_PREDICT_H
 
 #include "base/ctx.h"
-#include "net/graph.h"
 #include "netmend/plan.h"
+#include "problem/metric.h"
 
 /** What is predicted for; everything is lent. */
 typedef struct nm_prediction {
@@ -23,6 +23,7 @@ typedef struct nm_prediction {
     const int64_t *target; /* [n] */
     int64_t n;
     double margin;          /* asked of each */
+    double least_margin;    /* where that cannot be had: nobody asked for more */
     const float *reference; /* [n_reference x n_in] */
     int64_t n_reference;
     double damping_in, damping_out; /* see nm_repair_opts */
@@ -49,8 +50,7 @@ void nm_predictor_close(nm_predictor *predictor);
  *               the solver failed or numbers are not finite */
 nm_status nm_predict_cost(nm_predictor *predictor, int i, double *cost, nm_err *err);
 
-/** The change that was predicted last for the i-th layer, as a matrix (problem/edit.h), caller's
- *  buffer. Only after a finite cost. */
-nm_status nm_predict_change(const nm_predictor *predictor, int i, double *matrix, nm_err *err);
+/** The metric of the i-th layer alone; its arrays are lent by the predictor. */
+nm_metric nm_predictor_metric(const nm_predictor *predictor, int i);
 
 #endif

@@ -30,6 +30,34 @@ done:
     return rc;
 }
 
+static bool is_among(const nm_points *points, const float *x)
+{
+    size_t width = (size_t)points->n_in;
+
+    for (int64_t p = 0; p < points->n; p++)
+        if (memcmp(points->x + (size_t)p * width, x, width * sizeof *x) == 0)
+            return true;
+    return false;
+}
+
+void nm_sample_drop(nm_sample *sample, const nm_points *points)
+{
+    size_t width = (size_t)points->n_in;
+    int64_t kept = 0;
+
+    for (int64_t i = 0; i < sample->n; i++) {
+        float *x = sample->x + (size_t)i * width;
+
+        if (is_among(points, x))
+            continue;
+        memmove(sample->x + (size_t)kept * width, x, width * sizeof *x);
+        if (sample->labels)
+            sample->labels[kept] = sample->labels[i];
+        kept++;
+    }
+    sample->n = kept;
+}
+
 void nm_sample_clear(nm_sample *sample)
 {
     nm_free(sample->x);

@@ -16,6 +16,9 @@ typedef struct nm_sample {
  *  @param labels  [points->n] or NULL */
 nm_status nm_sample_take(const nm_points *points, const int64_t *labels, int64_t first,
                          int64_t step, int64_t most, nm_sample *out, nm_err *err);
+
+/** Drops those that are equal to one of the points, to the last bit. */
+void nm_sample_drop(nm_sample *sample, const nm_points *points);
 void nm_sample_clear(nm_sample *sample);
 
 #endif

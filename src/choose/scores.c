@@ -3,8 +3,10 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/order.h"
 #include "choose/layer_values.h"
 #include "netmend/heuristic.h"
+#include "repair/gap.h"
 
 nm_status nm_scores_of(const nm_ctx *ctx, const nm_net *net, const float *x, int64_t n,
                        float *scores, nm_err *err)
@@ -62,16 +64,31 @@ static int64_t best_class(const float *score, int64_t n)
 }
 
 nm_score_change nm_scores_compare(const float *before, const float *after, const int64_t *labels,
-                                  int64_t n, int64_t n_scores)
+                                  int64_t n, int64_t n_scores, int8_t *fate)
 {
     nm_score_change change = {0};
 
     for (int64_t p = 0; p < n; p++) {
         const float *a = before + p * n_scores, *b = after + p * n_scores;
         int64_t was = best_class(a, n_scores), is = best_class(b, n_scores);
+        bool lost = was != is && (!labels || was == labels[p]);
+        bool gained = was != is && labels && is == labels[p];
 
         change.kl += divergence(a, b, n_scores) / (double)n;
-        change.lost += was != is && (!labels || was == labels[p]);
+        change.lost += lost;
+        change.gained += gained;
+        if (fate)
+            fate[p] = (int8_t)(gained - lost);
     }
     return change;
+}
+
+double nm_scores_typical_gap(const float *score, int64_t n, int64_t n_scores, double *gaps)
+{
+    for (int64_t p = 0; p < n; p++) {
+        const float *s = score + p * n_scores;
+
+        gaps[p] = nm_smallest_gap_f32(s, n_scores, best_class(s, n_scores));
+    }
+    return nm_median(gaps, n);
 }

@@ -1,7 +1,6 @@
 #include "choose/trial.h"
 
 #include "base/mem.h"
-#include "problem/edit.h"
 
 static nm_status open_params(const nm_prediction *task, int layer, nm_params **params, nm_err *err)
 {
@@ -16,61 +15,50 @@ done:
     return rc;
 }
 
-/* The predicted matrix as a vector of unknowns [params->n]. */
-static nm_status predicted(const nm_prediction *task, const nm_predictor *predictor, int i,
-                           const nm_params *params, double *delta, nm_err *err)
+/* Margins that nobody asked for must not be why there is no repair. */
+static nm_status walk(const nm_ctx *ctx, const nm_prediction *task, const nm_params *params,
+                      const nm_metric *metric, int most, double *delta, nm_steps *steps,
+                      nm_err *err)
 {
-    nm_tail_marks marks = {0};
-    nm_edits *edits = NULL;
-    double *matrix = NULL;
-    nm_status rc = NM_OK;
+    nm_prediction least = *task;
+    nm_status rc = nm_steps_walk(ctx, task, params, metric, most, delta, steps, err);
 
-    NM_TRY(nm_tail_marks_new(task->net, params, &marks, err));
-    NM_TRY(nm_edits_new(task->net, params, &marks, &edits, err));
-    NM_TRY(nm_alloc(&matrix, (size_t)edits->at[0].form.n_out,
-                    (size_t)edits->at[0].width * sizeof *matrix, err));
-    NM_TRY(nm_predict_change(predictor, i, matrix, err));
-    nm_edit_to_params(edits, 0, matrix, delta);
-done:
-    nm_tail_marks_clear(&marks);
-    nm_edits_free(edits);
-    nm_free(matrix);
-    return rc;
+    if (rc != NM_OK || !steps->stalled || !(task->least_margin < task->margin))
+        return rc;
+    least.margin = task->least_margin;
+    return nm_steps_walk(ctx, &least, params, metric, most, delta, steps, err);
 }
 
-static nm_status changed_net(const nm_prediction *task, const nm_predictor *predictor, int i,
-                             int layer, nm_net **out, nm_err *err)
-{
-    nm_params *params = NULL;
-    double *delta = NULL;
-    nm_status rc = NM_OK;
-
-    NM_TRY(open_params(task, layer, &params, err));
-    NM_TRY(nm_alloc(&delta, (size_t)params->n, sizeof *delta, err));
-    NM_TRY(predicted(task, predictor, i, params, delta, err));
-    NM_TRY(nm_net_clone(task->net, out, err));
-    NM_TRY(nm_params_apply(params, task->net, delta, *out, err));
-done:
-    nm_params_free(params);
-    nm_free(delta);
-    return rc;
-}
-
-nm_status nm_trial_run(const nm_ctx *ctx, const nm_prediction *task, const nm_predictor *predictor,
-                       int i, int layer, const nm_trial_points *points, nm_score_change *out,
+nm_status nm_trial_run(const nm_ctx *ctx, const nm_prediction *task, const nm_metric *metric,
+                       int layer, int most, const nm_trial_points *points, nm_trial *out,
                        nm_err *err)
 {
     int64_t n_scores = task->net->values[task->net->scores].size;
+    nm_params *params = NULL;
     nm_net *net = NULL;
+    double *delta = NULL;
     float *after = NULL;
     nm_status rc = NM_OK;
 
+    *out = (nm_trial){0};
+    NM_TRY(open_params(task, layer, &params, err));
+    NM_TRY(nm_alloc(&delta, (size_t)params->n, sizeof *delta, err));
+    NM_TRY(walk(ctx, task, params, metric, most, delta, &out->steps, err));
     NM_TRY(nm_alloc(&after, (size_t)points->n, (size_t)n_scores * sizeof *after, err));
-    NM_TRY(changed_net(task, predictor, i, layer, &net, err));
+    NM_TRY(nm_alloc(&out->fate, (size_t)points->n, sizeof *out->fate, err));
+    NM_TRY(nm_net_clone(task->net, &net, err));
+    NM_TRY(nm_params_apply(params, task->net, delta, net, err));
     NM_TRY(nm_scores_of(ctx, net, points->x, points->n, after, err));
-    *out = nm_scores_compare(points->before, after, points->labels, points->n, n_scores);
+    out->change =
+        nm_scores_compare(points->before, after, points->labels, points->n, n_scores, out->fate);
 done:
+    if (rc != NM_OK) {
+        nm_free(out->fate);
+        out->fate = NULL;
+    }
+    nm_params_free(params);
     nm_net_free(net);
+    nm_free(delta);
     nm_free(after);
     return rc;
 }

@@ -20,6 +20,8 @@ static json_t *score(const nm_layer_score *s)
     json_object_set_new(o, "predicted_cost", nm_json_real(s->predicted_cost));
     json_object_set_new(o, "measured_kl", nm_json_real(s->measured_kl));
     json_object_set_new(o, "lost", s->tried ? json_integer((json_int_t)s->lost) : json_null());
+    json_object_set_new(o, "gained", s->tried ? json_integer((json_int_t)s->gained) : json_null());
+    json_object_set_new(o, "missed", s->tried ? json_integer((json_int_t)s->missed) : json_null());
     json_object_set_new(o, "seconds", nm_json_real(s->seconds));
     json_object_set_new(o, "chosen", json_boolean(s->chosen));
     json_object_set_new(o, "skipped", s->skipped ? name(s->skipped) : json_null());

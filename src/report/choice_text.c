@@ -16,7 +16,7 @@ static void say_row(nm_text *t, const nm_layer_score *s)
     else
         nm_say(t, " %11.2e", s->predicted_cost);
     if (s->tried && isfinite(s->measured_kl))
-        nm_say(t, " %11.2e %6lld", s->measured_kl, (long long)s->lost);
+        nm_say(t, " %11.2e %6lld %6lld", s->measured_kl, (long long)s->lost, (long long)s->gained);
     nm_say(t, "\n");
 }
 
@@ -39,10 +39,10 @@ char *nm_choice_text(const nm_choice *choice)
         return t.at;
     nm_say(&t,
            "layers scored on %lld repair and %lld + %lld reference points, %.2f s\n"
-           "    %3s  %-*s %10s %11s %11s %6s\n",
+           "    %3s  %-*s %10s %11s %11s %6s %6s\n",
            (long long)choice->n_repair, (long long)choice->n_reference,
            (long long)choice->n_measured, choice->seconds, "", MAX_NAME, "", "parameters",
-           "predicted", "divergence", "lost");
+           "predicted", "divergence", "lost", "gained");
     for (int i = 0; i < choice->n_scores; i++)
         if (is_shown(&choice->scores[i], n_scored)) {
             say_row(&t, &choice->scores[i]);

@@ -21,6 +21,9 @@ static nm_status run(const nm_edit_job *job, nm_edit_choice *out, nm_err *err)
     for (int i = 0; i < choice.n_scores; i++)
         out->scores[i] = -choice.scores[i].predicted_cost;
     out->best = choice.layer;
+    out->order = choice.order;
+    out->n_order = choice.n_order;
+    choice.order = NULL;
     if (out->scores[out->best] != out->scores[out->best])
         out->scores[out->best] = 0;
     (void)snprintf(out->why, sizeof out->why, "%s", choice.reason);

@@ -28,7 +28,8 @@ typedef struct nm_edit_kind {
 
     /** Fills out->scores (NAN before) and out->why ("" before). Marks out->plan, or leaves it
      *  empty: then the layer with the best score is marked, of equal ones the latest. Scores of
-     *  layers that must not be edited are dropped afterwards. */
+     *  layers that must not be edited are dropped afterwards. May fill out->order; else it is that
+     *  of the scores. */
     nm_status (*run)(const nm_edit_job *job, nm_edit_choice *out, nm_err *err);
 } nm_edit_kind;
 

@@ -66,7 +66,8 @@ static nm_status settle(const nm_edit_job *job, nm_edit_choice *out, nm_err *err
     for (int i = 0; i < out->n_layers; i++)
         if (nm_edit_refusal(job->net, i, job->free))
             out->scores[i] = NAN;
-    NM_TRY(order_layers(out, err));
+    if (!out->order)
+        NM_TRY(order_layers(out, err));
     if (out->n_order == 0)
         NM_THROW(err, NM_E_ARG, "%s: no layer can be chosen (%s)", job->name,
                  job->net->n_layers > 0 && nm_edit_refusal(job->net, 0, job->free)

@@ -6,7 +6,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "choose/trial.h"
+#include "choose/choosing.h"
 #include "netmend/netmend.h"
 
 enum { MAX_POINTS = 200 };
@@ -108,52 +108,6 @@ static void a_layer_behind_a_bottleneck_costs_more(void **state)
     close_world(&w);
 }
 
-/* Behind the last layer everything is affine: the predicted change is a repair. */
-static void the_predicted_change_of_a_last_layer_gives_the_margins(void **state)
-{
-    struct world w = open_world(make_chain(3, "Relu", (int64_t[]){5, 12, 12, 3}, 3), 6);
-    nm_prediction p = {.net = w.net,
-                       .x = w.repair.x,
-                       .target = w.repair.labels,
-                       .n = w.repair.n,
-                       .margin = 0.25,
-                       .reference = w.reference.x,
-                       .n_reference = w.reference.n,
-                       .damping_in = 1e-3,
-                       .damping_out = 0.1};
-    int layer = 2;
-    nm_predictor *predictor = NULL;
-    nm_net *fixed = NULL;
-    double cost, matrix[3 * 13], weights[3 * 12], biases[3], x[6 * 5], y[6 * 3];
-    nm_err err = {0};
-
-    (void)state;
-    nm_assert_ok(nm_predictor_open(w.ctx, &p, &layer, 1, &predictor, &err), &err);
-    nm_assert_ok(nm_predict_cost(predictor, 0, &cost, &err), &err);
-    assert_true(cost > 0 && cost < INFINITY);
-    nm_assert_ok(nm_predict_change(predictor, 0, matrix, &err), &err);
-    nm_assert_ok(nm_net_clone(w.net, &fixed, &err), &err);
-    nm_assert_ok(nm_net_get_layer(w.net, 2, false, weights, &err), &err);
-    nm_assert_ok(nm_net_get_layer(w.net, 2, true, biases, &err), &err);
-    for (int i = 0; i < 3; i++) {
-        for (int k = 0; k < 12; k++)
-            weights[12 * i + k] += matrix[13 * i + k];
-        biases[i] += matrix[13 * i + 12];
-    }
-    nm_assert_ok(nm_net_set_layer(fixed, 2, false, weights, &err), &err);
-    nm_assert_ok(nm_net_set_layer(fixed, 2, true, biases, &err), &err);
-    for (int64_t i = 0; i < 6 * 5; i++)
-        x[i] = (double)w.repair.x[i];
-    nm_assert_ok(nm_net_forward_f64(w.ctx, fixed, x, 6, y, &err), &err);
-    for (int64_t q = 0; q < 6; q++)
-        for (int64_t j = 0; j < 3; j++)
-            if (j != w.repair.labels[q])
-                assert_true(y[3 * q + w.repair.labels[q]] - y[3 * q + j] >= 0.25 - 1e-6);
-    nm_predictor_close(predictor);
-    nm_net_free(fixed);
-    close_world(&w);
-}
-
 static void a_larger_margin_costs_more_in_every_layer(void **state)
 {
     struct world w = open_world(make_residual(5), 3);
@@ -190,15 +144,138 @@ static void points_that_are_right_cost_nothing_and_the_last_layer_is_taken(void 
     close_world(&w);
 }
 
+/* -- steps --------------------------------------------------------------------------------------
+ */
+
+/* What steps in one layer came to, and the margins that the changed network really gives. */
+struct walked {
+    nm_steps steps;
+    double margin[MAX_POINTS];
+};
+
+static void measure_margins(const struct world *w, const nm_net *net, double *margin)
+{
+    int64_t n = w->repair.n, n_out = nm_net_n_out(net);
+    static double x[MAX_POINTS * 128], y[MAX_POINTS * 16];
+    nm_err err = {0};
+
+    for (int64_t i = 0; i < n * w->repair.n_in; i++)
+        x[i] = (double)w->repair.x[i];
+    nm_assert_ok(nm_net_forward_f64(w->ctx, net, x, n, y, &err), &err);
+    for (int64_t p = 0; p < n; p++) {
+        int64_t label = w->repair.labels[p];
+
+        margin[p] = INFINITY;
+        for (int64_t j = 0; j < n_out; j++)
+            if (j != label)
+                margin[p] = fmin(margin[p], y[p * n_out + label] - y[p * n_out + j]);
+    }
+}
+
+static struct walked walk(const struct world *w, int layer, double margin, int most)
+{
+    nm_prediction p = {.net = w->net,
+                       .x = w->repair.x,
+                       .target = w->repair.labels,
+                       .n = w->repair.n,
+                       .margin = margin,
+                       .least_margin = margin,
+                       .reference = w->reference.x,
+                       .n_reference = w->reference.n,
+                       .damping_in = 1e-3,
+                       .damping_out = 0.1};
+    nm_predictor *predictor = NULL;
+    nm_metric metric;
+    nm_plan *plan = NULL;
+    nm_params *params = NULL;
+    nm_net *changed = NULL;
+    struct walked out;
+    double *delta = NULL;
+    nm_err err = {0};
+
+    nm_assert_ok(nm_predictor_open(w->ctx, &p, &layer, 1, &predictor, &err), &err);
+    metric = nm_predictor_metric(predictor, 0);
+    nm_assert_ok(nm_plan_new(w->net, &plan, &err), &err);
+    nm_assert_ok(nm_plan_mark(plan, layer, NM_FREE_ALL, &err), &err);
+    nm_assert_ok(nm_params_new(plan, &params, &err), &err);
+    nm_assert_ok(nm_alloc(&delta, (size_t)params->n, sizeof *delta, &err), &err);
+    nm_assert_ok(nm_steps_walk(w->ctx, &p, params, &metric, most, delta, &out.steps, &err), &err);
+    nm_assert_ok(nm_net_clone(w->net, &changed, &err), &err);
+    nm_assert_ok(nm_params_apply(params, w->net, delta, changed, &err), &err);
+    measure_margins(w, changed, out.margin);
+    nm_net_free(changed);
+    nm_params_free(params);
+    nm_plan_free(plan);
+    nm_predictor_close(predictor);
+    nm_free(delta);
+    return out;
+}
+
+static int64_t count_below(const struct walked *walked, int64_t n, double margin)
+{
+    int64_t below = 0;
+
+    for (int64_t p = 0; p < n; p++)
+        below += walked->margin[p] < margin - 1e-5;
+    return below;
+}
+
+/* Behind the last layer everything is affine. */
+static void one_step_in_the_last_layer_gives_the_margins(void **state)
+{
+    struct world w = open_world(make_chain(3, "Relu", (int64_t[]){5, 12, 12, 3}, 3), 6);
+    struct walked walked = walk(&w, 2, 0.25, 12);
+
+    (void)state;
+    assert_int_equal(walked.steps.n_steps, 1);
+    assert_int_equal(walked.steps.n_missed, 0);
+    assert_int_equal(count_below(&walked, 6, 0.25), 0);
+    close_world(&w);
+}
+
+static void steps_through_activations_arrive_or_say_who_is_missing(void **state)
+{
+    int arrived = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct world w = open_world(make_chain(seed, "Relu", (int64_t[]){6, 16, 16, 3}, 3), 10);
+        struct walked walked = walk(&w, 0, 0.2, 12);
+
+        assert_int_equal(count_below(&walked, 10, 0.2), walked.steps.n_missed);
+        assert_true(walked.steps.n_missed == 0 || walked.steps.stalled ||
+                    walked.steps.n_steps == 12);
+        arrived += walked.steps.n_missed == 0 && walked.steps.n_steps > 1;
+        close_world(&w);
+    }
+    assert_true(arrived > 0);
+}
+
+static void no_steps_lead_out_of_a_contradiction(void **state)
+{
+    struct world w = open_world(make_chain(2, "Relu", (int64_t[]){5, 8, 3}, 2), 2);
+    struct walked walked;
+
+    (void)state;
+    memcpy(w.repair.x + 5, w.repair.x, 5 * sizeof(float));
+    w.repair.labels[0] = 0;
+    w.repair.labels[1] = 1;
+    walked = walk(&w, 0, 0.1, 12);
+    assert_true(walked.steps.stalled);
+    assert_true(walked.steps.n_missed > 0);
+    close_world(&w);
+}
+
 /* -- trials
  * ---------------------------------------------------------------------------------------- */
 
 static void changes_of_scores_are_measured_as_by_hand(void **state)
 {
     float before[] = {0, 0, 1, 0, 2, 0}, after[] = {0, (float)log(3), 0, 1, 2, 0};
+    int8_t fate[3];
     int64_t labels[] = {0, 1, 0};
-    nm_score_change with = nm_scores_compare(before, after, labels, 3, 2);
-    nm_score_change without = nm_scores_compare(before, after, NULL, 3, 2);
+    nm_score_change with = nm_scores_compare(before, after, labels, 3, 2, fate);
+    nm_score_change without = nm_scores_compare(before, after, NULL, 3, 2, NULL);
     double p = 1 / (1 + exp(-1));
     double first = 0.5 * log(0.5 / 0.25) + 0.5 * log(0.5 / 0.75);
     double wanted = (first + (2 * p - 1) * 1) / 3;
@@ -206,7 +283,12 @@ static void changes_of_scores_are_measured_as_by_hand(void **state)
     (void)state;
     nm_assert_close(&with.kl, &wanted, 1, 1e-6, 0);
     assert_int_equal(with.lost, 1);    /* the first; the second was wrong before */
+    assert_int_equal(with.gained, 1);  /* and is right now */
     assert_int_equal(without.lost, 2); /* both change class */
+    assert_int_equal(without.gained, 0);
+    assert_int_equal(fate[0], -1);
+    assert_int_equal(fate[1], 1);
+    assert_int_equal(fate[2], 0);
 }
 
 static void only_the_best_layers_are_tried(void **state)
@@ -229,6 +311,125 @@ static void only_the_best_layers_are_tried(void **state)
         if (!w.choice.scores[i].tried)
             assert_true(w.choice.scores[i].predicted_cost >= worst_tried);
     assert_int_equal(w.choice.n_reference + w.choice.n_measured, 120);
+    close_world(&w);
+}
+
+/* -- the rule of choice --------------------------------------------------------------------------
+ */
+
+enum { RULED = 100 };
+
+/* A trial by hand: so many points lost (from the first on) and gained (from the last on). */
+struct told {
+    int64_t lost, gained;
+    double kl;
+    bool stalled;
+};
+
+/* The order in which layers are taken of which this is known. */
+static void decide(const struct told *told, int n, int *order)
+{
+    static int8_t fate[8][RULED];
+    nm_layer_score scores[8] = {{0}};
+    nm_tried tried[8] = {{0}};
+    int layers[8];
+    nm_choice choice = {.scores = scores, .n_scores = n, .n_measured = RULED};
+    nm_choosing c = {
+        .choice = &choice, .layers = layers, .n = n, .tried = tried, .measured.n = RULED};
+    nm_err err = {0};
+
+    memset(fate, 0, sizeof fate);
+    for (int i = 0; i < n; i++) {
+        layers[i] = i;
+        scores[i] = (nm_layer_score){.layer = i,
+                                     .predicted_cost = 1,
+                                     .tried = true,
+                                     .measured_kl = told[i].kl,
+                                     .lost = told[i].lost,
+                                     .gained = told[i].gained};
+        tried[i] = (nm_tried){.fate = fate[i], .reached = !told[i].stalled};
+        for (int64_t p = 0; p < told[i].lost; p++)
+            fate[i][p] = -1;
+        for (int64_t p = 0; p < told[i].gained; p++)
+            fate[i][RULED - 1 - p] = 1;
+    }
+    nm_assert_ok(nm_choosing_decide(&c, false, &err), &err);
+    assert_int_equal(choice.n_order, n);
+    assert_int_equal(choice.layer, choice.order[0]);
+    memcpy(order, choice.order, (size_t)n * sizeof *order);
+    nm_free(choice.order);
+}
+
+static void assert_order(const struct told *told, int n, const int *wanted)
+{
+    int order[8];
+
+    decide(told, n, order);
+    assert_memory_equal(order, wanted, (size_t)n * sizeof *order);
+}
+
+static void points_that_are_clearly_lost_outweigh_drift(void **state)
+{
+    (void)state;
+    assert_order((struct told[]){{20, 0, 0.001, false}, {2, 0, 0.5, false}}, 2, (int[]){1, 0});
+    assert_order((struct told[]){{0, 15, 0.5, false}, {0, 0, 0.001, false}}, 2, (int[]){0, 1});
+}
+
+/* 3 points of 100 more are nothing: their paired difference has the standard error sqrt(3). */
+static void what_chance_can_do_does_not_count(void **state)
+{
+    (void)state;
+    assert_order((struct told[]){{5, 0, 0.01, false}, {2, 0, 0.5, false}}, 2, (int[]){0, 1});
+    assert_order((struct told[]){{7, 0, 0.01, false}, {2, 0, 0.5, false}}, 2, (int[]){1, 0});
+}
+
+static void of_equal_drift_the_later_layer_is_taken(void **state)
+{
+    (void)state;
+    assert_order((struct told[]){{0, 0, 0.1, false}, {0, 0, 0.14, false}, {0, 0, 0.3, false}}, 3,
+                 (int[]){1, 0, 2});
+    assert_order((struct told[]){{0, 0, 1e-7, false}, {0, 0, 1e-4, false}, {0, 0, 1e-3, false}}, 3,
+                 (int[]){1, 0, 2});
+}
+
+static void layers_that_do_not_reach_the_points_come_last(void **state)
+{
+    (void)state;
+    assert_order((struct told[]){{30, 0, 2, false}, {0, 0, 0, true}}, 2, (int[]){0, 1});
+}
+
+/* Points that are repaired would make a change look good where it is made. */
+static void trials_are_not_measured_on_repair_points(void **state)
+{
+    struct world w = open_world(make_chain(4, "Relu", (int64_t[]){5, 8, 8, 3}, 3), 4);
+    size_t point = 5 * sizeof(float);
+
+    (void)state;
+    choose(&w);
+    assert_int_equal(w.choice.n_measured, 60);
+    memcpy(w.reference.x + 5 * 11, w.repair.x + 5 * 2, point); /* odd ones are measured */
+    memcpy(w.reference.x + 5 * 12, w.repair.x, point);
+    choose(&w);
+    assert_int_equal(w.choice.n_measured, 59);
+    close_world(&w);
+}
+
+static void trials_want_points_with_labels(void **state)
+{
+    struct world w = open_world(make_chain(4, "Relu", (int64_t[]){5, 8, 8, 3}, 3), 4);
+    nm_points keep = random_points(w.net, w.ctx, 3, 30, 0);
+    nm_repair_task task = {.repair = &w.repair, .reference = &w.reference, .keep = &keep};
+    nm_err err = {0};
+
+    (void)state;
+    nm_assert_ok(nm_choose_layer(w.ctx, w.net, &task, &w.opts, &w.how, &w.choice, &err), &err);
+    assert_int_equal(w.choice.n_measured, 60);
+    nm_choice_free(&w.choice);
+    nm_free(w.reference.labels);
+    w.reference.labels = NULL;
+    nm_assert_ok(nm_choose_layer(w.ctx, w.net, &task, &w.opts, &w.how, &w.choice, &err), &err);
+    assert_int_equal(w.choice.n_measured, 30);
+    nm_points_free(&keep);
     close_world(&w);
 }
 
@@ -493,7 +694,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_layer_behind_a_bottleneck_costs_more),
-        cmocka_unit_test(the_predicted_change_of_a_last_layer_gives_the_margins),
+        cmocka_unit_test(one_step_in_the_last_layer_gives_the_margins),
+        cmocka_unit_test(steps_through_activations_arrive_or_say_who_is_missing),
+        cmocka_unit_test(no_steps_lead_out_of_a_contradiction),
+        cmocka_unit_test(points_that_are_clearly_lost_outweigh_drift),
+        cmocka_unit_test(what_chance_can_do_does_not_count),
+        cmocka_unit_test(of_equal_drift_the_later_layer_is_taken),
+        cmocka_unit_test(layers_that_do_not_reach_the_points_come_last),
+        cmocka_unit_test(trials_are_not_measured_on_repair_points),
+        cmocka_unit_test(trials_want_points_with_labels),
         cmocka_unit_test(a_larger_margin_costs_more_in_every_layer),
         cmocka_unit_test(points_that_are_right_cost_nothing_and_the_last_layer_is_taken),
         cmocka_unit_test(changes_of_scores_are_measured_as_by_hand),
