@@ -324,18 +324,21 @@ static void compare(const job *j, double memory, const run *ours, double *best, 
     double difference = r.objective / ours->objective - 1;
 
     (void)printf("  %s ", names[j->how]);
-    if (solved)
+    if (solved) {
         (void)printf("%.2f s %.0f MB %+.0e", cost.seconds, cost.peak_mb, difference);
-    else if (end == BENCH_OUT_OF_MEMORY)
+    } else if (end == BENCH_OUT_OF_MEMORY) {
         (void)printf("> %.0f MB after %.1f s", memory, cost.seconds);
-    else if (end == BENCH_OUT_OF_TIME || r.status == NM_E_LIMIT)
+    } else if (end == BENCH_DONE && r.status == NM_E_LIMIT && cost.seconds < 0.5 * j->limit) {
+        (void)printf("too many coefficients");
+    } else if (end == BENCH_OUT_OF_TIME || r.status == NM_E_LIMIT) {
         (void)printf("> %.1f s", cost.seconds);
-    else
+        *longest = fmax(*longest, cost.seconds);
+    } else {
         (void)printf("no answer after %.1f s (%s)", cost.seconds, nm_status_name(r.status));
+    }
     (void)fflush(stdout);
     if (solved && fabs(difference) < 1e-5)
         *best = fmin(*best, cost.seconds);
-    *longest = fmax(*longest, cost.seconds);
 }
 
 static void bench_norm(const problem *p, const bench_case *c, nm_norm norm, double limit,
@@ -352,7 +355,7 @@ static void bench_norm(const problem *p, const bench_case *c, nm_norm norm, doub
     for (j.how = CLP_ROWS; j.how <= CLP_BARRIER && clp_limit > 0 && solved; j.how++)
         if (norm != NM_NORM_L2)
             compare(&j, memory, &ours, &best, &longest);
-    if (longest > 0)
+    if (best < INFINITY || longest > 0)
         (void)printf("  ratio %s%.1f", best < INFINITY ? "" : "> ",
                      (best < INFINITY ? best : longest) / cost.seconds);
     (void)printf("\n");

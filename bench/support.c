@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 void bench_check(nm_status rc, const nm_err *err)
 {
@@ -11,6 +12,24 @@ void bench_check(nm_status rc, const nm_err *err)
         return;
     (void)fprintf(stderr, "bench: %s\n", err->code ? err->text : nm_status_name(rc));
     exit(1);
+}
+
+/* As the program does: with the kernels that suit the processor. */
+__attribute__((constructor)) static void restart_with_better_blas(void)
+{
+    const char *name = nm_better_blas_kernels();
+    char arguments[1 << 16], *argv[256];
+    FILE *file = name ? fopen("/proc/self/cmdline", "r") : NULL;
+    size_t n = file ? fread(arguments, 1, sizeof arguments - 1, file) : 0;
+    int argc = 0;
+
+    if (n == 0 || setenv("OPENBLAS_CORETYPE", name, 1) != 0)
+        return;
+    arguments[n] = '\0';
+    for (size_t at = 0; at < n && argc < 255; at += strlen(arguments + at) + 1)
+        argv[argc++] = arguments + at;
+    argv[argc] = NULL;
+    (void)execv("/proc/self/exe", argv);
 }
 
 nm_ctx *bench_ctx(int n_threads)

@@ -1,40 +1,22 @@
 #include "blas_kernels.h"
 
-#include <cblas.h>
+#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-static const char variable[] = "OPENBLAS_CORETYPE";
-
-/* The kernels that this processor can run, by the names of OpenBLAS; NULL if it is an old one. */
-static const char *fitting_kernels(void)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return "SkylakeX";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return "Haswell";
-#endif
-    return NULL;
-}
-
-const char *nm_better_blas_kernels(void)
-{
-    if (getenv(variable) || strcmp(openblas_get_corename(), "Prescott") != 0)
-        return NULL;
-    return fitting_kernels();
-}
+#include "netmend/base.h"
 
 void nm_use_better_blas_kernels(char **argv)
 {
+    static const char variable[] = "OPENBLAS_CORETYPE";
     const char *kernels = nm_better_blas_kernels();
+    char self[PATH_MAX]; /* by its own path, or the process would be called "exe" */
+    ssize_t length = kernels ? readlink("/proc/self/exe", self, sizeof self - 1) : 0;
 
     /* The variable also tells the second start from the first: there is no third. */
-    if (!kernels || setenv(variable, kernels, 1) != 0)
+    if (length <= 0 || setenv(variable, kernels, 1) != 0)
         return;
-    (void)execv("/proc/self/exe", argv);
+    self[length] = '\0';
+    (void)execv(self, argv);
     (void)unsetenv(variable);
 }

@@ -39,6 +39,16 @@ nm_status nm_repair_claim_check(const nm_repair_args *args, nm_err *err)
     return rc;
 }
 
+/* The rows follow one another, as in the file. */
+static bool is_in_order(const nm_points *points)
+{
+    bool in_order = true;
+
+    for (int64_t p = 1; p < points->n && points->rows; p++)
+        in_order = in_order && points->rows[p] == points->rows[p - 1] + 1;
+    return in_order;
+}
+
 /* The points to repair: all candidates or some of their rows, with their labels or wanted classes.
  */
 static nm_status repair_source(const nm_repair_args *args, const nm_repair_data *data,
@@ -54,7 +64,7 @@ static nm_status repair_source(const nm_repair_args *args, const nm_repair_data 
         out->wanted = data->repair.labels[0];
         out->labels_path = NULL;
     }
-    if (data->repair.n < data->n_candidates)
+    if (data->repair.n < data->n_candidates || !is_in_order(&data->repair))
         out->rows = data->repair.rows;
     return nm_data_reading(&args->inputs, &args->prep, ch, &out->opts, err);
 }

@@ -79,6 +79,13 @@ NM_API const char *nm_status_name(nm_status status);
 /** The library's version, e.g. "0.1.0". Static storage. */
 NM_API const char *nm_version(void);
 
+/** OpenBLAS chooses its matrix kernels when it is loaded, and takes those of 2004 ("Prescott", four
+ *  numbers at a time) for processors that are younger than itself: a third of the speed.
+ *  OPENBLAS_CORETYPE in the environment of a program names others.
+ *  @return  what to set it to before the program starts: kernels that this processor can run and
+ * that are better than those in use. NULL if there are none, or if it is set. Static storage. */
+NM_API const char *nm_better_blas_kernels(void);
+
 #ifdef __cplusplus
 }
 #endif

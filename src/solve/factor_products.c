@@ -304,6 +304,7 @@ nm_status nm_groups_products_from(int threads, const nm_groups *groups, const do
     job j = {.a = groups,
              .b = groups,
              .lower = true,
+             .weight = groups->matrix, /* not looked at */
              .inner = inner,
              .extra = extra,
              .out = out,

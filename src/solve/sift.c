@@ -25,42 +25,10 @@
 #include "solve/bound.h"
 #include "solve/ipm_state.h"
 #include "solve/polish.h"
-#include "solve/subset.h"
+#include "solve/sift.h"
 
 /* Columns drawn for each active row; measured 40 .. 100 (fewer: more rounds, more: dearer ones). */
 static const double COLUMNS_A_ROW = 60;
-
-/* Multipliers with what they pull, scaled into the dual ball. */
-typedef struct pulled {
-    double *y, *x; /* [m], [n_terms] */
-    double *c;     /* [n] */
-    double value;  /* the bound they prove without regard to lo and hi */
-} pulled;
-
-typedef struct sift {
-    const nm_ctx *ctx;
-    const nm_master_spec *spec;
-    const nm_rows *rows;
-    double slope; /* w */
-    nm_master_spec shortest;
-    void *shortest_state;  /* first multipliers, and proofs when rows contradict each other */
-    void *full;            /* the interior point method on all columns, once it was needed */
-    bool given_up;         /* it does the rest */
-    pulled now, next;      /* present multipliers; those of the last small program */
-    int64_t m;             /* rows that `now` knows */
-    double *d, *work;      /* [n] */
-    float *size;           /* [n] see measure_columns() */
-    nm_groups squares;     /* rows with factors and inputs squared */
-    unsigned char *chosen; /* [n] */
-    nm_subset part;
-    double *on_t;                             /* [m + n_terms] */
-    double *scale, *weight, *start, *small_d; /* [part.n] */
-    double t;                                 /* of the last small program */
-    double width;   /* of the region around kinks from which most columns are drawn */
-    int64_t sample; /* columns wanted */
-    uint64_t draws; /* samples so far */
-    int64_t iterations;
-} sift;
 
 /* Below, all columns at once are as fast. */
 enum { FEW = 20000 };
@@ -73,17 +41,17 @@ static bool can(const nm_master_spec *spec)
 
 /* -- memory ----------------------------------------------------------------------------------- */
 
-static void free_pulled(pulled *p)
+static void free_pulled(nm_pulled *p)
 {
     nm_free(p->y);
     nm_free(p->x);
     nm_free(p->c);
-    *p = (pulled){0};
+    *p = (nm_pulled){0};
 }
 
 static void close_sift(void *state)
 {
-    sift *s = state;
+    nm_sift *s = state;
 
     if (s->shortest_state)
         nm_master_active_set.close(s->shortest_state);
@@ -108,19 +76,19 @@ static void close_sift(void *state)
 static nm_status open_sift(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
                            void **state, nm_err *err)
 {
-    sift *s;
+    nm_sift *s;
     nm_status rc = nm_alloc(&s, 1, sizeof *s, err);
 
     if (rc != NM_OK)
         return rc;
-    *s = (sift){.ctx = ctx, .spec = spec, .rows = rows, .slope = nm_norm_dual_ball(spec).slope};
+    *s = (nm_sift){.ctx = ctx, .spec = spec, .rows = rows, .slope = nm_norm_dual_ball(spec).slope};
     s->shortest =
         (nm_master_spec){.norm = NM_NORM_L2, .n = spec->n, .gap = spec->gap, .space = spec->space};
     *state = s;
     return NM_OK;
 }
 
-static nm_status room_for_columns(sift *s, nm_err *err)
+static nm_status room_for_columns(nm_sift *s, nm_err *err)
 {
     size_t n = (size_t)s->spec->n, n_terms = (size_t)s->spec->n_terms;
     nm_status rc = NM_OK;
@@ -140,7 +108,7 @@ done:
 }
 
 /* New rows begin without a multiplier. */
-static nm_status room_for_rows(sift *s, nm_err *err)
+static nm_status room_for_rows(nm_sift *s, nm_err *err)
 {
     size_t m = (size_t)s->rows->m;
     nm_status rc = NM_OK;
@@ -157,130 +125,8 @@ done:
 
 /* -- multipliers ------------------------------------------------------------------------------ */
 
-static int class_of(const sift *s, double c)
-{
-    return (c > s->slope) - (c < -s->slope);
-}
-
-/* How far column j is from changing class, in units of a typical change of multipliers. */
-static double distance(const sift *s, const double *c, int64_t j)
-{
-    return s->size[j] > 0 ? fabs(fabs(c[j]) - s->slope) / s->size[j] : INFINITY;
-}
-
-static double value_of(const sift *s, const pulled *p)
-{
-    double sum = 0;
-
-    for (int64_t r = 0; r < s->rows->m; r++)
-        sum += s->rows->h[r] * p->y[r];
-    for (int64_t k = 0; k < s->spec->n_terms; k++)
-        sum += s->spec->offset[k] * p->x[k];
-    return sum;
-}
-
-/* c of y and x, and all three scaled to the border of the dual ball. */
-static void pull(sift *s, pulled *p)
-{
-    int threads = nm_ctx_threads(s->ctx);
-    nm_rows terms = nm_master_terms(s->spec);
-
-    memset(p->c, 0, (size_t)s->spec->n * sizeof *p->c);
-    for (int64_t k = 0; k < s->spec->n_terms; k++)
-        p->x[k] = -p->x[k];
-    nm_rows_transposed_times(threads, s->rows, p->y, p->c);
-    nm_rows_transposed_times(threads, &terms, p->x, p->c);
-    for (int64_t k = 0; k < s->spec->n_terms; k++)
-        p->x[k] = -p->x[k];
-    double factor = nm_dual_scale(s->spec, p->c, p->x);
-    if (!(factor < INFINITY))
-        factor = 1;
-    for (int64_t r = 0; r < s->rows->m; r++)
-        p->y[r] *= factor;
-    for (int64_t k = 0; k < s->spec->n_terms; k++)
-        p->x[k] *= factor;
-    for (int64_t j = 0; j < s->spec->n; j++)
-        p->c[j] *= factor;
-    p->value = value_of(s, p);
-}
-
-/* Factors and inputs squared. */
-static nm_status square_rows(sift *s, nm_err *err)
-{
-    nm_groups *g = &s->squares;
-    nm_status rc = nm_groups_make(&s->rows->factors, NULL, NULL, g, err);
-
-    if (rc != NM_OK)
-        return rc;
-    for (int64_t k = 0; k < g->m * nm_factor_width(g->space); k++)
-        g->g[k] *= g->g[k];
-    for (int64_t k = 0; k < g->n_points * g->space->n_in; k++)
-        g->x[k] *= g->x[k];
-    for (int64_t k = 0; k < g->n_free * g->n_points && g->sparse; k++)
-        g->packed[k] *= g->packed[k];
-    return NM_OK;
-}
-
-/* size_j = root of sum_r (y_r a_rj)^2: how far c_j moves when multipliers change by their own
- * size. A column that only rows without a multiplier use has none, and is far from any kink
- * although its c_j is 0: small multipliers already tell on which side it helps those rows. */
-static void measure_columns(sift *s)
-{
-    for (int64_t r = 0; r < s->rows->m; r++)
-        s->next.y[r] = s->now.y[r] * s->now.y[r];
-    memset(s->work, 0, (size_t)s->spec->n * sizeof *s->work);
-    nm_groups_transposed_times(nm_ctx_threads(s->ctx), &s->squares, s->next.y, s->work);
-    for (int64_t j = 0; j < s->spec->n; j++)
-        s->size[j] = (float)sqrt(s->work[j]);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-
-    return (x > y) - (x < y);
-}
-
-enum { PROBES = 32768 };
-
-/* The number below which a share of what `measure` says of the columns lies, from evenly spread
- * columns. */
-static nm_status quantile(sift *s, double share, double (*measure)(const sift *, int64_t),
-                          double *out, nm_err *err)
-{
-    int64_t n = s->spec->n, step = n > PROBES ? n / PROBES : 1, count = 0;
-    float *probe;
-    nm_status rc = nm_alloc(&probe, (size_t)(n / step + 1), sizeof *probe, err);
-
-    if (rc != NM_OK)
-        return rc;
-    for (int64_t j = step / 2; j < n; j += step)
-        if (s->size[j] > 0)
-            probe[count++] = (float)measure(s, j);
-    qsort(probe, (size_t)count, sizeof *probe, ascending);
-    int64_t at = (int64_t)(share * (double)count);
-    *out = count == 0 ? 0 : (double)probe[at < count ? at : count - 1];
-    nm_free(probe);
-    return NM_OK;
-}
-
-static double size_of_pull(const sift *s, int64_t j)
-{
-    return fabs(s->now.c[j]) / s->size[j];
-}
-
-static double size_of_move(const sift *s, int64_t j)
-{
-    return fabs(s->next.c[j] - s->now.c[j]) / s->size[j];
-}
-
-static double distance_now(const sift *s, int64_t j)
-{
-    return distance(s, s->now.c, j);
-}
-
 /* The first multipliers: those of the shortest d. */
-static nm_status first_multipliers(sift *s, nm_master_result *out, nm_err *err)
+static nm_status first_multipliers(nm_sift *s, nm_master_result *out, nm_err *err)
 {
     nm_master_result shortest;
     double width;
@@ -301,11 +147,11 @@ static nm_status first_multipliers(sift *s, nm_master_result *out, nm_err *err)
         active += s->now.y[r] > 0;
     }
     memset(s->now.x, 0, (size_t)s->spec->n_terms * sizeof(double));
-    pull(s, &s->now);
+    nm_sift_pull(s, &s->now);
     s->t = s->now.value;
     s->sample = (int64_t)(COLUMNS_A_ROW * (double)(active + s->spec->n_terms)) + 1000;
-    measure_columns(s);
-    NM_TRY(quantile(s, 0.9, size_of_pull, &width, err));
+    nm_sift_measure_columns(s);
+    NM_TRY(nm_sift_quantile(s, 0.9, nm_sift_size_of_pull, &width, err));
     s->width = 0.3 * width;
 done:
     return rc;
@@ -314,7 +160,7 @@ done:
 /* -- small programs --------------------------------------------------------------------------- */
 
 /* s->part and the arrays over its columns, for the chosen ones. */
-static nm_status cut_out(sift *s, double gap, nm_err *err)
+static nm_status cut_out(nm_sift *s, double gap, nm_err *err)
 {
     const nm_factor_space *space = s->rows->factors.space;
     nm_status rc = NM_OK;
@@ -334,7 +180,7 @@ done:
 
 /* Solves the small program in which chosen column j stands for s->work[j] >= 1 columns; the
  * multipliers go to s->next. s->work is used up. */
-static nm_status solve_part(sift *s, double gap, bool *ok, nm_err *err)
+static nm_status solve_part(nm_sift *s, double gap, bool *ok, nm_err *err)
 {
     int threads = nm_ctx_threads(s->ctx);
     nm_rows terms = nm_master_terms(s->spec);
@@ -347,13 +193,13 @@ static nm_status solve_part(sift *s, double gap, bool *ok, nm_err *err)
 
         s->scale[i] = s->work[j];
         s->weight[i] = s->slope * s->work[j];
-        s->start[i] = s->t * class_of(s, s->now.c[j]);
+        s->start[i] = s->t * nm_sift_class(s, s->now.c[j]);
     }
     for (int64_t j = 0; j < s->spec->n; j++) {
         double stands_for = s->chosen[j] ? s->work[j] : 0;
 
-        s->work[j] = class_of(s, s->now.c[j]) * (1 - stands_for);
-        followers += fabs((double)class_of(s, s->now.c[j])) * (1 - stands_for);
+        s->work[j] = nm_sift_class(s, s->now.c[j]) * (1 - stands_for);
+        followers += fabs((double)nm_sift_class(s, s->now.c[j])) * (1 - stands_for);
     }
     nm_rows_times(threads, s->rows, s->work, s->on_t);
     nm_rows_times(threads, &terms, s->work, s->on_t + s->rows->m);
@@ -366,19 +212,19 @@ static nm_status solve_part(sift *s, double gap, bool *ok, nm_err *err)
     NM_TRY(nm_ipm_solve_reduced(s->ctx, &s->part.spec, &s->part.rows, &reduced, s->small_d, &s->t,
                                 s->next.y, s->next.x, ok, err));
     if (*ok)
-        pull(s, &s->next);
+        nm_sift_pull(s, &s->next);
 done:
     return rc;
 }
 
 /* Chooses columns with probabilities; work[j] = 1 / p_j of the chosen ones. */
-static void draw(sift *s)
+static void draw(nm_sift *s)
 {
     double near = 0, n = (double)s->spec->n, wanted = (double)s->sample;
     nm_rng rng = {.seed = 0x51f7, .stream = s->draws++};
 
     for (int64_t j = 0; j < s->spec->n; j++) {
-        s->work[j] = s->size[j] > 0 ? s->size[j] * exp(-distance_now(s, j) / s->width) : 0;
+        s->work[j] = s->size[j] > 0 ? s->size[j] * exp(-nm_sift_distance(s, j) / s->width) : 0;
         near += s->work[j];
     }
     for (int64_t j = 0; j < s->spec->n; j++) {
@@ -393,62 +239,19 @@ static void draw(sift *s)
 }
 
 /* Columns of another class at s->next, of the chosen or the others. */
-static int64_t count_flips(const sift *s, bool others_only)
+static int64_t count_flips(const nm_sift *s, bool others_only)
 {
     int64_t flips = 0;
 
     for (int64_t j = 0; j < s->spec->n; j++)
-        flips +=
-            !(others_only && s->chosen[j]) && class_of(s, s->now.c[j]) != class_of(s, s->next.c[j]);
+        flips += !(others_only && s->chosen[j]) &&
+                 nm_sift_class(s, s->now.c[j]) != nm_sift_class(s, s->next.c[j]);
     return flips;
-}
-
-static void mix(const double *from, const double *to, double step, int64_t n, double *out)
-{
-    for (int64_t i = 0; i < n; i++)
-        out[i] = from[i] + step * (to[i] - from[i]);
-}
-
-/* Moves `now` towards `next` as far as the bound gains. @return the step, 0 = none gains */
-static double search_line(sift *s)
-{
-    static const double steps[] = {1, 0.7, 0.5, 0.35, 0.25, 0.12, 0.06};
-    double best = 0, best_value = s->now.value;
-
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        double x_value = s->now.value + steps[i] * (s->next.value - s->now.value), factor;
-
-        mix(s->now.c, s->next.c, steps[i], s->spec->n, s->work);
-        mix(s->now.x, s->next.x, steps[i], s->spec->n_terms, s->on_t);
-        factor = nm_dual_scale(s->spec, s->work, s->on_t);
-        if (factor < INFINITY && factor * x_value > best_value) {
-            best_value = factor * x_value;
-            best = steps[i];
-        } else if (best > 0) {
-            break;
-        }
-    }
-    if (best > 0) {
-        double factor;
-
-        mix(s->now.c, s->next.c, best, s->spec->n, s->now.c);
-        mix(s->now.x, s->next.x, best, s->spec->n_terms, s->now.x);
-        mix(s->now.y, s->next.y, best, s->rows->m, s->now.y);
-        factor = nm_dual_scale(s->spec, s->now.c, s->now.x);
-        for (int64_t j = 0; j < s->spec->n; j++)
-            s->now.c[j] *= factor;
-        for (int64_t k = 0; k < s->spec->n_terms; k++)
-            s->now.x[k] *= factor;
-        for (int64_t r = 0; r < s->rows->m; r++)
-            s->now.y[r] *= factor;
-        s->now.value = value_of(s, &s->now);
-    }
-    return best;
 }
 
 /* One round of sampling. *flips, of the last round, becomes the number of columns that changed
  * class, n if there was no answer. */
-static nm_status sample_round(sift *s, int64_t *flips, nm_err *err)
+static nm_status sample_round(nm_sift *s, int64_t *flips, nm_err *err)
 {
     double move = 0, before = s->now.value;
     int64_t before_flips = *flips;
@@ -456,14 +259,14 @@ static nm_status sample_round(sift *s, int64_t *flips, nm_err *err)
     nm_status rc = NM_OK;
 
     *flips = s->spec->n;
-    measure_columns(s);
+    nm_sift_measure_columns(s);
     draw(s);
     NM_TRY(solve_part(s, before_flips > s->spec->n / 200 ? 1e-3 : 1e-4, &ok, err));
     if (ok) {
-        NM_TRY(quantile(s, 0.9, size_of_move, &move, err));
+        NM_TRY(nm_sift_quantile(s, 0.9, nm_sift_size_of_move, &move, err));
         *flips = count_flips(s, false);
     }
-    double step = ok ? search_line(s) : 0;
+    double step = ok ? nm_sift_search_line(s) : 0;
     nm_log(s->ctx, NM_LOG_DEBUG,
            "sifting: %lld of %lld columns drawn, step %.2f, bound %.9g -> %.9g, %lld flips",
            (long long)s->part.spec.n, (long long)s->spec->n, step, before, s->now.value,
@@ -479,14 +282,15 @@ done:
 /* -- closing ---------------------------------------------------------------------------------- */
 
 /* The columns nearest to their kinks, about `wanted` of them. */
-static nm_status choose_nearest(sift *s, int64_t wanted, nm_err *err)
+static nm_status choose_nearest(nm_sift *s, int64_t wanted, nm_err *err)
 {
     double limit;
     int64_t count = 0;
-    nm_status rc = quantile(s, (double)wanted / (double)s->spec->n, distance_now, &limit, err);
+    nm_status rc =
+        nm_sift_quantile(s, (double)wanted / (double)s->spec->n, nm_sift_distance, &limit, err);
 
     for (int64_t j = 0; rc == NM_OK && j < s->spec->n; j++) {
-        s->chosen[j] = count < 2 * wanted && distance_now(s, j) <= limit * (1 + 1e-6);
+        s->chosen[j] = count < 2 * wanted && nm_sift_distance(s, j) <= limit * (1 + 1e-6);
         count += s->chosen[j];
         s->work[j] = 1;
     }
@@ -494,12 +298,12 @@ static nm_status choose_nearest(sift *s, int64_t wanted, nm_err *err)
 }
 
 /* d of the full program from the small one's; false if a follower would leave its bounds. */
-static bool spread(sift *s)
+static bool spread(nm_sift *s)
 {
     bool inside = true;
 
     for (int64_t j = 0; j < s->spec->n; j++) {
-        s->d[j] = s->t * class_of(s, s->now.c[j]);
+        s->d[j] = s->t * nm_sift_class(s, s->now.c[j]);
         if (!s->chosen[j])
             inside = inside && !(s->spec->lo && s->d[j] < s->spec->lo[j]) &&
                      !(s->spec->hi && s->d[j] > s->spec->hi[j]);
@@ -511,7 +315,7 @@ static bool spread(sift *s)
 
 /* Solves over the nearest columns; *out is the answer if its gap is as asked. *gap otherwise, and
  * *flips = followers of another class at the new multipliers. */
-static nm_status close_round(sift *s, int64_t wanted, nm_master_result *out, double *gap,
+static nm_status close_round(nm_sift *s, int64_t wanted, nm_master_result *out, double *gap,
                              int64_t *flips, nm_err *err)
 {
     int threads = nm_ctx_threads(s->ctx);
@@ -520,7 +324,7 @@ static nm_status close_round(sift *s, int64_t wanted, nm_master_result *out, dou
 
     *gap = INFINITY;
     *flips = s->spec->n;
-    measure_columns(s);
+    nm_sift_measure_columns(s);
     NM_TRY(choose_nearest(s, wanted, err));
     NM_TRY(solve_part(s, 0.2 * s->spec->gap, &ok, err));
     if (ok && spread(s)) {
@@ -539,7 +343,7 @@ static nm_status close_round(sift *s, int64_t wanted, nm_master_result *out, dou
            (long long)*flips);
     if (ok && *gap <= s->spec->gap) {
         if (out->lower_bound > s->now.value) {
-            pulled taken = s->now;
+            nm_pulled taken = s->now;
 
             s->now = s->next;
             s->next = taken;
@@ -548,7 +352,7 @@ static nm_status close_round(sift *s, int64_t wanted, nm_master_result *out, dou
         out->d = s->d;
         out->y = s->now.y;
     } else if (ok) {
-        (void)search_line(s);
+        (void)nm_sift_search_line(s);
     }
 done:
     return rc;
@@ -557,12 +361,12 @@ done:
 /* -- the driver ------------------------------------------------------------------------------- */
 
 /* A sample would hold many of the columns. */
-static bool is_small(const sift *s)
+static bool is_small(const nm_sift *s)
 {
     return 4 * s->sample > s->spec->n;
 }
 
-static nm_status solve_full(sift *s, nm_master_result *out, nm_err *err)
+static nm_status solve_full(nm_sift *s, nm_master_result *out, nm_err *err)
 {
     nm_status rc = NM_OK;
 
@@ -574,7 +378,7 @@ static nm_status solve_full(sift *s, nm_master_result *out, nm_err *err)
 }
 
 /* @param warm  the multipliers know all rows */
-static nm_status run(sift *s, bool warm, nm_master_result *out, nm_err *err)
+static nm_status run(nm_sift *s, bool warm, nm_master_result *out, nm_err *err)
 {
     enum { MAX_ROUNDS = 40 };
     int64_t flips = warm ? 0 : s->spec->n, wanted = 2 * s->sample;
@@ -604,7 +408,7 @@ done:
 
 static nm_status solve(void *state, nm_master_result *out, nm_err *err)
 {
-    sift *s = state;
+    nm_sift *s = state;
     bool first = s->m == 0, warm = s->m == s->rows->m;
     nm_status rc = NM_OK;
 
@@ -615,7 +419,7 @@ static nm_status solve(void *state, nm_master_result *out, nm_err *err)
     }
     NM_TRY(room_for_columns(s, err));
     NM_TRY(room_for_rows(s, err));
-    NM_TRY(square_rows(s, err));
+    NM_TRY(nm_sift_square_rows(s, err));
     if (first)
         NM_TRY(first_multipliers(s, out, err));
     if (out->outcome == NM_MASTER_FAILED)

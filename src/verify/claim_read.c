@@ -107,6 +107,29 @@ done:
     return rc;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* In any order (heuristics have theirs), but each row once: counts are of points. */
+static nm_status check_rows(const nm_claim_set *s, nm_err *err)
+{
+    int64_t *sorted = NULL;
+    nm_status rc = nm_memdup(&sorted, s->rows, (size_t)s->n_rows, sizeof *sorted, err);
+
+    if (rc != NM_OK)
+        return rc;
+    qsort(sorted, (size_t)s->n_rows, sizeof *sorted, by_number);
+    for (int64_t i = 0; rc == NM_OK && i < s->n_rows; i++)
+        if (sorted[i] < 0 || (i > 0 && sorted[i] == sorted[i - 1]))
+            rc = nm_fail(err, NM_E_FORMAT, "'rows' has a negative number, or one twice");
+    nm_free(sorted);
+    return rc;
+}
+
 static nm_status read_rows(const json_t *o, nm_claim_set *s, nm_err *err)
 {
     const json_t *list = json_object_get(o, "rows");
@@ -117,10 +140,7 @@ static nm_status read_rows(const json_t *o, nm_claim_set *s, nm_err *err)
     rc = nm_json_array(o, "rows", &list, err);
     if (rc == NM_OK)
         rc = nm_json_ints(list, "rows", 1, &s->rows, &s->n_rows, err);
-    for (int64_t i = 0; rc == NM_OK && i < s->n_rows; i++)
-        if (s->rows[i] < 0 || (i > 0 && s->rows[i] <= s->rows[i - 1]))
-            rc = nm_fail(err, NM_E_FORMAT, "'rows' is not ascending from 0 or more");
-    return rc;
+    return rc == NM_OK ? check_rows(s, err) : rc;
 }
 
 static nm_status read_set(const json_t *o, const nm_claim *c, nm_claim_set *s, nm_err *err)

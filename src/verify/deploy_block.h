@@ -3,6 +3,7 @@
 #define NM_VERIFY_DEPLOY_BLOCK_H
 
 #include "net/op.h"
+#include "verify/deploy.h"
 #include "verify/linear.h"
 
 typedef struct nm_block {
@@ -38,6 +39,12 @@ bool nm_block_forward(nm_block *b, int k);
 /** Errors, radii and rows of the input, and of operator k's output, in the order of operators. */
 bool nm_block_bound_input(nm_block *b);
 bool nm_block_bound_op(nm_block *b, int k);
+
+/* -- deploy_judge.c ------------------------------------------------------------------------ */
+
+/** With all operators bounded: what point p's margins over its target class are, and can lose, into
+ *  entry b->first + p of `out`. */
+bool nm_block_judge(nm_block *b, int64_t p, int64_t target, nm_deploy *out);
 
 /* -- deploy_sharpen.c ---------------------------------------------------------------------- */
 

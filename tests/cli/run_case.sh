@@ -20,7 +20,8 @@ if [ "$1" = --update ]; then
     update=yes
     shift
 fi
-PATH=$1:$PATH
+bin=$1
+PATH=$bin:$PATH
 SHARED=$2
 export PATH SHARED
 case=$3
@@ -28,6 +29,15 @@ folder=$(cd "$(dirname "$case")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/in"
+
+# What repairs write is checked by `netmend check`: netmend in the PATH is a script that does so.
+mkdir "$work/bin" "$work/checks"
+cat >"$work/bin/netmend" <<END
+#!/bin/sh
+exec sh '$folder/checked_netmend.sh' '$(command -v netmend)' '$work/checks' "\$@"
+END
+chmod +x "$work/bin/netmend"
+PATH=$work/bin:$PATH
 
 line_no=0
 command=
@@ -91,7 +101,7 @@ while IFS= read -r text || [ -n "$text" ]; do
         [ -d "$SHARED" ] || { echo "skipped: no $SHARED"; exit 77; }
         ;;
     'needs mpi')
-        if ! command -v mpirun >/dev/null || ! ldd "$(command -v netmend)" | grep -q libmpi; then
+        if ! command -v mpirun >/dev/null || ! ldd "$bin/netmend" | grep -q libmpi; then
             echo "skipped: no mpirun, or built without MPI"
             exit 77
         fi

@@ -1,8 +1,8 @@
 /* Prints the kernels of OpenBLAS that tests should ask for, nothing if the default ones are good.
  */
-#include "blas_kernels.h"
-
 #include <stdio.h>
+
+#include "netmend/base.h"
 
 int main(void)
 {

@@ -16,8 +16,7 @@ typedef struct matrix_case {
     int64_t n;                                    /* misclassified points that are repaired */
     double margin, bound;
     bool outputs;
-    bool full_l2; /* CLP's quadratic barrier solves the full program; on the others it answers 0 or
-                     takes minutes, and l2 rests on our bound alone */
+    const char *full; /* norms in which CLP solves the full program within seconds */
 } matrix_case;
 
 #define MOONS "moons/moons_mlp.onnx", "moons/x_all.npy", "moons/y_all.npy"
@@ -26,18 +25,23 @@ typedef struct matrix_case {
         "mnist/t10k-labels-idx1-ubyte.gz"
 #define ALEXNET "cifar10/alexnet_cifar10.onnx", "cifar10/test_batch.bin", NULL
 
+/* CLP's quadratic barrier, for l2, answers 0 or takes minutes on most full programs; there l2 rests
+ * on our bound alone, as does linf on MNIST's first layer, which CLP does not finish. */
+#define LINEAR "linf+l1n linf l1"
+
 /* From the first layer on biases of all later layers are free, too. */
 static const matrix_case cases[] = {
-    {"moons 0", MOONS, "0..", 0, 10, 1e-3, INFINITY, false, true},
-    {"moons 1", MOONS, "1..", 1, 10, 1e-3, 0.5, false, true},
-    {"moons 2", MOONS, "2..", 2, 10, 1e-3, INFINITY, true, false},
-    {"moons last", MOONS, "3..", 3, 19, 1e-3, INFINITY, false, false},
-    {"mnist 0", MNIST, "0..", 0, 2, 1e-3, INFINITY, false, false},
-    {"mnist 1", MNIST, "1..", 1, 10, 1e-3, 3, true, false},
-    {"mnist 2", MNIST, "2..", 2, 25, 1e-3, INFINITY, false, false},
-    {"alexnet last", ALEXNET, "last", 7, 10, 2, 15, false, false},
-    {"alexnet last, outputs", ALEXNET, "last", 7, 10, 2, 15, true, false},
+    {"moons 0", MOONS, "0..", 0, 10, 1e-3, INFINITY, false, LINEAR " l2"},
+    {"moons 1", MOONS, "1..", 1, 10, 1e-3, 0.5, false, LINEAR " l2"},
+    {"moons 2", MOONS, "2..", 2, 10, 1e-3, INFINITY, true, LINEAR},
+    {"moons last", MOONS, "3..", 3, 19, 1e-3, INFINITY, false, LINEAR},
+    {"mnist 0", MNIST, "0..", 0, 1, 1e-3, INFINITY, false, "linf+l1n l1"},
+    {"mnist 1", MNIST, "1..", 1, 10, 1e-3, 3, true, LINEAR},
+    {"mnist 2", MNIST, "2..", 2, 25, 1e-3, INFINITY, false, LINEAR},
+    {"alexnet last", ALEXNET, "last", 7, 5, 2, 15, false, LINEAR},
+    {"alexnet last, outputs", ALEXNET, "last", 7, 5, 2, 15, true, LINEAR},
 };
+enum { CLP_CAN = 20000 }; /* unknowns under lazy rows; with 78,500 it takes many minutes */
 enum { N_CASES = sizeof cases / sizeof *cases, MOST = 25, N_NORMS = 4 };
 
 static const nm_norm norms[N_NORMS] = {NM_NORM_LINF_L1N, NM_NORM_LINF, NM_NORM_L1, NM_NORM_L2};
@@ -172,6 +176,16 @@ static bool same_parameters(const nm_net *a, const nm_net *b)
     return same;
 }
 
+static bool has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (; *words; words += strcspn(words, " ") + (words[strcspn(words, " ")] != '\0'))
+        if (strncmp(words, word, length) == 0 && strchr(" ", words[length]))
+            return true;
+    return false;
+}
+
 static void compare(world *w, const matrix_case *c, nm_norm norm)
 {
     nm_explicit_opts how = {.layer = c->layer,
@@ -182,23 +196,24 @@ static void compare(world *w, const matrix_case *c, nm_norm norm)
                             .time_limit_s = 200,
                             .inputs = w->inputs};
     nm_explicit_result full = {0};
+    bool is_full = has_word(c->full, nm_norm_name(norm));
     nm_net *fixed, *again;
     nm_err err = {0};
     nm_repair_report ours = repair(w, c, norm, NM_SOLVER_AUTO, 1, &fixed);
     nm_repair_report twice = repair(w, c, norm, NM_SOLVER_AUTO, 2, &again);
 
-    if (norm != NM_NORM_L2 || c->full_l2)
+    if (is_full)
         nm_assert_ok(nm_explicit_solve(w->ctx, w->net, &w->repair, &how, &full, &err), &err);
     print_message("%-22s %-9s %-17s %.10g  full program %.10g (%.2f s)\n", c->name,
                   nm_norm_name(norm), ours.solver, ours.objective, full.objective, full.seconds);
     assert_true(ours.lower_bound <= ours.objective * (1 + 1e-9) && ours.gap <= 1e-6);
     assert_true(twice.objective == ours.objective && same_parameters(fixed, again));
-    if (norm != NM_NORM_L2 || c->full_l2) {
+    if (is_full) {
         assert_int_equal(full.status, 0);
         nm_assert_close(&ours.objective, &full.objective, 1, 1e-6, 0);
         nm_assert_close(&ours.lower_bound, &full.objective, 1, 1e-6, 0);
     }
-    if (norm != NM_NORM_L2) {
+    if (norm != NM_NORM_L2 && nm_plan_n_free(w->plan) < CLP_CAN) {
         nm_net *other;
         nm_repair_report clp = repair(w, c, norm, NM_SOLVER_CLP, 1, &other);
 

@@ -83,8 +83,8 @@ static const struct {
      "'mean' has 1 entries and 'std' 0"},
     {SET,
      "{\"points\":\"x\",\"labels\":null,\"first\":0,\"last\":-1,\"scale\":0,\"mean\":[],\"std\":[],"
-     "\"label_column\":null,\"wanted\":-1,\"rows\":[4,4]}",
-     "ascending"},
+     "\"label_column\":null,\"wanted\":-1,\"rows\":[4,2,4]}",
+     "one twice"},
     {SET,
      "{\"points\":\"x\",\"labels\":null,\"first\":0,\"last\":-1,\"scale\":NaN,\"mean\":[],\"std\":["
      "]"
