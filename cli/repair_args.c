@@ -63,6 +63,12 @@ static const nm_opt property_rows[] = {
      .arg = "FILE.vnnlib",
      .help = "in place of --inputs: repair until this property is proven (may be given several "
              "times; all have to hold)"},
+    {.name = "spec",
+     .kind = NM_OPT_PATH,
+     AT(spec),
+     .arg = "FILE.json",
+     .help = "what the outputs are to be like at the points of --inputs, in place of labels: for "
+             "each any of several pieces, each of linear conditions that all hold"},
     {.name = "keep-property",
      .kind = NM_OPT_PATHS,
      AT(keep_properties),
@@ -498,6 +504,11 @@ const char *nm_repair_method_name(const nm_repair_args *args)
     return method_names[args->method];
 }
 
+bool nm_repair_args_property(const nm_repair_args *args)
+{
+    return args->properties.n > 0 || args->spec;
+}
+
 bool nm_repair_args_many_layers(const nm_repair_args *args)
 {
     return args->method == NM_METHOD_LAYERWISE || args->method == NM_METHOD_MULTILAYER;
@@ -531,7 +542,7 @@ nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
     if (nm_repair_regions_asked(args))
         return nm_repair_regions_check(args, err);
-    if (args->properties.n > 0)
+    if (nm_repair_args_property(args))
         return nm_repair_property_check(args, err);
     if (args->keep_properties.n > 0)
         return nm_cli_fail(err, NM_E_ARG, "--keep-property goes with --property");

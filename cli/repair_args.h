@@ -23,6 +23,7 @@ typedef struct nm_repair_args {
     int64_t batch, passes, patience;
     double max_drawdown;
     nm_opt_files properties, keep_properties;
+    const char *spec;
     int pieces, decision, units;
     int64_t max_nodes;
     nm_opt_bounds range;
@@ -54,6 +55,9 @@ const char *nm_repair_method_name(const nm_repair_args *args);
 
 /** Whether the method changes several layers, all of them where none is named. */
 bool nm_repair_args_many_layers(const nm_repair_args *args);
+
+/** Whether a property is to be repaired: --property, or --spec. */
+bool nm_repair_args_property(const nm_repair_args *args);
 
 /** Whether --layer auto goes with the method and the pins. */
 bool nm_repair_args_can_choose(const nm_repair_args *args);

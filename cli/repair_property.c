@@ -16,22 +16,39 @@ typedef struct property_files {
 
 nm_status nm_repair_property_check(const nm_repair_args *args, nm_err *err)
 {
-    if (args->inputs.path)
+    const char *what = args->spec ? "spec" : "property";
+
+    if (args->spec && args->properties.n > 0)
+        return nm_cli_fail(err, NM_E_ARG, "--spec and --property exclude each other");
+    if (args->spec && !args->inputs.path)
+        return nm_cli_fail(err, NM_E_ARG, "--inputs is missing, the points that --spec is about");
+    if (args->spec && (args->inputs.labels || args->target))
+        return nm_cli_fail(err, NM_E_ARG, "--spec and --%s exclude each other",
+                           args->target ? "target" : "labels");
+    if (!args->spec && args->inputs.path)
         return nm_cli_fail(err, NM_E_ARG, "--inputs and --property exclude each other");
-    if (args->method != NM_METHOD_POINTWISE)
-        return nm_cli_fail(err, NM_E_ARG, "--property goes with --method pointwise");
-    if (args->edit || (args->layer && strcmp(args->layer, "auto") == 0))
+    if (args->method == NM_METHOD_APRNN)
         return nm_cli_fail(err, NM_E_ARG,
-                           "--property goes with a --layer that is named (default: last)");
+                           "--%s goes with --method pointwise, layerwise, minimal or multilayer",
+                           what);
+    if (args->method != NM_METHOD_POINTWISE && args->pieces != NM_PIECES_NEAREST)
+        return nm_cli_fail(err, NM_E_ARG,
+                           "--pieces goes with --method pointwise; minimal looks at all of them");
+    if (args->spec && args->claim)
+        return nm_cli_fail(err, NM_E_ARG, "--claim does not go with --spec");
+    if (args->edit || (args->layer && strcmp(args->layer, "auto") == 0))
+        return nm_cli_fail(err, NM_E_ARG, "--%s goes with a --layer that is named (default: last)",
+                           what);
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
     if (args->norm_includes_outputs)
-        return nm_cli_fail(err, NM_E_ARG, "--norm-includes-outputs does not go with --property");
+        return nm_cli_fail(err, NM_E_ARG, "--norm-includes-outputs does not go with --%s", what);
     if (args->strategy != NM_STRATEGY_FULL || args->curve || args->elastic)
-        return nm_cli_fail(err, NM_E_ARG, "--%s does not go with --property",
+        return nm_cli_fail(err, NM_E_ARG, "--%s does not go with --%s",
                            args->curve     ? "curve"
                            : args->elastic ? "elastic"
-                                           : "strategy");
+                                           : "strategy",
+                           what);
     return NM_OK;
 }
 
@@ -41,18 +58,52 @@ static void close_files(property_files *files)
         nm_property_free(files->property[i]);
 }
 
-static nm_status load_files(nm_cli *cli, const nm_repair_args *args, property_files *files,
-                            nm_err *err)
+static nm_status load_file(nm_cli *cli, const char *path, property_files *files, nm_err *err)
+{
+    nm_status rc = nm_property_load(cli->ctx, path, &files->property[files->n], err);
+
+    files->path[files->n] = path;
+    files->n += rc == NM_OK;
+    return rc;
+}
+
+/* The network, the points, and what is asked of them as a property. */
+static nm_status load_spec(nm_cli *cli, const nm_repair_args *args, property_files *files,
+                           nm_net **net, nm_err *err)
+{
+    nm_data_use use = {.option = "--inputs"};
+    nm_points points = {0};
+    nm_status rc = NM_OK;
+
+    NM_CLI_TRY(nm_net_load(cli->ctx, args->model, net, err));
+    use.net = *net;
+    NM_CLI_TRY(nm_data_load(cli, &args->inputs, &args->prep, &use, &points, err));
+    NM_CLI_TRY(nm_property_from_spec(cli->ctx, args->spec, &points, nm_net_n_out(*net),
+                                     &files->property[0], err));
+    files->path[0] = args->spec;
+    files->n = 1;
+done:
+    nm_points_free(&points);
+    return rc;
+}
+
+/* What is to be repaired, and what only has to hold. */
+static nm_status load_all(nm_cli *cli, nm_repair_args *args, property_files *files, nm_net **net,
+                          nm_err *err)
 {
     nm_status rc = NM_OK;
 
-    files->n_repair = args->properties.n;
-    for (int i = 0; rc == NM_OK && i < args->properties.n + args->keep_properties.n; i++) {
-        files->path[i] = i < files->n_repair ? args->properties.v[i]
-                                             : args->keep_properties.v[i - files->n_repair];
-        rc = nm_property_load(cli->ctx, files->path[i], &files->property[i], err);
-        files->n += rc == NM_OK;
-    }
+    if (args->spec)
+        NM_CLI_TRY(load_spec(cli, args, files, net, err));
+    for (int i = 0; i < args->properties.n; i++)
+        NM_CLI_TRY(load_file(cli, args->properties.v[i], files, err));
+    files->n_repair = files->n;
+    for (int i = 0; i < args->keep_properties.n; i++)
+        NM_CLI_TRY(load_file(cli, args->keep_properties.v[i], files, err));
+    if (!args->spec)
+        NM_CLI_TRY(nm_cli_load_for_property(cli, args->model, files->property[0], files->path[0],
+                                            &args->units, net, err));
+done:
     return rc;
 }
 
@@ -177,7 +228,9 @@ static void print_report(FILE *out, const nm_repair_args *args, const property_f
                       report->n_regions);
     if (r->outcome == NM_REPAIRED && !report->already) {
         (void)fprintf(out, "  changed layer                %s\n",
-                      args->layer ? args->layer : args->mask);
+                      args->layer  ? args->layer
+                      : args->mask ? args->mask
+                                   : "all");
         (void)fprintf(out,
                       "  change                       linf %.4g, l1 %.4g, l2 %.4g (%" PRId64
                       " of %" PRId64 " parameters), margin %.3g\n",
@@ -185,11 +238,16 @@ static void print_report(FILE *out, const nm_repair_args *args, const property_f
                       r->margin);
         if (args->pieces == NM_PIECES_EXACT)
             print_pieces(out, report);
+        if (args->method == NM_METHOD_MINIMAL)
+            (void)fprintf(out, "  smallest change              at least %.6g, %.6g found%s\n",
+                          r->lower_bound, r->objective, report->pieces_proven ? " (proven)" : "");
         (void)fprintf(out,
                       "  elsewhere                    %.3f %% of %" PRId64
                       " random inputs are decided otherwise%s\n",
                       100 * report->changed, report->n_random,
-                      report->held ? "" : " (they could not all be held)");
+                      report->held                          ? ""
+                      : args->method != NM_METHOD_POINTWISE ? " (this method does not hold them)"
+                                                            : " (they could not all be held)");
     }
     if (r->outcome == NM_REPAIRED)
         (void)fprintf(out, "wrote %s\n", args->output);
@@ -289,9 +347,13 @@ static nm_status try_layers(nm_cli *cli, nm_repair_args *args, const nm_net *net
 {
     static const char *const order[] = {"last", "-2", "-3", "last"};
     enum { N_ORDER = sizeof order / sizeof *order };
-    bool named = args->layer || args->mask;
+    bool named = args->layer || args->mask || nm_repair_args_many_layers(args);
     nm_status rc = NM_OK;
 
+    if (!named && args->method == NM_METHOD_MINIMAL) {
+        args->layer = "last";
+        named = true;
+    }
     for (int i = 0; i < (named ? 1 : N_ORDER); i++) {
         if (!named && i < N_ORDER - 1 && i >= nm_net_n_layers(net))
             continue;
@@ -323,14 +385,11 @@ nm_status nm_repair_property_run(nm_cli *cli, nm_repair_args *args, nm_err *err)
     const char *claim;
     nm_status rc = NM_OK;
 
-    if (args->norm < 0)
+    if (args->norm < 0 && args->method == NM_METHOD_POINTWISE)
         args->norm = NM_NORM_FUNCTION;
-    if (!args->mask && args->free_kind < 0)
-        args->free_kind = NM_FREE_ALL;
+    nm_repair_args_fill(args);
     opts = options(args);
-    NM_CLI_TRY(load_files(cli, args, &files, err));
-    NM_CLI_TRY(nm_cli_load_for_property(cli, args->model, files.property[0], files.path[0],
-                                        &args->units, &net, err));
+    NM_CLI_TRY(load_all(cli, args, &files, &net, err));
     task = (nm_property_task){.properties = (const nm_property *const *)files.property,
                               .n_properties = files.n,
                               .n_repair = files.n_repair};

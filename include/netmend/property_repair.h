@@ -10,6 +10,16 @@
 extern "C" {
 #endif
 
+/** What outputs are to be like at given points, from JSON (docs/repairing-properties.md): for each
+ * point any of several pieces, each of rows that all hold. The property has a box for each point,
+ * which is that point, and holds when the conditions do, but for outputs on the very limits.
+ *  @param points  rows of float32 inputs; copied
+ *  @param n_out   outputs of the network
+ *  @return free with nm_property_free(); NM_E_FORMAT, NM_E_UNSUPPORTED (too many choices), NM_E_IO,
+ *          NM_E_NOMEM; messages name the file */
+NM_API nm_status nm_property_from_spec(nm_ctx *ctx, const char *path, const nm_points *points,
+                                       int64_t n_out, nm_property **out, nm_err *err);
+
 /** Which output decides. */
 typedef enum nm_decision { NM_DECISION_MAX, NM_DECISION_MIN } nm_decision;
 

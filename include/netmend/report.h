@@ -47,7 +47,9 @@ NM_API nm_status nm_report_details(nm_ctx *ctx, const nm_net *before, const nm_n
  *
  *  What the page shows follows from the document alone; keys that are missing leave parts out. A
  *  document with "rows" is a sweep: a table of all combinations, each with its figures, and what
- *  "details" and "passes" of a row hold; else it is a repair, with its own. "details" are those of
+ *  "details" and "passes" of a row hold; one with "distributions" shows how figures are spread,
+ *  each with {"name", "n_all", "n_found", "mark", "values" (ascending)}, under "title", "about" and
+ *  "what" of the document; else it is a repair, with its own. "details" are those of
  *  nm_report_details(), "passes" those of a strategy.
  *
  *  @param document  JSON, as `netmend repair --json` and `netmend sweep --json` print it

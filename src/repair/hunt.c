@@ -263,6 +263,31 @@ done:
     return rc;
 }
 
+static bool is_point(const nm_in_box *box, int64_t n_in)
+{
+    return memcmp(box->lo_in, box->hi_in, (size_t)n_in * sizeof *box->lo_in) == 0;
+}
+
+/* A box that is one point needs no attack: what it asks for and was not asked for yet. */
+static nm_status hunt_point(nm_ctx *ctx, const nm_net *net, const nm_property *p,
+                            const nm_in_box *box, double near, nm_preys *preys, nm_err *err)
+{
+    double *y = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&y, (size_t)p->n_out, sizeof *y, err));
+    NM_TRY(evaluate(ctx, net, box->lo_in, 1, y, err));
+    for (int64_t c = box->first_case; c < box->first_case + box->n_cases; c++) {
+        nm_prey prey = {.property = p, .c = c};
+
+        if (!(nm_case_slack(p, c, y, &prey.piece) >= near) && !has_case(preys, box->lo_in, p, c))
+            NM_TRY(push(preys, box->lo_in, &prey, err));
+    }
+done:
+    nm_free(y);
+    return rc;
+}
+
 nm_status nm_hunt(nm_ctx *ctx, const nm_net *net, const nm_property *p, double near, uint64_t seed,
                   uint64_t stream, double effort, int64_t most, nm_preys *preys, nm_err *err)
 {
@@ -288,6 +313,10 @@ nm_status nm_hunt(nm_ctx *ctx, const nm_net *net, const nm_property *p, double n
 
         if (!p->boxes[b].has_points)
             continue;
+        if (is_point(&p->boxes[b], p->n_in)) {
+            NM_TRY(hunt_point(ctx, net, p, &p->boxes[b], near, preys, err));
+            continue;
+        }
         bag.n = 0;
         NM_TRY(nm_attack_box(&attack, effort, &found, err));
         if (bag.n > 0)

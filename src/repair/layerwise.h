@@ -28,13 +28,15 @@ typedef struct nm_layerwise_opts {
 } nm_layerwise_opts;
 
 typedef struct nm_layerwise_report {
-    bool found;       /* the changes meet every goal, by forward evaluation in double */
-    bool stopped;     /* time limit or interrupt; what was found before is kept */
-    bool cancelled;   /* it was an interrupt */
-    double norm;      /* of the changes; INFINITY unless found */
-    int64_t tried;    /* candidates that were evaluated */
-    int64_t missed;   /* unless found: points that the nearest approach still misses */
-    char reason[256]; /* unless found: why */
+    bool found;        /* the changes meet every goal, by forward evaluation in double */
+    bool stopped;      /* time limit or interrupt; what was found before is kept */
+    bool cancelled;    /* it was an interrupt */
+    double norm;       /* of the changes; INFINITY unless found */
+    int64_t tried;     /* candidates that were evaluated */
+    int64_t missed;    /* unless found: points that the nearest approach still misses */
+    int64_t ambiguous; /* points of which, at first, several pieces of the goal are as near; the
+                          search moves them to the first of these */
+    char reason[256];  /* unless found: why */
 } nm_layerwise_report;
 
 /** How much of the search a network and so many points can afford. */

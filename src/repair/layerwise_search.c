@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/mem.h"
+
 /* -- candidates --------------------------------------------------------------------------- */
 
 static bool is_better(const nm_lw_best *a, const nm_lw_best *b)
@@ -104,6 +106,31 @@ done:
 
 /* -- all together ------------------------------------------------------------------------- */
 
+/* By the goal as it was asked for: what solvers aim at is a little tighter, each row by its size.
+ */
+static nm_status count_ambiguous(nm_lw *lw, nm_err *err)
+{
+    const double *y = lw->at->val[lw->net->scores];
+    double *near = NULL;
+    nm_status rc = nm_alloc(&near, (size_t)lw->n_scores, sizeof *near, err);
+
+    for (int64_t p = 0; rc == NM_OK && p < lw->n; p++) {
+        nm_nearest got;
+
+        if (lw->goal[p].n_pieces < 2)
+            continue;
+        rc = nm_project_union(lw->ctx, &lw->goal[p], lw->n_scores, y + p * lw->n_scores, near, &got,
+                              err);
+        lw->report->ambiguous += rc == NM_OK && got.outcome == NM_NEAREST_FOUND && !got.unique;
+    }
+    nm_free(near);
+    if (rc == NM_OK && lw->report->ambiguous > 0)
+        nm_log(lw->ctx, NM_LOG_INFO,
+               "%lld points are as near to one piece of what is asked as to another",
+               (long long)lw->report->ambiguous);
+    return rc;
+}
+
 static nm_status look_from_here(nm_lw_search *s, nm_lw_look look, void *user, nm_err *err)
 {
     nm_lw *lw = s->lw;
@@ -118,6 +145,7 @@ static nm_status look_from_here(nm_lw_search *s, nm_lw_look look, void *user, nm
                        "what is asked of some point is empty: no outputs satisfy it");
         goto done;
     }
+    NM_TRY(count_ambiguous(lw, err));
     NM_TRY(nm_lw_consider(s, &whole, &start, &now, err));
     if (now.holds)
         goto done;

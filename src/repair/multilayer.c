@@ -69,8 +69,10 @@ static int plan_neighbour(nm_ml *m)
 static void plan_noise(nm_ml *m)
 {
     plan_as_it_is(m);
+    if (any_cut(m) < 0)
+        toggle_cut(m);
     for (int b = 0; b < m->last; b++)
-        if (m->move[b].cut) {
+        if (m->now.cut[b]) {
             m->move[b].how = NM_ML_NOISE;
             m->move[b].by = 0.3 * m->reach[b];
         }

@@ -62,6 +62,15 @@ void nm_property_give_up(struct nm_property_job *job, const nm_search *search,
 nm_status nm_property_try_exact(struct nm_property_job *job, double margin,
                                 nm_search_outcome *outcome, nm_err *err);
 
+/** One program of the pointwise method, with the conditions that the preys have. */
+nm_status nm_property_try_points(struct nm_property_job *job, double margin,
+                                 nm_search_outcome *outcome, nm_err *err);
+
+/** Repairs all preys by the method of the options (layerwise, minimal, multilayer): a new
+ * candidate, or the reason in the report. */
+nm_status nm_property_try_method(struct nm_property_job *job, nm_search_outcome *outcome,
+                                 nm_err *err);
+
 /** Verifies all properties of the candidate.
  *  @param verdict  out: holds (the verifier's reports stand in report->after), violated (then the
  *                  counterexample became a prey), unknown */

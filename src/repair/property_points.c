@@ -293,6 +293,29 @@ static nm_status try_margin(struct nm_property_job *j, double margin, bool *retr
     return nm_property_try_exact(j, margin, outcome, err);
 }
 
+nm_status nm_property_try_points(struct nm_property_job *j, double margin,
+                                 nm_search_outcome *outcome, nm_err *err)
+{
+    bool retry;
+
+    return try_once(j, margin, &retry, outcome, err);
+}
+
+/* Methods with a search of their own hold no decisions elsewhere. */
+static nm_status repair_by_method(struct nm_property_job *j, nm_search_outcome *outcome,
+                                  nm_err *err)
+{
+    nm_status rc;
+
+    j->held = false;
+    rc = nm_property_try_method(j, outcome, err);
+    for (int i = 0; rc == NM_OK && *outcome != NM_SEARCH_FOUND && i < MOST_HALVINGS; i++) {
+        j->margin *= 0.5;
+        rc = nm_property_try_method(j, outcome, err);
+    }
+    return rc;
+}
+
 static void let_go(struct nm_property_job *j)
 {
     nm_repair_report *r = &j->report->repair;
@@ -320,6 +343,11 @@ nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err
         (void)snprintf(r->reason, sizeof r->reason,
                        "the property allows no outputs at all for some of its inputs");
         return NM_OK;
+    }
+    if (j->opts.repair.method != NM_METHOD_POINTWISE) {
+        NM_TRY(repair_by_method(j, &outcome, err));
+        *done = outcome == NM_SEARCH_FOUND;
+        goto done;
     }
     if (j->held)
         NM_TRY(try_margin(j, j->margin, &retry, &outcome, err));

@@ -6,7 +6,7 @@
 #include "report/assets.h"
 #include "report/html_parts.h"
 
-static void put_head(FILE *to, const char *title)
+static void put_head(FILE *to, const char *verb)
 {
     (void)fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -14,8 +14,7 @@ static void put_head(FILE *to, const char *title)
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
                 "style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n<title>",
                 to);
-    nm_html_text(to, title);
-    (void)fprintf(to, "</title>\n<style>\n%s</style>\n</head>\n<body>\n",
+    (void)fprintf(to, "netmend %s</title>\n<style>\n%s</style>\n</head>\n<body>\n", verb,
                   (const char *)nm_page_css);
 }
 
@@ -59,12 +58,15 @@ static void put_scripts(FILE *to)
 static void put_page(FILE *to, const json_t *d)
 {
     bool is_sweep = json_is_array(json_object_get(d, "rows"));
-    const char *verb = is_sweep ? "sweep" : "repair";
+    bool is_spread = json_is_array(json_object_get(d, "distributions"));
+    const char *verb = is_sweep ? "sweep" : is_spread ? "distributions" : "repair";
 
-    put_head(to, is_sweep ? "netmend sweep" : "netmend repair");
+    put_head(to, verb);
     put_header(to, d, verb);
     if (is_sweep)
         nm_html_sweep(to, d);
+    else if (is_spread)
+        nm_html_distributions(to, d);
     else
         nm_html_repair(to, d);
     put_circumstances(to, d);

@@ -8,6 +8,10 @@
 void nm_html_repair(FILE *to, const json_t *document);
 void nm_html_sweep(FILE *to, const json_t *document);
 
+/** How figures are spread: "distributions" of the document, with its "title", "about" and "what".
+ */
+void nm_html_distributions(FILE *to, const json_t *document);
+
 /** The table of all combinations of a sweep with its choice of figure; each cell links to
  *  "#row-<index>". */
 void nm_html_grid(FILE *to, const json_t *rows);

@@ -144,6 +144,32 @@ static void shares_a_change_between_layers(void **state)
     nm_net_free(net);
 }
 
+/* y = 1 has to become at least 2, or at most 0: both are as near. */
+static void tells_of_pieces_that_are_as_near(void **state)
+{
+    static const double c[] = {-1, 0, 1, 0}, d[] = {-2, 0};
+    const nm_polytope pieces[] = {{.n_rows = 1, .c = c, .d = d},
+                                  {.n_rows = 1, .c = c + 2, .d = d + 1}};
+    const nm_union goal = {.n_pieces = 2, .pieces = pieces};
+    const float x = 1;
+    nm_net *net = make_pair_chain();
+    nm_plan *plan = weights_of(net);
+    nm_multilayer_opts opts = {.common = {.norm = NM_NORM_LINF}};
+    nm_layerwise_report report;
+    nm_changes changes;
+    nm_err err = {0};
+
+    (void)state;
+    nm_multilayer_effort(net, 1, &opts);
+    nm_assert_ok(nm_multilayer(shared_ctx, net, plan, &x, 1, &goal, &opts, &changes, &report, &err),
+                 &err);
+    assert_true(report.found);
+    assert_int_equal(report.ambiguous, 1);
+    nm_changes_clear(&changes);
+    nm_plan_free(plan);
+    nm_net_free(net);
+}
+
 /* -- runs ----------------------------------------------------------------------------------------
  */
 
@@ -271,6 +297,7 @@ int main(void)
         cmocka_unit_test(repairs_several_points),
         cmocka_unit_test(each_kind_of_proposal_repairs),
         cmocka_unit_test(shares_a_change_between_layers),
+        cmocka_unit_test(tells_of_pieces_that_are_as_near),
         cmocka_unit_test(is_the_same_for_any_number_of_threads),
         cmocka_unit_test(keeps_what_it_found_when_time_is_up),
         cmocka_unit_test(more_proposals_are_never_worse),

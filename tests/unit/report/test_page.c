@@ -106,6 +106,27 @@ static void passes_name_the_one_that_is_kept(void **state)
     nm_buffer_free(&page);
 }
 
+static void distributions_show_their_quantiles(void **state)
+{
+    nm_buffer page =
+        page_of("{\"title\":\"Changes\",\"what\":\"ratio\",\"distributions\":["
+                "{\"name\":\"one\",\"n_all\":12,\"n_found\":11,\"mark\":1.5,"
+                "\"values\":[0.5,0.75,1,1.25,1.375,1.5,1.625,2,2.5,3,4]},"
+                "{\"name\":\"two\",\"n_all\":3,\"n_found\":3,\"mark\":1.5,\"values\":[1,1.75,8]},"
+                "{\"name\":\"none\",\"n_all\":3,\"n_found\":0,\"mark\":1.5,\"values\":[]}]}");
+    const char *text = (const char *)page.data;
+
+    (void)state;
+    assert_says(text, "<h2>Changes</h2>");
+    assert_says(text, "<tr><th scope=\"row\">one</th><td class=\"n\">12</td><td class=\"n\">11</td>"
+                      "<td class=\"n\">11</td><td class=\"n\">0.5</td><td class=\"n\">0.75</td>"
+                      "<td class=\"n\">1</td><td class=\"n\">1.5</td>");
+    assert_says(text, "<td class=\"n\">1</td><td class=\"n\">1.75</td><td class=\"n\">1.75</td>"
+                      "<td class=\"n\">1.75</td><td class=\"n\">8</td><td>no</td>");
+    assert_int_equal(count(text, "<td>yes</td>"), 1);
+    nm_buffer_free(&page);
+}
+
 /* -- hostile texts ----------------------------------------------------------------------------- */
 
 #define EVIL "</script></title><img src=x onerror=alert(1)>\\\"'&"
@@ -131,11 +152,14 @@ static void hostile_texts_stay_texts(void **state)
         "{\"edit\":\"" EVIL "\",\"set\":\"" EVIL "\",\"status\":\"" EVIL "\",\"reason\":\"" EVIL
         "\",\"strategy\":\"" EVIL "\",\"layers\":\"" EVIL "\",\"" EVIL "\":\"" EVIL
         "\",\"change_l2\":1,\"drawdown_points\":1},{\"edit\":3,\"reason\":4,\"status\":[]}, 7]}";
-    nm_buffer page[2] = {page_of(document), page_of(rows)};
+    static const char spread[] =
+        "{\"title\":\"" EVIL "\",\"about\":\"" EVIL "\",\"what\":\"" EVIL
+        "\",\"distributions\":[{\"name\":\"" EVIL "\",\"values\":[1,2],\"mark\":1},7]}";
+    nm_buffer page[3] = {page_of(document), page_of(rows), page_of(spread)};
     int n_closed;
 
     (void)state;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) {
         const char *text = (const char *)page[k].data;
 
         assert_null(strstr(text, "<img src=x"));
@@ -308,6 +332,7 @@ int main(void)
         cmocka_unit_test(cells_of_the_grid_are_the_rows),
         cmocka_unit_test(groups_count_the_rows),
         cmocka_unit_test(passes_name_the_one_that_is_kept),
+        cmocka_unit_test(distributions_show_their_quantiles),
         cmocka_unit_test(hostile_texts_stay_texts),
         cmocka_unit_test(what_is_no_document_is_refused),
         cmocka_unit_test(a_page_of_nothing_is_a_page),
