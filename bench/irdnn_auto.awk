@@ -1,13 +1,9 @@
-#!/usr/bin/awk -f
 # The automatic choice against the best single heuristic, task by task (set, size, strategy, seed) of a
 # sweep's table: drawdown and, where there are fresh points, what they lose, both in points of accuracy.
 # The best is picked afterwards, by the figure itself: no choice made before a repair can know it.
-#   awk -f bench/irdnn_auto.awk OUT.csv
+#   awk -f bench/csv.awk -f bench/irdnn_auto.awk OUT.csv
 # "worse" is what auto loses more, in points, and as a share of the best where that loses anything.
 # A plain "-" stands for gains, of which no share can be taken.
-BEGIN { FS = "," }
-/"/ { $0 = unquoted($0) }
-NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
 {
     edit = $column["edit"]
     task = $column["set"] " " $column["size"]
@@ -48,13 +44,4 @@ function see(edit, task, what, value) {
 function worse(task, what) { return auto[task, what] - best[task, what] }
 function share(task, what) {
     return best[task, what] > 0 ? sprintf("%+.0f %%", 100 * worse(task, what) / best[task, what]) : "-"
-}
-# Commas within quotes become blanks.
-function unquoted(line,    i, c, inside, out) {
-    for (i = 1; i <= length(line); i++) {
-        c = substr(line, i, 1)
-        if (c == "\"") inside = !inside
-        else out = out (inside && c == "," ? " " : c)
-    }
-    return out
 }

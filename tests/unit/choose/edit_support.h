@@ -73,4 +73,46 @@ static inline void assert_chooses(struct world *w, const char *text, int layer)
     nm_edit_choice_free(&c);
 }
 
+/* Layer 1's second neuron answers to a second input above 1 only, which reference points never
+   have. For repair points (1, 3), (1.2, 2.5), (0.8, 3.5) and reference points (1, 0.5), (1.2, 0.2),
+   (0.8, 0.9). */
+static inline void make_quiet(nm_net *net)
+{
+    set_layer(net, 0, (double[]){1, 0, 0, 1}, (double[]){0, 2});
+    set_layer(net, 1, (double[]){1, 0, 0, 1}, (double[]){0, -3});
+    set_layer(net, 2, (double[]){1, 0, 0, 0.1}, (double[]){5, 5});
+}
+
+static const float QUIET_REPAIR[] = {1, 3, 1.2F, 2.5F, 0.8F, 3.5F},
+                   QUIET_USUAL[] = {1, 0.5F, 1.2F, 0.2F, 0.8F, 0.9F};
+
+static inline void assert_finds_what_wakes(struct world *w)
+{
+    nm_edit_choice c;
+
+    assert_chooses(w, "ActivationBased", 1);
+    c = choose(w, "ActivationBased");
+    /* Behind layer 0: 1 + 3 + 2 = 6, 5.7, 6.3 against 3.5, 3.4, 3.7. */
+    nm_assert_close(&c.scores[0], &(double){18.0 / 10.6}, 1, 1e-6, 0);
+    nm_edit_choice_free(&c);
+    /* Rows: the one with the large input carries more. */
+    c = choose(w, "WeightsActivationBased:threshold=1");
+    assert_int_equal(c.best, 1);
+    assert_int_equal(nm_plan_n_free(c.plan), 3);
+    assert_int_equal(c.plan->mask[2][0], 0);
+    assert_int_equal(c.plan->mask[2][3], 1);
+    assert_int_equal(c.plan->mask[3][1], 1);
+    nm_edit_choice_free(&c);
+}
+
+/* Layer 1 multiplies one direction a hundredfold; for the repair point (10, 0.2). */
+static inline void assert_finds_what_blows_up(struct world *w)
+{
+    set_layer(w->net, 0, (double[]){1, 0, 0, 1}, (double[]){0, 0.5});
+    set_layer(w->net, 1, (double[]){1, 0, 0, 100}, (double[]){0, -60});
+    set_layer(w->net, 2, (double[]){1, 0, 0, 1}, (double[]){0, 0});
+    assert_chooses(w, "ChangeBased:epsilon=0.05,score=gain", 1);
+    assert_chooses(w, "ChangeBased:kind=noise,epsilon=0.05,score=gain", 1);
+}
+
 #endif

@@ -96,20 +96,16 @@ static void random_layers_follow_the_seed(void **state)
 
 /* -- by activity ------------------------------------------------------------------------------- */
 
-/* Layer 1's second neuron answers to inputs with x1 > 1 only, which reference points never have. */
 static struct world quiet_neuron(void)
 {
     struct world w = {.net = make_chain(4, "Relu", (int64_t[]){2, 2, 2, 2}, 3),
                       .opts = NM_REPAIR_OPTS_INIT};
-    float repair[] = {1, 3, 1.2F, 2.5F, 0.8F, 3.5F}, usual[] = {1, 0.5F, 1.2F, 0.2F, 0.8F, 0.9F};
     nm_err err = {0};
 
-    set_layer(w.net, 0, (double[]){1, 0, 0, 1}, (double[]){0, 2});
-    set_layer(w.net, 1, (double[]){1, 0, 0, 1}, (double[]){0, -3});
-    set_layer(w.net, 2, (double[]){1, 0, 0, 0.1}, (double[]){5, 5});
+    make_quiet(w.net);
     nm_assert_ok(nm_ctx_new(&w.ctx, &err), &err);
-    w.repair = make_points(repair, (int64_t[]){1, 1, 1}, 3, 2);
-    w.reference = make_points(usual, (int64_t[]){0, 0, 0}, 3, 2);
+    w.repair = make_points(QUIET_REPAIR, (int64_t[]){1, 1, 1}, 3, 2);
+    w.reference = make_points(QUIET_USUAL, (int64_t[]){0, 0, 0}, 3, 2);
     w.opts.margin = 0.1;
     return w;
 }
@@ -117,22 +113,9 @@ static struct world quiet_neuron(void)
 static void a_layer_that_only_wakes_at_the_repair_points_is_found(void **state)
 {
     struct world w = quiet_neuron();
-    nm_edit_choice c;
 
     (void)state;
-    assert_chooses(&w, "ActivationBased", 1);
-    c = choose(&w, "ActivationBased");
-    /* Behind layer 0: 1 + 3 + 2 = 6, 5.7, 6.3 against 3.5, 3.4, 3.7. */
-    nm_assert_close(&c.scores[0], &(double){18.0 / 10.6}, 1, 1e-6, 0);
-    nm_edit_choice_free(&c);
-    /* Rows: the one with the large input carries more. */
-    c = choose(&w, "WeightsActivationBased:threshold=1");
-    assert_int_equal(c.best, 1);
-    assert_int_equal(nm_plan_n_free(c.plan), 3);
-    assert_int_equal(c.plan->mask[2][0], 0);
-    assert_int_equal(c.plan->mask[2][3], 1);
-    assert_int_equal(c.plan->mask[3][1], 1);
-    nm_edit_choice_free(&c);
+    assert_finds_what_wakes(&w);
     close_world(&w);
 }
 
@@ -327,20 +310,14 @@ static void a_block_that_does_nothing_is_not_important(void **state)
     close_world(&w);
 }
 
-/* A layer that multiplies one direction a hundredfold is where a disturbance grows. */
 static void a_layer_that_blows_up_disturbances_is_found(void **state)
 {
     struct world w = open_world(make_chain(3, "Relu", (int64_t[]){2, 2, 2, 2}, 3), 1);
-    float x[] = {10, 0.2F};
 
     (void)state;
     nm_points_free(&w.repair);
-    w.repair = make_points(x, (int64_t[]){1}, 1, 2);
-    set_layer(w.net, 0, (double[]){1, 0, 0, 1}, (double[]){0, 0.5});
-    set_layer(w.net, 1, (double[]){1, 0, 0, 100}, (double[]){0, -60});
-    set_layer(w.net, 2, (double[]){1, 0, 0, 1}, (double[]){0, 0});
-    assert_chooses(&w, "ChangeBased:epsilon=0.05,score=gain", 1);
-    assert_chooses(&w, "ChangeBased:kind=noise,epsilon=0.05,score=gain", 1);
+    w.repair = make_points((float[]){10, 0.2F}, (int64_t[]){1}, 1, 2);
+    assert_finds_what_blows_up(&w);
     close_world(&w);
 }
 

@@ -44,36 +44,13 @@ static struct world colour_world(const float *repair, const float *usual, int64_
     return w;
 }
 
-/* Layer 1's second channel answers to the second colour above 1 only, which is not usual. */
-static struct world quiet_channel(void)
-{
-    struct world w = colour_world((float[]){1, 3, 1.2F, 2.5F, 0.8F, 3.5F},
-                                  (float[]){1, 0.5F, 1.2F, 0.2F, 0.8F, 0.9F}, 3);
-
-    set_layer(w.net, 0, (double[]){1, 0, 0, 1}, (double[]){0, 2});
-    set_layer(w.net, 1, (double[]){1, 0, 0, 1}, (double[]){0, -3});
-    set_layer(w.net, 2, (double[]){1, 0, 0, 0.1}, (double[]){5, 5});
-    return w;
-}
-
 static void a_channel_that_only_wakes_at_the_repair_points_is_found(void **state)
 {
-    struct world w = quiet_channel();
-    nm_edit_choice c;
+    struct world w = colour_world(QUIET_REPAIR, QUIET_USUAL, 3);
 
     (void)state;
-    assert_chooses(&w, "ActivationBased", 1);
-    c = choose(&w, "ActivationBased");
-    /* Behind layer 0: 1 + 3 + 2 = 6, 5.7, 6.3 against 3.5, 3.4, 3.7, at every place. */
-    nm_assert_close(&c.scores[0], &(double){18.0 / 10.6}, 1, 1e-6, 0);
-    nm_edit_choice_free(&c);
-    c = choose(&w, "WeightsActivationBased:threshold=1");
-    assert_int_equal(c.best, 1);
-    assert_int_equal(nm_plan_n_free(c.plan), 3);
-    assert_int_equal(c.plan->mask[2][0], 0);
-    assert_int_equal(c.plan->mask[2][3], 1);
-    assert_int_equal(c.plan->mask[3][1], 1);
-    nm_edit_choice_free(&c);
+    make_quiet(w.net);
+    assert_finds_what_wakes(&w);
     close_world(&w);
 }
 
@@ -107,17 +84,12 @@ static void silent_channels_are_pruned(void **state)
     close_world(&w);
 }
 
-/* A channel that multiplies one colour a hundredfold is where a disturbance grows. */
 static void a_channel_that_blows_up_disturbances_is_found(void **state)
 {
     struct world w = colour_world((float[]){10, 0.2F}, (float[]){1, 1}, 1);
 
     (void)state;
-    set_layer(w.net, 0, (double[]){1, 0, 0, 1}, (double[]){0, 0.5});
-    set_layer(w.net, 1, (double[]){1, 0, 0, 100}, (double[]){0, -60});
-    set_layer(w.net, 2, (double[]){1, 0, 0, 1}, (double[]){0, 0});
-    assert_chooses(&w, "ChangeBased:epsilon=0.05,score=gain", 1);
-    assert_chooses(&w, "ChangeBased:kind=noise,epsilon=0.05,score=gain", 1);
+    assert_finds_what_blows_up(&w);
     close_world(&w);
 }
 
