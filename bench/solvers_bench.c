@@ -1,19 +1,25 @@
-/* One repair program at the original network, lazy rows and our solver against CLP.
+/* One repair program at the original network: lazy rows and our solver against CLP.
  *
- *     solvers_bench [--case NAME] [--points N] [--norm NORM] [--clp-limit S] [--time-limit S]
+ *     solvers_bench [--case NAME] [--norm NORM] [--clp-limit S] [--time-limit S] [--memory MB]
  *                   [--threads N] [--log]
  *
- * Label rows of misclassified points, later activations held (aprnn: all pins) on small networks
- * and let go on AlexNet's fc layers, margin as in the case table. CLP gets every row at once (its
- * dual simplex; --clp-limit 0 leaves it out). Times are processor seconds. A case is left out
- * unless its name begins with what --case says. */
+ * Label rows of misclassified points, margin and bounds as in the case table; later activations
+ * keep their pieces (cases named "pins") or are let go. CLP gets the same program written out in
+ * full in two ways: all label rows over the parameters, as our rows are, to its dual simplex
+ * ("rows"), and with pre-activations and outputs as columns of their own, so that rows are sparse
+ * (tests/oracle/explicit_model.h), to its dual simplex and its barrier without crossover ("dual",
+ * "barrier"). --clp-limit 0 leaves them out. Each runs in a process of its own, with a limit on
+ * processor time and memory. Times are processor seconds, building the program included; the ratio
+ * is that to the best of CLP's three. A case is left out unless its name begins with what --case
+ * says. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/ctx.h"
+#include "child.h"
+#include "oracle/explicit_model.h"
 #include "problem/rows.h"
 #include "repair/program.h"
 #include "support.h"
@@ -45,6 +51,8 @@ static const bench_case cases[] = {
     {"mnist-2-10", MNIST, "2", 1000, 10, 1e-3, INFINITY, false, false},
     {"mnist-2-25", MNIST, "2", 1000, 25, 1e-3, INFINITY, false, false},
     {"mnist-2-100", MNIST, "2", 1000, 100, 1e-3, INFINITY, false, false},
+    {"mnist-1-pins-out-50", MNIST, "1..", 1000, 50, 1e-3, 3, true, true},
+    {"mnist-1-pins-out-100", MNIST, "1..", 1000, 100, 1e-3, 3, true, true},
     {"alexnet-fc3-10", ALEX, "last", 100, 10, 2, 15, false, false},
     {"alexnet-fc3-50", ALEX, "last", 500, 50, 2, 15, false, false},
     {"alexnet-fc3-200", ALEX, "last", 2000, 200, 2, 15, false, false},
@@ -63,6 +71,15 @@ static const struct {
 } norms[] = {
     {NM_NORM_LINF_L1N, "linf+l1n"}, {NM_NORM_LINF, "linf"}, {NM_NORM_L1, "l1"}, {NM_NORM_L2, "l2"}};
 
+static const char *norm_name(nm_norm norm)
+{
+    size_t i = 0;
+
+    while (norms[i].norm != norm)
+        i++;
+    return norms[i].name;
+}
+
 static bool log_lines; /* --log: what the solvers say, with processor times */
 
 /* What both solvers get. */
@@ -74,6 +91,8 @@ typedef struct problem {
     nm_points points;
     nm_tail *tail;
     nm_demand demand;
+    int first_layer;
+    int threads; /* of a child: the parent must not have any when it forks */
 } problem;
 
 static int64_t best_class(const float *score, int64_t n)
@@ -114,7 +133,7 @@ static void log_line(void *user, nm_log_level level, const char *line)
 static problem open_problem(const bench_case *c, int threads)
 {
     static double start;
-    problem p = {.ctx = bench_ctx(threads)};
+    problem p = {.ctx = bench_ctx(1), .threads = threads};
     nm_err err = {0};
 
     start = bench_processor();
@@ -128,6 +147,7 @@ static problem open_problem(const bench_case *c, int threads)
     if (c->bound < (double)INFINITY)
         bench_check(nm_plan_set_bounds(p.plan, -c->bound, c->bound, &err), &err);
     bench_check(nm_params_new(p.plan, &p.params, &err), &err);
+    p.first_layer = p.params->blocks[0].layer;
     bench_check(nm_tail_new(p.ctx, p.net, p.params, p.points.x, p.points.n, false, &p.tail, &err),
                 &err);
     p.demand.target = bench_alloc(p.points.n, sizeof *p.demand.target);
@@ -152,102 +172,191 @@ static void close_problem(problem *p)
     free(p->demand.margin);
 }
 
+/* What a child is asked to do. */
+typedef struct job {
+    const problem *problem;
+    const bench_case *c;
+    nm_norm norm;
+    double limit;
+    enum { OURS, CLP_ROWS, CLP_DUAL, CLP_BARRIER } how;
+} job;
+
+/* What it hands back. */
 typedef struct run {
-    bool done;
+    nm_status status;
     nm_master_outcome outcome;
-    double seconds;
+    double objective;
     nm_program_figures figures;
-    nm_err err; /* unless done */
+    char solver[32];
 } run;
 
-/* @param all  every label row at once */
-static run solve(const problem *p, const bench_case *c, nm_norm norm, nm_solver solver, bool all,
-                 double limit)
+/* By lazy rows and our solver, or every label row at once to CLP. */
+static nm_status solve_program(const job *j, run *r, nm_err *err)
 {
-    nm_repair_opts opts = NM_REPAIR_OPTS_INIT;
+    const problem *p = j->problem;
     int64_t n_scores = nm_net_n_out(p->net), n = 0, added;
     nm_row_id *rows = bench_alloc(p->points.n * n_scores, sizeof *rows);
+    nm_repair_opts opts = NM_REPAIR_OPTS_INIT;
     nm_program *program = NULL;
-    run r = {.seconds = bench_processor()};
+    nm_status rc = NM_OK;
 
-    opts.norm = norm;
-    opts.solver = solver;
-    opts.norm_includes_outputs = c->outputs;
+    opts.norm = j->norm;
+    opts.solver = j->how == OURS ? NM_SOLVER_STRUCTURED : NM_SOLVER_CLP;
+    opts.norm_includes_outputs = j->c->outputs;
     nm_program_opts how = {.plan = p->plan,
                            .repair = &opts,
                            .original_scores = p->tail->at->val[p->net->scores],
+                           .all_pins = j->c->pins,
                            .gap = 1e-8};
-    for (int64_t i = 0; i < p->points.n && all; i++)
+    for (int64_t i = 0; i < p->points.n && j->how != OURS; i++)
         for (int64_t k = 0; k < n_scores; k++)
             if (k != p->demand.target[i])
                 rows[n++] = (nm_row_id){.kind = NM_ROW_LABEL, .point = i, .k = k};
-    nm_ctx_set_time_limit(p->ctx, limit);
-    r.done = nm_program_open(p->ctx, p->tail, &p->demand, &how, &program, &r.err) == NM_OK &&
-             nm_program_add(program, rows, n, &added, &r.err) == NM_OK &&
-             nm_program_solve(program, &r.outcome, &r.err) == NM_OK;
-    if (r.done)
-        r.figures = nm_program_report(program);
+    NM_TRY(nm_program_open(p->ctx, p->tail, &p->demand, &how, &program, err));
+    NM_TRY(nm_program_add(program, rows, n, &added, err));
+    NM_TRY(nm_program_solve(program, &r->outcome, err));
+    r->figures = nm_program_report(program);
+    (void)snprintf(r->solver, sizeof r->solver, "%s", r->figures.solver);
+done:
     nm_program_close(program);
-    nm_ctx_set_time_limit(p->ctx, (double)INFINITY);
-    r.seconds = bench_processor() - r.seconds;
     free(rows);
-    return r;
+    return rc;
 }
 
-static double peak_memory_mb(void)
+static void work_on_program(const void *argument, void *out)
 {
-    struct rusage used;
+    const job *j = argument;
+    nm_err err = {0};
+    run *r = out;
 
-    (void)getrusage(RUSAGE_SELF, &used);
-    return (double)used.ru_maxrss / 1024;
+    nm_ctx_set_time_limit(j->problem->ctx, j->limit);
+    nm_ctx_set_threads(j->problem->ctx, j->problem->threads);
+    *r = (run){.outcome = NM_MASTER_FAILED};
+    r->status = solve_program(j, r, &err);
+    r->objective = r->figures.objective;
+    if (r->status == NM_E_NOMEM)
+        exit(1);
 }
 
-static void print_ours(const problem *p, const bench_case *c, size_t norm, const run *r)
+/* What the edited layer reads at the points. */
+static const double *inputs_of(const problem *p, int layer)
 {
-    (void)printf("%-20s %9lld %-9s ", c->name, (long long)p->params->n, norms[norm].name);
-    if (r->done && r->outcome == NM_MASTER_SOLVED)
-        (void)printf("%5lld %3d %12.8g %7.0e %8.2f s %6.0f MB %-14s", (long long)r->figures.n_rows,
+    const nm_net *net = p->net;
+    const nm_op *op = &net->ops[net->layers[layer].op];
+
+    for (int i = 0; i < op->n_in; i++)
+        if (p->tail->frontier[op->in[i]])
+            return p->tail->at->val[op->in[i]];
+    return NULL;
+}
+
+static void work_on_full_model(const void *argument, void *out)
+{
+    enum { OPTIMAL = 0, INFEASIBLE = 1, STOPPED = 3 };
+    const job *j = argument;
+    const problem *p = j->problem;
+    const bench_case *c = j->c;
+    nm_explicit_opts opts = {.layer = p->first_layer,
+                             .norm = j->norm,
+                             .margin = c->margin,
+                             .bound = c->bound,
+                             .with_outputs = c->outputs,
+                             .no_later_biases = !strstr(c->layers, ".."),
+                             .no_pins = !c->pins,
+                             .barrier = j->how == CLP_BARRIER,
+                             .time_limit_s = j->limit,
+                             .inputs = inputs_of(p, p->first_layer)};
+    nm_explicit_result got = {0};
+    nm_err err = {0};
+    run *r = out;
+
+    *r = (run){.outcome = NM_MASTER_FAILED};
+    r->status = nm_explicit_solve(p->ctx, p->net, &p->points, &opts, &got, &err);
+    if (r->status == NM_E_NOMEM)
+        exit(1);
+    bench_check(r->status, &err);
+    r->objective = got.objective;
+    r->outcome = got.status == OPTIMAL      ? NM_MASTER_SOLVED
+                 : got.status == INFEASIBLE ? NM_MASTER_INFEASIBLE
+                                            : NM_MASTER_FAILED;
+    r->status = got.status == STOPPED ? NM_E_LIMIT : NM_OK;
+}
+
+/* @param memory  MB of address space beyond what the program has */
+static bench_end run_in_child(const job *j, double memory, run *r, bench_cost *cost)
+{
+    bool full = j->how == CLP_DUAL || j->how == CLP_BARRIER;
+    double allowance = j->how == OURS ? 2 : 1.2; /* to stop by oneself */
+
+    *r = (run){.outcome = NM_MASTER_FAILED};
+    return bench_in_child(full ? work_on_full_model : work_on_program, j, r, sizeof *r,
+                          allowance * j->limit + 2, memory, cost);
+}
+
+static bool print_ours(const problem *p, const job *j, bench_end end, const run *r,
+                       const bench_cost *cost)
+{
+    bool solved = end == BENCH_DONE && r->status == NM_OK && r->outcome == NM_MASTER_SOLVED;
+
+    (void)printf("%-20s %9lld %-9s ", j->c->name, (long long)p->params->n, norm_name(j->norm));
+    if (solved)
+        (void)printf("%5lld %3d %12.8g %7.0e %8.2f s %6.0f MB %-17s", (long long)r->figures.n_rows,
                      r->figures.rounds, r->figures.objective,
-                     1 - r->figures.lower_bound / r->figures.objective, r->seconds,
-                     peak_memory_mb(), r->figures.solver);
-    else if (r->done)
-        (void)printf("%s after %.2f s",
-                     r->outcome == NM_MASTER_INFEASIBLE ? "infeasible" : "failed", r->seconds);
+                     1 - r->figures.lower_bound / r->figures.objective, cost->seconds,
+                     cost->peak_mb, r->solver);
+    else if (end == BENCH_DONE && r->outcome == NM_MASTER_INFEASIBLE)
+        (void)printf("infeasible after %.2f s", cost->seconds);
     else
-        (void)printf("> %.2f s (%s)", r->seconds, r->err.text);
+        (void)printf("> %.2f s (%s)", cost->seconds,
+                     end == BENCH_OUT_OF_MEMORY ? "out of memory" : nm_status_name(r->status));
+    (void)fflush(stdout);
+    return solved;
 }
 
-static void print_clp(const run *ours, const run *clp)
+/* One of CLP's ways. *best = its time if it was shorter and the objective is right. */
+static void compare(const job *j, double memory, const run *ours, double *best, double *longest)
 {
-    if (clp->done && clp->outcome == NM_MASTER_SOLVED)
-        (void)printf(" CLP %8.2f s %+.0e, %.1f times", clp->seconds,
-                     ours->figures.objective / clp->figures.objective - 1,
-                     clp->seconds / ours->seconds);
+    static const char *const names[] = {"", "rows", "dual", "barrier"};
+    bench_cost cost;
+    run r;
+    bench_end end = run_in_child(j, memory, &r, &cost);
+    bool solved = end == BENCH_DONE && r.status == NM_OK && r.outcome == NM_MASTER_SOLVED;
+    double difference = r.objective / ours->objective - 1;
+
+    (void)printf("  %s ", names[j->how]);
+    if (solved)
+        (void)printf("%.2f s %.0f MB %+.0e", cost.seconds, cost.peak_mb, difference);
+    else if (end == BENCH_OUT_OF_MEMORY)
+        (void)printf("> %.0f MB after %.1f s", memory, cost.seconds);
+    else if (end == BENCH_OUT_OF_TIME || r.status == NM_E_LIMIT)
+        (void)printf("> %.1f s", cost.seconds);
     else
-        (void)printf(" CLP > %.2f s, > %.1f times", clp->seconds, clp->seconds / ours->seconds);
+        (void)printf("no answer after %.1f s (%s)", cost.seconds, nm_status_name(r.status));
+    (void)fflush(stdout);
+    if (solved && fabs(difference) < 1e-5)
+        *best = fmin(*best, cost.seconds);
+    *longest = fmax(*longest, cost.seconds);
 }
 
-static void bench(const bench_case *c, const char *only, double limit, double clp_limit,
-                  int threads)
+static void bench_norm(const problem *p, const bench_case *c, nm_norm norm, double limit,
+                       double clp_limit, double memory)
 {
-    problem p = open_problem(c, threads);
+    job j = {.problem = p, .c = c, .norm = norm, .limit = limit, .how = OURS};
+    double best = INFINITY, longest = 0;
+    bench_cost cost;
+    run ours;
+    bench_end end = run_in_child(&j, (double)INFINITY, &ours, &cost);
+    bool solved = print_ours(p, &j, end, &ours, &cost);
 
-    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
-        if (only && strcmp(only, norms[i].name) != 0)
-            continue;
-        run ours = solve(&p, c, norms[i].norm, NM_SOLVER_STRUCTURED, false, limit);
-
-        print_ours(&p, c, i, &ours);
-        (void)fflush(stdout);
-        if (clp_limit > 0 && norms[i].norm != NM_NORM_L2) {
-            run clp = solve(&p, c, norms[i].norm, NM_SOLVER_CLP, true, clp_limit);
-
-            print_clp(&ours, &clp);
-        }
-        (void)printf("\n");
-        (void)fflush(stdout);
-    }
-    close_problem(&p);
+    j.limit = clp_limit;
+    for (j.how = CLP_ROWS; j.how <= CLP_BARRIER && clp_limit > 0 && solved; j.how++)
+        if (norm != NM_NORM_L2)
+            compare(&j, memory, &ours, &best, &longest);
+    if (longest > 0)
+        (void)printf("  ratio %s%.1f", best < INFINITY ? "" : "> ",
+                     (best < INFINITY ? best : longest) / cost.seconds);
+    (void)printf("\n");
+    (void)fflush(stdout);
 }
 
 static const char *text_option(int argc, char **argv, const char *name)
@@ -263,18 +372,25 @@ int main(int argc, char **argv)
     const char *name = text_option(argc, argv, "--case"), *norm = text_option(argc, argv, "--norm");
     double limit = bench_option(argc, argv, "--time-limit", 600);
     double clp_limit = bench_option(argc, argv, "--clp-limit", 60);
+    double memory = bench_option(argc, argv, "--memory", 4096);
     int threads = (int)bench_option(argc, argv, "--threads", 1);
 
     log_lines = bench_flag(argc, argv, "--log");
-    if (threads < 1 || !(limit > 0) || !(clp_limit >= 0)) {
+    if (threads < 1 || !(limit > 0) || !(clp_limit >= 0) || !(memory > 0)) {
         (void)fprintf(stderr, "usage: solvers_bench [--case NAME] [--norm NORM] [--clp-limit S] "
-                              "[--time-limit S] [--threads N] [--log]\n");
+                              "[--time-limit S] [--memory MB] [--threads N] [--log]\n");
         return 2;
     }
     (void)printf("%-20s %9s %-9s %5s %3s %12s %7s %10s %9s\n", "case", "unknowns", "norm", "rows",
                  "rnd", "objective", "gap", "time", "peak");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (!name || strncmp(cases[i].name, name, strlen(name)) == 0)
-            bench(&cases[i], norm, limit, clp_limit, threads);
+        if (!name || strncmp(cases[i].name, name, strlen(name)) == 0) {
+            problem p = open_problem(&cases[i], threads);
+
+            for (size_t k = 0; k < sizeof norms / sizeof *norms; k++)
+                if (!norm || strcmp(norm, norms[k].name) == 0)
+                    bench_norm(&p, &cases[i], norms[k].norm, limit, clp_limit, memory);
+            close_problem(&p);
+        }
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "repair_layer.h"
 #include "repair_minimal.h"
 #include "repair_property.h"
+#include "repair_regions.h"
 #include "repair_report.h"
 
 /* -- output ------------------------------------------------------------------------------------ */
@@ -229,6 +230,8 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
     NM_CLI_TRY(nm_repair_claim_check(args, err));
+    if (nm_repair_regions_asked(args))
+        return nm_repair_regions_run(cli, args, err);
     if (args->properties.n > 0)
         return nm_repair_property_run(cli, args, err);
     NM_CLI_TRY(nm_curve_check(args, err));
@@ -279,7 +282,8 @@ done:
 const nm_verb nm_verb_repair = {
     .name = "repair",
     .summary = "change a network as little as possible until given inputs are right",
-    .synopsis = "MODEL (-x FILE [-y FILE] | --property FILE) -o OUT.onnx [OPTIONS]",
+    .synopsis = "MODEL (-x FILE [-y FILE] | --property FILE | --regions FILE --target CLASS)\n"
+                "                      -o OUT.onnx [OPTIONS]",
     .description = "Finds the smallest change of the weights of a layer with which the network "
                    "classifies all\nrepair points as wanted, writes the repaired network, and "
                    "checks the points on the file. With --property, it "

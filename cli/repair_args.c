@@ -1,6 +1,7 @@
 #include "repair_args.h"
 
 #include "repair_property.h"
+#include "repair_regions.h"
 
 #include <math.h>
 #include <string.h>
@@ -51,7 +52,7 @@ const nm_opt nm_repair_set_rows[] = {
     {0}};
 
 /* The order of these lists is that of the enums in netmend/property_repair.h and verify_net.h. */
-static const char *const pieces_names[] = {"nearest", "best", NULL};
+static const char *const pieces_names[] = {"nearest", "best", "exact", NULL};
 static const char *const decision_names[] = {"max", "min", NULL};
 static const char *const units_names[] = {"auto", "raw", "normalised", NULL};
 
@@ -73,7 +74,8 @@ static const nm_opt property_rows[] = {
      .choices = pieces_names,
      .initial = "nearest",
      .help = "which of several conditions a counterexample is to break: the nearest, or, where "
-             "another for all of them changes less, that (best)"},
+             "another for all of them changes less, that (best), or those with which the change is "
+             "smallest, by branch and bound over all choices (exact)"},
     {.name = "decision",
      .kind = NM_OPT_CHOICE,
      AT(decision),
@@ -105,6 +107,31 @@ static const nm_opt property_rows[] = {
      .choices = units_names,
      .initial = "auto",
      .help = "of a .nnet network: whether properties are about raw or normalised values"},
+    {0}};
+
+static const nm_opt region_rows[] = {
+    {.name = "regions",
+     .kind = NM_OPT_PATH,
+     AT(regions),
+     .arg = "FILE.npy",
+     .help =
+         "in place of --inputs: convex hulls of which every input is to become right, an array "
+         "[regions, vertices, inputs]; what is asked say --target, --labels (one class for each "
+         "region) or --property"},
+    {.name = "boxes",
+     .kind = NM_OPT_PATH,
+     AT(boxes),
+     .arg = "FILE.npy",
+     .help = "the same with boxes, an array [boxes, inputs, 2] of lower and upper ends; with "
+             "--property and --method aprnn alone, its boxes are the regions"},
+    {.name = "max-parts",
+     .kind = NM_OPT_INT,
+     AT(max_parts),
+     .arg = "N",
+     .min = 1,
+     .max = 1e6,
+     .initial = "1000",
+     .help = "regions are cut into so many parts at most, all together"},
     {0}};
 
 static const char *const free_names[] = {"weights+biases", "weights", "biases", NULL};
@@ -153,9 +180,10 @@ static const nm_opt edit_rows[] = {
     {0}};
 
 /* The order of these lists is that of the enums in netmend/repair.h. */
-static const char *const method_names[] = {"pointwise", "aprnn", "layerwise", "minimal", NULL};
-static const char *const later_methods[] = {"prdnn", "multilayer", "vere",  "inner",
-                                            "head",  "finetune",   "cegis", NULL};
+static const char *const method_names[] = {"pointwise", "aprnn",      "layerwise",
+                                           "minimal",   "multilayer", NULL};
+static const char *const later_methods[] = {"prdnn",    "vere",  "inner", "head",
+                                            "finetune", "cegis", NULL};
 static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
 static const char *const refine_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
@@ -176,12 +204,14 @@ static const nm_opt problem_rows[] = {
      .help = "aprnn: one program that holds every later activation on its present side; layerwise: "
              "gradient steps as targets of layers, recursively, in any of the layers named (all of "
              "them by default); minimal: the smallest change of one layer with a proof, of several "
-             "layers named the one where it is smallest"},
+             "layers named the one where it is smallest; multilayer: the network is cut behind the "
+             "layers named (all by default), values there are searched for, each part is repaired "
+             "by itself"},
     {.name = "norm",
      .kind = NM_OPT_CHOICE,
      AT(norm),
      .choices = norm_names,
-     .shown = "function with --keep or --reference, else l2",
+     .shown = "function with --keep or --reference, else l2; linf with --method minimal",
      .arg = "NORM",
      .help = "size of the change, which is minimised: function (what changes in the network's "
              "behaviour on the reference data), l2, l1, linf, or linf+l1n (largest change plus "
@@ -388,6 +418,7 @@ const nm_opt_group nm_repair_groups[] = {
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
     {"What must become right", nm_repair_set_rows, 0},
     {"Properties", property_rows, 0},
+    {"Regions", region_rows, 0},
     {"What may change", edit_rows, 0},
     {"What is asked", problem_rows, 0},
     {"Passes", nm_strategy_rows, 0},
@@ -421,7 +452,10 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
 void nm_repair_args_fill(nm_repair_args *args)
 {
     if (args->norm < 0)
-        args->norm = args->keep.path || args->reference.path ? NM_NORM_FUNCTION : NM_NORM_L2;
+        args->norm = args->method == NM_METHOD_MINIMAL         ? NM_NORM_LINF
+                     : nm_repair_args_many_layers(args)        ? NM_NORM_L2
+                     : args->keep.path || args->reference.path ? NM_NORM_FUNCTION
+                                                               : NM_NORM_L2;
     if (!args->mask && args->free_kind < 0)
         args->free_kind = NM_FREE_ALL;
 }
@@ -456,6 +490,11 @@ const char *nm_repair_method_name(const nm_repair_args *args)
     return method_names[args->method];
 }
 
+bool nm_repair_args_many_layers(const nm_repair_args *args)
+{
+    return args->method == NM_METHOD_LAYERWISE || args->method == NM_METHOD_MULTILAYER;
+}
+
 bool nm_repair_args_can_choose(const nm_repair_args *args)
 {
     return args->method == NM_METHOD_POINTWISE && args->pins != NM_PINS_ALL && !args->joint;
@@ -482,13 +521,16 @@ static nm_status check_heuristics(const nm_repair_args *args, nm_err *err)
 
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err)
 {
+    if (nm_repair_regions_asked(args))
+        return nm_repair_regions_check(args, err);
     if (args->properties.n > 0)
         return nm_repair_property_check(args, err);
     if (args->keep_properties.n > 0)
         return nm_cli_fail(err, NM_E_ARG, "--keep-property goes with --property");
     if (!args->inputs.path)
         return nm_cli_fail(err, NM_E_ARG,
-                           "--inputs is missing (the points to repair), or --property");
+                           "--inputs is missing (the points to repair), or --property, --regions, "
+                           "--boxes");
     if (args->mask && args->layer)
         return nm_cli_fail(err, NM_E_ARG, "--mask and --layer exclude each other");
     if (args->edit && (args->layer || args->mask))

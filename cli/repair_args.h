@@ -26,6 +26,8 @@ typedef struct nm_repair_args {
     int pieces, decision, units;
     int64_t max_nodes;
     nm_opt_bounds range;
+    const char *regions, *boxes;
+    int64_t max_parts;
 } nm_repair_args;
 
 /** Groups for a verb whose struct is nm_repair_args. */
@@ -47,8 +49,11 @@ void nm_repair_args_fill(nm_repair_args *args);
 nm_status nm_repair_args_set(nm_repair_args *args, const char *name, const char *value,
                              nm_err *err);
 
-/** "pointwise" or "aprnn". Static storage. */
+/** "pointwise", "aprnn" ... Static storage. */
 const char *nm_repair_method_name(const nm_repair_args *args);
+
+/** Whether the method changes several layers, all of them where none is named. */
+bool nm_repair_args_many_layers(const nm_repair_args *args);
 
 /** Whether --layer auto goes with the method and the pins. */
 bool nm_repair_args_can_choose(const nm_repair_args *args);

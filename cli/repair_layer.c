@@ -10,7 +10,7 @@ enum { MAX_LAYERS = 3 }; /* in which a repair is tried */
 nm_status nm_repair_plan_finish(const nm_repair_args *args, nm_plan *plan, const char *from,
                                 nm_err *err)
 {
-    if (args->joint || args->method == NM_METHOD_LAYERWISE)
+    if (args->joint || nm_repair_args_many_layers(args))
         nm_plan_set_joint(plan, true);
     if (nm_plan_n_free(plan) == 0)
         return nm_cli_fail(err, NM_E_ARG, "%s frees no parameter", from);
@@ -64,7 +64,7 @@ nm_status nm_layer_use_open(nm_cli *cli, nm_repair_args *args, const nm_net *net
                             nm_plan **plan, nm_err *err)
 {
     use->start = nm_term_now();
-    if (args->method == NM_METHOD_LAYERWISE && !args->edit)
+    if (nm_repair_args_many_layers(args) && !args->edit)
         return make_plan(cli, args, net, args->layer, plan, err);
     if (!args->mask && !args->layer && !args->edit) {
         use->last = !nm_repair_args_can_choose(args);

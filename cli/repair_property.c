@@ -104,6 +104,11 @@ static void put_report(nm_cli *cli, const nm_repair_args *args, const property_f
                          (json_int_t)report->n_counterexamples, "rounds", report->rounds, "proofs",
                          report->n_proofs, "already", report->already, "files",
                          list_files(files, report)));
+    if (args->pieces == NM_PIECES_EXACT)
+        nm_doc_put(&cli->doc, "pieces",
+                   json_pack("{s:s, s:I, s:b}", "choice", "exact", "programs",
+                             (json_int_t)report->n_piece_programs, "proven",
+                             report->pieces_proven));
     nm_doc_put(&cli->doc, "random",
                json_pack("{s:b, s:I, s:o, s:o}", "held", report->held, "n",
                          (json_int_t)report->n_random, "changed", nm_doc_number(report->changed),
@@ -125,6 +130,23 @@ static void print_properties(FILE *out, const property_files *files,
                           nm_verdict_name(report->after[i].verdict), report->after[i].n_nodes);
         (void)fputc('\n', out);
     }
+}
+
+/* What --pieces exact has found out. */
+static void print_pieces(FILE *out, const nm_property_report *report)
+{
+    (void)fprintf(out, "  choice of conditions         ");
+    if (report->n_piece_programs == 0)
+        (void)fputs("none: no counterexample has several\n", out);
+    else if (report->pieces_proven)
+        (void)fprintf(out, "proven: no other one makes the change smaller (%" PRId64 " programs)\n",
+                      report->n_piece_programs);
+    else if (isfinite(report->repair.gap))
+        (void)fprintf(out, "within %.3g %% of the smallest change (%" PRId64 " programs)\n",
+                      100 * report->repair.gap, report->n_piece_programs);
+    else
+        (void)fprintf(out, "the best that was found, nothing proven (%" PRId64 " programs)\n",
+                      report->n_piece_programs);
 }
 
 static void print_report(FILE *out, const nm_repair_args *args, const property_files *files,
@@ -155,6 +177,8 @@ static void print_report(FILE *out, const nm_repair_args *args, const property_f
                       " of %" PRId64 " parameters), margin %.3g\n",
                       r->change_linf, r->change_l1, r->change_l2, r->n_changed, r->n_free,
                       r->margin);
+        if (args->pieces == NM_PIECES_EXACT)
+            print_pieces(out, report);
         (void)fprintf(out,
                       "  elsewhere                    %.3f %% of %" PRId64
                       " random inputs are decided otherwise%s\n",

@@ -12,6 +12,7 @@
 #include "netmend/net.h"
 #include "netmend/plan.h"
 #include "netmend/property_repair.h"
+#include "netmend/regions.h"
 #include "netmend/repair.h"
 #include "netmend/report.h"
 #include "netmend/set_analysis.h"

@@ -16,7 +16,9 @@ typedef enum nm_decision { NM_DECISION_MAX, NM_DECISION_MIN } nm_decision;
 /** How one of several outputs conditions is chosen of which a counterexample has to break one. */
 typedef enum nm_pieces {
     NM_PIECES_NEAREST, /**< the one that the outputs are nearest to breaking */
-    NM_PIECES_BEST     /**< that, and each of them for all points; the smallest change wins */
+    NM_PIECES_BEST,    /**< that, and each of them for all points; the smallest change wins */
+    NM_PIECES_EXACT    /**< the choice of all points whose change is smallest, by branch and bound:
+                            proven, or with a gap */
 } nm_pieces;
 
 /** What a repair of properties is given; all lent. */
@@ -64,6 +66,10 @@ typedef struct nm_property_report {
     bool held;                 /**< all decisions on the reference inputs are as they were */
     bool lost_hold;            /**< given up because they could not be */
     int rounds;                /**< repairs */
+    int64_t n_piece_programs;  /**< with NM_PIECES_EXACT: programs of the branch and bound, all
+                                    repairs together ... */
+    bool pieces_proven;        /**< ... and whether no other choice makes the change of the last one
+                                    smaller (by more than the gap that was asked for) */
     int n_proofs;              /**< times that the verifier was asked about all properties */
     double s_hunt, s_verify, s_repair; /**< seconds */
     int64_t n_random;                  /**< random inputs outside the boxes ... */

@@ -26,7 +26,9 @@ typedef enum nm_method {
     NM_METHOD_APRNN,     /**< all pins, one program (Tao et al., PLDI 2023) */
     NM_METHOD_LAYERWISE, /**< gradient layer-wise recursive repair of any of the planned layers;
                               sound, no optimum (docs/methods.md) */
-    NM_METHOD_MINIMAL    /**< smallest change of one layer, with a lower bound (docs/methods.md) */
+    NM_METHOD_MINIMAL,   /**< smallest change of one layer, with a lower bound (docs/methods.md) */
+    NM_METHOD_MULTILAYER /**< values at separation layers by search, each part repaired by itself
+                              (Refaeli & Katz, 2021); sound, no optimum (docs/methods.md) */
 } nm_method;
 
 /** Rows that hold a later activation on its present side. */

@@ -19,51 +19,14 @@ struct batch {
     nm_tape *adj;              /* adjoints */
 };
 
-double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
-                   const nm_tape *at, nm_tape *adjoint, int64_t place)
+/* What a row's quantity gains by dz [size of the value it lives in].
+   @param z  the values that choose the pin's side */
+static double gain(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
+                   const double *z, const double *dz)
 {
     if (row->kind == NM_ROW_PIN) {
         const nm_op *op = &net->ops[row->op];
-        int v = op->in[0];
-        const double *z = at->val[v] + place * net->values[v].size;
-        double *adj = adjoint->val[v] + place * net->values[v].size;
         nm_pin pin = op->kind->pin(net, op, z, row->k);
-
-        adj[pin.plus] += pin.sign;
-        if (pin.minus >= 0)
-            adj[pin.minus] -= pin.sign;
-        return pin.sign * (z[pin.plus] - (pin.minus >= 0 ? z[pin.minus] : 0)) - pin.rhs;
-    }
-    const double *score = at->val[net->scores] + place * net->values[net->scores].size;
-    double *adj = adjoint->val[net->scores] + place * net->values[net->scores].size;
-
-    if (row->kind == NM_ROW_OUTPUT) {
-        adj[row->k] += 1;
-        return score[row->k];
-    }
-    if (nm_demand_rule(demand, row->point)) {
-        const nm_out_row *rule = nm_demand_rule(demand, row->point);
-
-        for (int32_t i = 0; i < rule->n_terms; i++)
-            adj[rule->output[i]] += rule->coef[i];
-        return nm_rule_sum(rule, score) - rule->limit_out;
-    }
-    adj[demand->target[row->point]] += nm_demand_sign(demand);
-    adj[row->k] -= nm_demand_sign(demand);
-    return nm_demand_sign(demand) * (score[demand->target[row->point]] - score[row->k]);
-}
-
-double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row_id *row,
-                      const nm_tape *t)
-{
-    const nm_net *net = tail->net;
-    int v = row->kind == NM_ROW_PIN ? net->ops[row->op].in[0] : net->scores;
-    int64_t shift = row->point * net->values[v].size;
-    const double *dz = t->val[v] + shift;
-
-    if (row->kind == NM_ROW_PIN) {
-        const nm_op *op = &net->ops[row->op];
-        nm_pin pin = op->kind->pin(net, op, tail->at->val[v] + shift, row->k);
 
         return pin.sign * (dz[pin.plus] - (pin.minus >= 0 ? dz[pin.minus] : 0));
     }
@@ -72,6 +35,80 @@ double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row
     return row->kind == NM_ROW_OUTPUT
                ? dz[row->k]
                : nm_demand_sign(demand) * (dz[demand->target[row->point]] - dz[row->k]);
+}
+
+/* The value that a row's quantity lives in. */
+static int home(const nm_net *net, const nm_row_id *row)
+{
+    return row->kind == NM_ROW_PIN ? net->ops[row->op].in[0] : net->scores;
+}
+
+/* What points with pieces from elsewhere differ by. */
+static double held_gain(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
+                        const double *z)
+{
+    int v = home(net, row);
+    double sum = 0;
+
+    if (!demand->hold)
+        return 0;
+    if (demand->hold->shift)
+        sum += gain(net, demand, row, z,
+                    demand->hold->shift->val[v] + row->point * net->values[v].size);
+    if (row->kind == NM_ROW_PIN) {
+        const nm_op *op = &net->ops[row->op];
+
+        sum -= nm_demand_pin_margin(demand, row->op, row->point, op->kind->n_pins(net, op), row->k);
+    }
+    return sum;
+}
+
+/* @return the quantity's value where `at` is */
+static double seed(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
+                   const double *z, double *adj)
+{
+    const nm_out_row *rule = nm_demand_rule(demand, row->point);
+
+    if (row->kind == NM_ROW_PIN) {
+        const nm_op *op = &net->ops[row->op];
+        nm_pin pin = op->kind->pin(net, op, z, row->k);
+
+        adj[pin.plus] += pin.sign;
+        if (pin.minus >= 0)
+            adj[pin.minus] -= pin.sign;
+        return pin.sign * (z[pin.plus] - (pin.minus >= 0 ? z[pin.minus] : 0)) - pin.rhs;
+    }
+    if (row->kind == NM_ROW_OUTPUT) {
+        adj[row->k] += 1;
+        return z[row->k];
+    }
+    if (rule) {
+        for (int32_t i = 0; i < rule->n_terms; i++)
+            adj[rule->output[i]] += rule->coef[i];
+        return nm_rule_sum(rule, z) - rule->limit_out;
+    }
+    adj[demand->target[row->point]] += nm_demand_sign(demand);
+    adj[row->k] -= nm_demand_sign(demand);
+    return nm_demand_sign(demand) * (z[demand->target[row->point]] - z[row->k]);
+}
+
+double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
+                   const nm_tape *at, nm_tape *adjoint, int64_t place)
+{
+    int v = home(net, row);
+    int64_t shift = place * net->values[v].size;
+    const double *z = at->val[v] + shift;
+
+    return seed(net, demand, row, z, adjoint->val[v] + shift) + held_gain(net, demand, row, z);
+}
+
+double nm_row_tangent(const nm_tail *tail, const nm_demand *demand, const nm_row_id *row,
+                      const nm_tape *t)
+{
+    int v = home(tail->net, row);
+    int64_t shift = row->point * tail->net->values[v].size;
+
+    return gain(tail->net, demand, row, tail->at->val[v] + shift, t->val[v] + shift);
 }
 
 static nm_status gradient_of_block(const struct batch *b, const nm_param_block *block, int64_t r,

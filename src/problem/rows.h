@@ -21,6 +21,18 @@ typedef struct nm_row_id {
     int64_t k;
 } nm_row_id;
 
+/** Points that take their pieces from elsewhere: a vertex of a region from the region's reference
+ *  point. The tail's values behind the edit are those of the references then (nm_tail_refer()), its
+ *  frontier is that of the points, and what the points' values differ by stands here. */
+typedef struct nm_hold {
+    const nm_tape *shift; /* [n points of the tail] value of the pieces' affine maps at the point,
+                             minus the reference's */
+    const bool *op;       /* [n_ops] operators that are pinned; NULL = all */
+    const double *pin_margin; /* [n_ops] what pins are to hold by; NULL = 0 */
+    const bool *const *tied;  /* [n_ops] NULL, or [n points x pins of the operator]: pins that hold
+                                 by 0, as the point is to lie on the border of two pieces */
+} nm_hold;
+
 /** What each point must fulfil. Arrays [n points of the tail]. */
 typedef struct nm_demand {
     int64_t *target;         /* wanted class */
@@ -32,7 +44,21 @@ typedef struct nm_demand {
                        point, it has no rows and no pins */
     int64_t
         n_pinned; /* the first n_pinned points may be pinned (repair points), later not (keep) */
+    const nm_hold *hold; /* NULL: points have pieces of their own, and pins hold by 0 */
 } nm_demand;
+
+/** What the k-th pin of operator `op` is to hold by at a point. */
+static inline double nm_demand_pin_margin(const nm_demand *demand, int op, int64_t point,
+                                          int64_t n_pins, int64_t k)
+{
+    const nm_hold *hold = demand->hold;
+
+    if (!hold || !hold->pin_margin)
+        return 0;
+    return hold->tied && hold->tied[op] && hold->tied[op][point * n_pins + k]
+               ? 0
+               : hold->pin_margin[op];
+}
 
 /** What the rule adds up to: coef . y. */
 static inline double nm_rule_sum(const nm_out_row *rule, const double *y)
@@ -58,7 +84,7 @@ static inline const nm_out_row *nm_demand_rule(const nm_demand *demand, int64_t 
 
 /** Seeds the adjoint of one row where its quantity lives.
  *  @param at, adjoint  tapes in which the row's point stands at `place`
- *  @return the quantity's present value (pins: slack) */
+ *  @return the quantity's present value (pins: slack above their margin) */
 double nm_row_seed(const nm_net *net, const nm_demand *demand, const nm_row_id *row,
                    const nm_tape *at, nm_tape *adjoint, int64_t place);
 

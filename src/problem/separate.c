@@ -56,22 +56,26 @@ static void keep_worst(nm_violations *list, int64_t first, int64_t most)
     list->n = first + most;
 }
 
-/* A linearised value: reference plus tangent. */
-static double moved(const double *at, const double *t, int64_t i)
-{
-    return at[i] + (t ? t[i] : 0);
-}
-
+/* A linearised value: reference plus tangent, and what points with pieces from elsewhere differ by.
+ */
 struct arrays {
-    const double *at, *t;
+    const double *at, *t, *held;
 };
 
-static struct arrays arrays_of(const nm_tail *tail, const nm_tape *t, int v, int64_t p)
+static double moved(const struct arrays *z, int64_t i)
+{
+    return z->at[i] + (z->t ? z->t[i] : 0) + (z->held ? z->held[i] : 0);
+}
+
+static struct arrays arrays_of(const nm_tail *tail, const nm_demand *demand, const nm_tape *t,
+                               int v, int64_t p)
 {
     int64_t shift = p * tail->net->values[v].size;
+    const nm_tape *held = demand->hold ? demand->hold->shift : NULL;
 
     return (struct arrays){.at = tail->at->val[v] + shift,
-                           .t = t && t->val[v] ? t->val[v] + shift : NULL};
+                           .t = t && t->val[v] ? t->val[v] + shift : NULL,
+                           .held = held && held->val[v] ? held->val[v] + shift : NULL};
 }
 
 /* A point with a rule has one row instead of one for each other class. */
@@ -79,8 +83,9 @@ static nm_status broken_rule(const nm_tail *tail, const nm_demand *demand, const
                              double tolerance, int64_t p, nm_violations *out, nm_err *err)
 {
     const nm_out_row *rule = nm_demand_rule(demand, p);
-    struct arrays s = arrays_of(tail, t, tail->net->scores, p);
-    double sum = nm_rule_sum(rule, s.at) + (s.t ? nm_rule_sum(rule, s.t) : 0);
+    struct arrays s = arrays_of(tail, demand, t, tail->net->scores, p);
+    double sum = nm_rule_sum(rule, s.at) + (s.t ? nm_rule_sum(rule, s.t) : 0) +
+                 (s.held ? nm_rule_sum(rule, s.held) : 0);
     nm_violation v = {.row = {.kind = NM_ROW_LABEL, .point = p},
                       .amount = demand->margin[p] - (sum - rule->limit_out)};
 
@@ -91,12 +96,12 @@ static nm_status broken_labels(const nm_tail *tail, const nm_demand *demand, con
                                const nm_separation *how, int64_t p, nm_violations *out, nm_err *err)
 {
     int64_t n = tail->net->values[tail->net->scores].size, first = out->n;
-    struct arrays s = arrays_of(tail, t, tail->net->scores, p);
-    double wanted = moved(s.at, s.t, demand->target[p]);
+    struct arrays s = arrays_of(tail, demand, t, tail->net->scores, p);
+    double wanted = moved(&s, demand->target[p]);
     nm_status rc = NM_OK;
 
     for (int64_t j = 0; rc == NM_OK && j < n; j++) {
-        double amount = demand->margin[p] - nm_demand_sign(demand) * (wanted - moved(s.at, s.t, j));
+        double amount = demand->margin[p] - nm_demand_sign(demand) * (wanted - moved(&s, j));
         nm_violation v = {.row = {.kind = NM_ROW_LABEL, .point = p, .k = j}, .amount = amount};
 
         if (j != demand->target[p] && amount > how->tolerance * (1 + fabs(wanted)))
@@ -106,19 +111,19 @@ static nm_status broken_labels(const nm_tail *tail, const nm_demand *demand, con
     return rc;
 }
 
-static nm_status broken_pins_of_op(const nm_tail *tail, const nm_tape *t, double tolerance, int op,
-                                   int64_t p, nm_violations *out, nm_err *err)
+static nm_status broken_pins_of_op(const nm_tail *tail, const nm_demand *demand, const nm_tape *t,
+                                   double tolerance, int op, int64_t p, nm_violations *out,
+                                   nm_err *err)
 {
     const nm_op *at = &tail->net->ops[op];
     int64_t n = at->kind->n_pins(tail->net, at);
-    struct arrays z = arrays_of(tail, t, at->in[0], p);
+    struct arrays z = arrays_of(tail, demand, t, at->in[0], p);
     nm_status rc = NM_OK;
 
     for (int64_t k = 0; rc == NM_OK && k < n; k++) {
         nm_pin pin = at->kind->pin(tail->net, at, z.at, k);
-        double value =
-            moved(z.at, z.t, pin.plus) - (pin.minus >= 0 ? moved(z.at, z.t, pin.minus) : 0);
-        double amount = pin.rhs - pin.sign * value;
+        double value = moved(&z, pin.plus) - (pin.minus >= 0 ? moved(&z, pin.minus) : 0);
+        double amount = pin.rhs + nm_demand_pin_margin(demand, op, p, n, k) - pin.sign * value;
         nm_violation v = {.row = {.kind = NM_ROW_PIN, .op = op, .point = p, .k = k},
                           .amount = amount};
 
@@ -136,6 +141,13 @@ static bool has_live_pins(const nm_tail *tail, int op)
     return tail->op_mask[op] && at->kind->n_pins && tail->behind[at->in[0]];
 }
 
+static bool is_pinned(const nm_tail *tail, const nm_demand *demand, int op)
+{
+    const bool *pinned = demand->hold ? demand->hold->op : NULL;
+
+    return has_live_pins(tail, op) && (!pinned || pinned[op]);
+}
+
 nm_status nm_separate(const nm_tail *tail, const nm_demand *demand, const nm_tape *t,
                       const nm_separation *how, nm_violations *out, nm_err *err)
 {
@@ -149,8 +161,8 @@ nm_status nm_separate(const nm_tail *tail, const nm_demand *demand, const nm_tap
         int64_t first = out->n;
 
         for (int op = 0; rc == NM_OK && op < tail->net->n_ops; op++)
-            if (has_live_pins(tail, op))
-                rc = broken_pins_of_op(tail, t, how->tolerance, op, p, out, err);
+            if (is_pinned(tail, demand, op))
+                rc = broken_pins_of_op(tail, demand, t, how->tolerance, op, p, out, err);
         keep_worst(out, first, how->pins_a_point);
     }
     sort_from(out, 0);
@@ -186,7 +198,7 @@ int64_t nm_rows_total(const nm_tail *tail, const nm_demand *demand, bool pins)
     int64_t pins_a_point = 0, n = 0;
 
     for (int op = 0; pins && op < tail->net->n_ops; op++)
-        if (has_live_pins(tail, op))
+        if (is_pinned(tail, demand, op))
             pins_a_point += tail->net->ops[op].kind->n_pins(tail->net, &tail->net->ops[op]);
     for (int64_t p = 0; p < tail->at->n; p++)
         n += nm_demand_rule(demand, p) ? 1 : tail->net->values[tail->net->scores].size - 1;

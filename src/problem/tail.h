@@ -58,6 +58,14 @@ nm_status nm_tail_move(const nm_ctx *ctx, nm_tail *tail, const double *delta, nm
 nm_status nm_tail_append(nm_tail *tail, const nm_tail *from, const int64_t *points, int64_t n,
                          nm_err *err);
 
+/** Lets points take their pieces from others: the values behind the edit become those of the
+ *  references (at their own delta, which has to be the tail's), and what the affine maps of those
+ *  pieces give at the points, beyond that, goes into `shift` (made by nm_tail_tangent_new()).
+ *  Whatever moves the tail or adds points undoes it.
+ *  @param of  [n points of the tail] point of `references` */
+nm_status nm_tail_refer(const nm_ctx *ctx, nm_tail *tail, const nm_tail *references,
+                        const int64_t *of, nm_tape *shift, nm_err *err);
+
 /** Tangents of all tail values for the step d [params->n], with the pieces fixed as they are at
  *  delta: t->val[v] for v behind. t was made by nm_tail_tangent_new(). */
 nm_status nm_tail_tangent_new(const nm_tail *tail, nm_tape **out, nm_err *err);

@@ -1,4 +1,5 @@
-/* The layer-wise method as a search of the repair driver. */
+/* The methods that change layer by layer (layerwise, multilayer) as searches of the repair driver.
+ */
 #ifndef NM_REPAIR_LAYERWISE_JOB_H
 #define NM_REPAIR_LAYERWISE_JOB_H
 

@@ -89,6 +89,18 @@ done:
     return rc;
 }
 
+nm_set_report nm_measure_nothing(int64_t n)
+{
+    return (nm_set_report){.n = n,
+                           .safe_after = -1,
+                           .first_order_after = -1,
+                           .probable_after = -1,
+                           .min_slack_after = (double)NAN,
+                           .max_bound_after = (double)NAN,
+                           .max_first_order_after = (double)NAN,
+                           .min_margin_after = (double)NAN};
+}
+
 nm_status nm_measure_points(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
                             const nm_points *points, nm_set_report *out, nm_err *err)
 {

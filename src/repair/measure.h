@@ -8,6 +8,9 @@
 /** Counts over the points of a set. `after` is all zero when there is no repaired net. */
 nm_set_report nm_measure_judged(const nm_deploy *before, const nm_deploy *after);
 
+/** A set of n points of which nothing is known but their number. */
+nm_set_report nm_measure_nothing(int64_t n);
+
 /** Judges a set before and after. fixed may be NULL (nothing was repaired). */
 nm_status nm_measure_points(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
                             const nm_points *points, nm_set_report *out, nm_err *err);

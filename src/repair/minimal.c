@@ -21,9 +21,9 @@ typedef struct search {
     const nm_union *goal;
     const nm_minimal_opts *opts;
     double lo, hi, largest;
-    int64_t n_d, n_sides; /* entries of D; points times neurons */
-    nm_min_node *heap;    /* open nodes, smallest bound first */
-    int64_t n_open, room;
+    int64_t n_d; /* entries of D */
+    nm_branch_heap open;
+    nm_branch root;           /* nothing is decided but pieces without a choice */
     double *d, *trial, *best; /* [n_d] */
     double norm;              /* of best, INFINITY: none */
     double closed;            /* smallest bound of the nodes that were given up: near enough to the
@@ -34,83 +34,6 @@ typedef struct search {
     int64_t n_tried, tried_room;
     nm_minimal_report *report;
 } search;
-
-/* -- open nodes ------------------------------------------------------------------------------ */
-
-static void free_node(nm_min_node *node)
-{
-    nm_free(node->side);
-    nm_free(node->piece);
-    *node = (nm_min_node){0};
-}
-
-static nm_status copy_node(const search *s, const nm_min_node *from, nm_min_node *to, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    *to = (nm_min_node){.bound = from ? from->bound : 0};
-    NM_TRY(nm_alloc(&to->side, (size_t)s->n_sides, sizeof *to->side, err));
-    NM_TRY(nm_alloc(&to->piece, (size_t)s->tail.n, sizeof *to->piece, err));
-    if (from) {
-        memcpy(to->side, from->side, (size_t)s->n_sides * sizeof *to->side);
-        memcpy(to->piece, from->piece, (size_t)s->tail.n * sizeof *to->piece);
-    } else {
-        for (int64_t p = 0; p < s->tail.n; p++)
-            to->piece[p] = s->goal[p].n_pieces == 1 ? 0 : -1;
-    }
-done:
-    if (rc != NM_OK)
-        free_node(to);
-    return rc;
-}
-
-static void swap_nodes(nm_min_node *a, nm_min_node *b)
-{
-    nm_min_node t = *a;
-
-    *a = *b;
-    *b = t;
-}
-
-/* Takes over the node. */
-static nm_status push(search *s, nm_min_node *node, nm_err *err)
-{
-    int64_t i = s->n_open;
-
-    if (i == s->room) {
-        int64_t room = 2 * s->room + 64;
-        nm_status rc = nm_realloc(&s->heap, (size_t)room, sizeof *s->heap, err);
-
-        if (rc != NM_OK) {
-            free_node(node);
-            return rc;
-        }
-        s->room = room;
-    }
-    s->heap[s->n_open++] = *node;
-    for (; i > 0 && s->heap[i].bound < s->heap[(i - 1) / 2].bound; i = (i - 1) / 2)
-        swap_nodes(&s->heap[i], &s->heap[(i - 1) / 2]);
-    return NM_OK;
-}
-
-static nm_min_node pop(search *s)
-{
-    nm_min_node top = s->heap[0];
-    int64_t i = 0;
-
-    s->heap[0] = s->heap[--s->n_open];
-    for (;;) {
-        int64_t least = i;
-
-        for (int64_t child = 2 * i + 1; child <= 2 * i + 2 && child < s->n_open; child++)
-            if (s->heap[child].bound < s->heap[least].bound)
-                least = child;
-        if (least == i)
-            return top;
-        swap_nodes(&s->heap[i], &s->heap[least]);
-        i = least;
-    }
-}
 
 /* -- true evaluation ------------------------------------------------------------------------- */
 
@@ -129,7 +52,7 @@ static double norm_of(const search *s, const double *d)
 
 /* Whether d repairs every point; where node is given, it receives the true pattern of d: sides of
    all neurons, and for points with open pieces the one with the least excess. */
-static bool evaluate(search *s, const double *d, nm_min_node *node)
+static bool evaluate(search *s, const double *d, nm_branch *node)
 {
     int64_t neurons = s->model.n_neurons;
     bool all = true;
@@ -141,8 +64,8 @@ static bool evaluate(search *s, const double *d, nm_min_node *node)
         nm_min_tail_run(&s->tail, d, p, s->values);
         all = all && nm_union_holds(&s->goal[p], s->model.n_scores, scores);
         for (int64_t k = 0; node && k < neurons; k++)
-            if (node->side[p * neurons + k] == NM_MIN_OPEN)
-                node->side[p * neurons + k] = s->values[k] >= 0 ? NM_MIN_ON : NM_MIN_OFF;
+            if (node->side[p * neurons + k] == NM_SIDE_OPEN)
+                node->side[p * neurons + k] = s->values[k] >= 0 ? NM_SIDE_ON : NM_SIDE_OFF;
         for (int64_t i = 0; node && node->piece[p] < 0 && i < s->goal[p].n_pieces; i++)
             least =
                 fmin(least, nm_polytope_excess(&s->goal[p].pieces[i], s->model.n_scores, scores));
@@ -168,26 +91,15 @@ static bool offer(search *s, const double *d)
     s->norm = norm;
     memcpy(s->best, d, (size_t)s->n_d * sizeof *d);
     nm_log(s->ctx, NM_LOG_INFO, "minimal: change %.9g found, none below %.9g", norm,
-           s->n_open > 0 ? fmin(s->heap[0].bound, norm) : 0.0);
+           s->open.n > 0 ? fmin(s->open.at[0].bound, norm) : 0.0);
     return true;
 }
 
 /* -- patterns -------------------------------------------------------------------------------- */
 
-static uint64_t hash_of(const search *s, const nm_min_node *node)
+static nm_status is_new_pattern(search *s, const nm_branch *node, bool *is_new, nm_err *err)
 {
-    uint64_t h = 1469598103934665603U; /* FNV-1a */
-
-    for (int64_t i = 0; i < s->n_sides; i++)
-        h = (h ^ (uint64_t)(node->side[i] + 1)) * 1099511628211U;
-    for (int64_t p = 0; p < s->tail.n; p++)
-        h = (h ^ (uint64_t)(node->piece[p] + 7)) * 1099511628211U;
-    return h;
-}
-
-static nm_status is_new_pattern(search *s, const nm_min_node *node, bool *is_new, nm_err *err)
-{
-    uint64_t h = hash_of(s, node);
+    uint64_t h = nm_branch_hash(&s->open, node);
 
     *is_new = false;
     for (int64_t i = 0; i < s->n_tried; i++)
@@ -207,7 +119,7 @@ static nm_status is_new_pattern(search *s, const nm_min_node *node, bool *is_new
 }
 
 /* The program of one pattern, into s->trial. */
-static nm_status solve_pattern(search *s, const nm_min_node *node, nm_min_outcome *outcome,
+static nm_status solve_pattern(search *s, const nm_branch *node, nm_min_outcome *outcome,
                                nm_err *err)
 {
     double bound;
@@ -226,10 +138,10 @@ done:
 
 /* The program of the pattern that d has in truth: an upper bound. Repeated from its solution while
    that has another pattern and brings something. */
-static nm_status improve(search *s, const nm_min_node *from, const double *d, nm_err *err)
+static nm_status improve(search *s, const nm_branch *from, const double *d, nm_err *err)
 {
     enum { MOST = 4 };
-    nm_min_node node = {0};
+    nm_branch node = {0};
     nm_min_outcome outcome;
     double before;
     bool is_new;
@@ -238,8 +150,8 @@ static nm_status improve(search *s, const nm_min_node *from, const double *d, nm
     memcpy(s->trial, d, (size_t)s->n_d * sizeof *d);
     for (int i = 0; i < MOST; i++) {
         before = s->norm;
-        free_node(&node);
-        NM_TRY(copy_node(s, i == 0 ? from : NULL, &node, err));
+        nm_branch_clear(&node);
+        NM_TRY(nm_branch_copy(&s->open, i == 0 ? from : &s->root, &node, err));
         (void)evaluate(s, s->trial, &node);
         NM_TRY(is_new_pattern(s, &node, &is_new, err));
         if (!is_new)
@@ -249,7 +161,7 @@ static nm_status improve(search *s, const nm_min_node *from, const double *d, nm
             break;
     }
 done:
-    free_node(&node);
+    nm_branch_clear(&node);
     return rc;
 }
 
@@ -262,45 +174,45 @@ static bool is_settled(const search *s, double bound)
 
 static double lower_bound(const search *s)
 {
-    double bound = s->n_open > 0 ? s->heap[0].bound : INFINITY;
+    double bound = s->open.n > 0 ? s->open.at[0].bound : INFINITY;
 
     return fmin(fmin(bound, s->closed), s->norm);
 }
 
-static nm_status branch_on_piece(search *s, const nm_min_node *node, int64_t p, nm_err *err)
+static nm_status branch_on_piece(search *s, const nm_branch *node, int64_t p, nm_err *err)
 {
     nm_status rc = NM_OK;
 
     for (int64_t i = 0; rc == NM_OK && i < s->goal[p].n_pieces; i++) {
-        nm_min_node child;
+        nm_branch child;
 
-        rc = copy_node(s, node, &child, err);
+        rc = nm_branch_copy(&s->open, node, &child, err);
         if (rc != NM_OK)
             break;
         child.piece[p] = (int)i;
-        rc = push(s, &child, err);
+        rc = nm_branch_heap_push(&s->open, &child, err);
     }
     return rc;
 }
 
-static nm_status branch_on_neuron(search *s, const nm_min_node *node, int64_t k, nm_err *err)
+static nm_status branch_on_neuron(search *s, const nm_branch *node, int64_t k, nm_err *err)
 {
-    static const signed char sides[] = {NM_MIN_ON, NM_MIN_OFF};
+    static const signed char sides[] = {NM_SIDE_ON, NM_SIDE_OFF};
     nm_status rc = NM_OK;
 
     for (int i = 0; rc == NM_OK && i < 2; i++) {
-        nm_min_node child;
+        nm_branch child;
 
-        rc = copy_node(s, node, &child, err);
+        rc = nm_branch_copy(&s->open, node, &child, err);
         if (rc != NM_OK)
             break;
         child.side[k] = sides[i];
-        rc = push(s, &child, err);
+        rc = nm_branch_heap_push(&s->open, &child, err);
     }
     return rc;
 }
 
-static int64_t open_piece(const search *s, const nm_min_node *node)
+static int64_t open_piece(const search *s, const nm_branch *node)
 {
     for (int64_t p = 0; p < s->tail.n; p++)
         if (node->piece[p] < 0)
@@ -308,12 +220,27 @@ static int64_t open_piece(const search *s, const nm_min_node *node)
     return -1;
 }
 
-static void close_node(search *s, const nm_min_node *node)
+static void close_node(search *s, const nm_branch *node)
 {
     s->closed = fmin(s->closed, node->bound);
 }
 
-static nm_status visit(search *s, nm_min_node *node, nm_err *err)
+static bool can_narrow(const search *s)
+{
+    return s->norm < 0.9 * s->largest;
+}
+
+/* Nothing is left to branch on, but bounds lose by ranges that are wide: once more with those that
+   the change found since allows. */
+static nm_status look_again(search *s, const nm_branch *node, nm_err *err)
+{
+    nm_branch again;
+    nm_status rc = nm_branch_copy(&s->open, node, &again, err);
+
+    return rc == NM_OK ? nm_branch_heap_push(&s->open, &again, err) : rc;
+}
+
+static nm_status visit(search *s, nm_branch *node, nm_err *err)
 {
     nm_min_outcome outcome;
     double bound = 0, off;
@@ -336,6 +263,8 @@ static nm_status visit(search *s, nm_min_node *node, nm_err *err)
         rc = branch_on_piece(s, node, p, err);
     } else if (outcome == NM_MIN_SOLVED && off > EXACT && neuron >= 0) {
         rc = branch_on_neuron(s, node, neuron, err);
+    } else if (outcome == NM_MIN_SOLVED && can_narrow(s)) {
+        rc = look_again(s, node, err);
     } else {
         s->unresolved = true;
         close_node(s, node);
@@ -349,7 +278,7 @@ static nm_status narrow(search *s, nm_err *err)
 {
     nm_status rc = NM_OK;
 
-    if (!(s->norm < 0.9 * s->largest))
+    if (!can_narrow(s))
         return NM_OK;
     s->largest = s->norm * (1 + 1e-9);
     s->report->largest = fmax(s->report->largest, s->largest);
@@ -363,22 +292,22 @@ done:
 
 static nm_status search_nodes(search *s, nm_err *err)
 {
-    nm_min_node root;
+    nm_branch root;
     nm_status rc = NM_OK;
 
-    NM_TRY(copy_node(s, NULL, &root, err));
-    NM_TRY(push(s, &root, err));
-    while (s->n_open > 0 && s->report->nodes < s->opts->max_nodes) {
-        nm_min_node node;
+    NM_TRY(nm_branch_copy(&s->open, &s->root, &root, err));
+    NM_TRY(nm_branch_heap_push(&s->open, &root, err));
+    while (s->open.n > 0 && s->report->nodes < s->opts->max_nodes) {
+        nm_branch node;
 
-        if (is_settled(s, s->heap[0].bound))
+        if (is_settled(s, s->open.at[0].bound))
             break;
         NM_TRY(narrow(s, err));
-        node = pop(s);
+        node = nm_branch_heap_pop(&s->open);
         rc = visit(s, &node, err);
         if (rc == NM_E_LIMIT || rc == NM_E_CANCELLED) /* its bound still counts */
             close_node(s, &node);
-        free_node(&node);
+        nm_branch_clear(&node);
         NM_TRY(rc);
         nm_progress(s->ctx, "nodes", s->report->nodes, 0, lower_bound(s));
     }
@@ -412,7 +341,11 @@ static nm_status open_search(search *s, const nm_net *net, const nm_plan *plan,
     s->lo = plan->lo;
     s->hi = plan->hi;
     s->n_d = s->tail.n_edited * s->tail.width;
-    s->n_sides = n * nm_min_tail_neurons(&s->tail);
+    s->open.n_sides = n * nm_min_tail_neurons(&s->tail);
+    s->open.n_points = n;
+    NM_TRY(nm_branch_copy(&s->open, NULL, &s->root, err));
+    for (int64_t p = 0; p < n; p++)
+        s->root.piece[p] = s->goal[p].n_pieces == 1 ? 0 : -1;
     s->largest = first_range(net, params) * (s->opts->norm == NM_NORM_L1 ? (double)s->n_d : 1);
     NM_TRY(nm_alloc(&s->d, (size_t)s->n_d, sizeof *s->d, err));
     NM_TRY(nm_alloc(&s->trial, (size_t)s->n_d, sizeof *s->trial, err));
@@ -435,9 +368,8 @@ done:
 
 static void close_search(search *s)
 {
-    for (int64_t i = 0; i < s->n_open; i++)
-        free_node(&s->heap[i]);
-    nm_free(s->heap);
+    nm_branch_heap_clear(&s->open);
+    nm_branch_clear(&s->root);
     nm_min_model_close(&s->model);
     nm_min_tail_close(&s->tail);
     nm_free(s->d);
@@ -492,7 +424,7 @@ nm_status nm_minimal(nm_ctx *ctx, const nm_net *net, const nm_plan *plan, const 
     report->lower_bound = fmin(lower_bound(&s), report->found ? s.norm : s.largest);
     report->proven =
         !report->stopped && (report->found ? report->lower_bound >= s.norm * (1 - opts->gap)
-                                           : s.n_open == 0 && !s.unresolved);
+                                           : s.open.n == 0 && !s.unresolved);
     if (report->found)
         nm_edit_to_params(s.tail.edits, 0, s.best, delta);
 done:

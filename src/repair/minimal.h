@@ -29,9 +29,10 @@ typedef struct nm_minimal_report {
     bool proven; /* found: no smaller one by more than the gap; else: none up to `largest` */
     bool stopped, cancelled; /* by time or an interrupt */
     double norm;             /* of delta; INFINITY unless found */
-    double lower_bound;      /* no change with a smaller norm meets the goals, by linear programs in
-                                double with tolerance 1e-9 */
-    double largest;          /* norm up to which changes were looked for */
+    double lower_bound; /* no change with a smaller norm meets the goals: rigorous for the layers
+                           behind the edited one in real arithmetic, with its inputs as
+                           computed in double (minimal_bound.c) */
+    double largest;     /* norm up to which changes were looked for */
     int64_t nodes, programs;
 } nm_minimal_report;
 

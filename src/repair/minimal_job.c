@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "repair/label_goals.h"
+#include "repair/goals_job.h"
 #include "repair/minimal.h"
 
 enum { MOST_NODES = 10000000 };
@@ -66,23 +66,17 @@ static nm_status take(struct nm_job *j, const nm_minimal_report *r, nm_search_ou
     return NM_OK;
 }
 
-static nm_status prove(struct nm_job *j, const double *start, nm_search_outcome *outcome,
-                       nm_err *err)
+/* @param user  a change to start from, or NULL */
+static nm_status prove(struct nm_job *j, const nm_job_goals *goals, void *user,
+                       nm_search_outcome *outcome, nm_err *err)
 {
     nm_search *s = j->search;
-    nm_minimal_opts opts = opts_of(j, start);
+    nm_minimal_opts opts = opts_of(j, user);
     nm_minimal_report report;
-    nm_label_goals goals = {0};
-    nm_status rc = NM_OK;
+    nm_status rc = nm_minimal(j->ctx, j->net, j->plan, goals->x, goals->n, goals->labels.goal,
+                              &opts, s->delta, &report, err);
 
-    NM_TRY(nm_label_goals_new(s->demand.target, s->demand.margin, s->n_repair,
-                              j->net->values[j->net->scores].size, &goals, err));
-    NM_TRY(nm_minimal(j->ctx, j->net, j->plan, j->task->repair->x, s->n_repair, goals.goal, &opts,
-                      s->delta, &report, err));
-    NM_TRY(take(j, &report, outcome, err));
-done:
-    nm_label_goals_clear(&goals);
-    return rc;
+    return rc == NM_OK ? take(j, &report, outcome, err) : rc;
 }
 
 nm_status nm_job_minimal(struct nm_job *j, nm_search_outcome *outcome, nm_err *err)
@@ -98,7 +92,7 @@ nm_status nm_job_minimal(struct nm_job *j, nm_search_outcome *outcome, nm_err *e
         goto done;
     if (*outcome == NM_SEARCH_FOUND)
         NM_TRY(nm_memdup(&start, s->delta, (size_t)j->params->n, sizeof *start, err));
-    NM_TRY(prove(j, start, outcome, err));
+    NM_TRY(nm_job_run_method(j, prove, start, outcome, err));
 done:
     nm_free(start);
     return rc;

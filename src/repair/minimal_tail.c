@@ -1,5 +1,6 @@
 #include "repair/minimal_tail.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -131,6 +132,30 @@ done:
     return rc;
 }
 
+/* |z0 - (alpha W a + beta b)| <= (n + 4) 2u (|alpha| |W| |a| + |beta| |b|) for sums of n terms in
+   any order (twice what Higham, section 3.1, needs). */
+static nm_status bound_errors(const nm_net *net, const nm_edit *e, const nm_tape *at,
+                              nm_min_tail *t, nm_err *err)
+{
+    const nm_op *op = &net->ops[e->op];
+    const nm_tensor *w = nm_op_constant(net, op, op->kind->weight_in);
+    const nm_tensor *b = nm_op_constant(net, op, op->kind->bias_in);
+    int64_t n_in = e->form.n_in, n_out = e->form.n_out;
+    nm_status rc = nm_alloc(&t->z0_error, (size_t)t->n, (size_t)n_out * sizeof *t->z0_error, err);
+
+    for (int64_t i = 0; rc == NM_OK && i < t->n * n_out; i++) {
+        const double *a = at->val[op->in[0]] + i / n_out * n_in;
+        int64_t r = i % n_out;
+        double size = b ? fabs(e->form.beta * b->f64[b->size == 1 ? 0 : r]) : 0;
+
+        for (int64_t k = 0; k < n_in; k++)
+            size += fabs(e->form.alpha * a[k] *
+                         w->f64[e->form.transposed ? k * n_out + r : r * n_in + k]);
+        t->z0_error[i] = (double)(n_in + 4) * DBL_EPSILON * size;
+    }
+    return rc;
+}
+
 nm_status nm_min_tail_open(const nm_ctx *ctx, const nm_net *net, const nm_params *params,
                            const float *x, int64_t n, nm_min_tail *out, nm_err *err)
 {
@@ -154,6 +179,7 @@ nm_status nm_min_tail_open(const nm_ctx *ctx, const nm_net *net, const nm_params
     NM_TRY(nm_alloc(&out->u, (size_t)n, (size_t)e->width * sizeof *out->u, err));
     NM_TRY(nm_edit_see(ctx, out->edits, 0, at, 0, n, out->u, err));
     NM_TRY(nm_memdup(&out->z0, at->val[value], (size_t)(n * out->n_edited), sizeof *out->z0, err));
+    NM_TRY(bound_errors(net, e, at, out, err));
     NM_TRY(walk(net, value, add_layer, out, err));
 done:
     nm_tape_free(at);
@@ -171,6 +197,7 @@ void nm_min_tail_close(nm_min_tail *t)
     nm_edits_free(t->edits);
     nm_free(t->u);
     nm_free(t->z0);
+    nm_free(t->z0_error);
     *t = (nm_min_tail){0};
 }
 

@@ -19,8 +19,10 @@ typedef struct nm_min_tail {
     int64_t n, width, n_edited; /* points, inputs (bias included) and outputs of the edited layer */
     const nm_params *params;
     nm_edits *edits;
-    double *u;  /* [n x width] */
-    double *z0; /* [n x n_edited] */
+    double *u;        /* [n x width] */
+    double *z0;       /* [n x n_edited] */
+    double *z0_error; /* [n x n_edited] how far z0 can be from what the layer gives in real
+                         arithmetic for these inputs */
 } nm_min_tail;
 
 /** @param params  of the plan, which frees one whole dense layer (or its weights, or biases)

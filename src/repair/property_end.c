@@ -131,14 +131,7 @@ static nm_status fill_report(struct nm_property_job *j, nm_err *err)
     r->s_solve = j->report->s_repair;
     j->report->n_counterexamples = j->preys.n;
     j->report->held = j->held;
-    r->repair = (nm_set_report){.n = j->preys.n,
-                                .safe_after = -1,
-                                .first_order_after = -1,
-                                .probable_after = -1,
-                                .min_slack_after = (double)NAN,
-                                .max_bound_after = (double)NAN,
-                                .max_first_order_after = (double)NAN,
-                                .min_margin_after = (double)NAN};
+    r->repair = nm_measure_nothing(j->preys.n);
     NM_TRY(nm_measure_layers(j->net, j->plan, r, err));
     NM_TRY(count_safe(j, j->net, &r->repair.right_before, &ignored, err));
     if (r->outcome == NM_REPAIRED) {

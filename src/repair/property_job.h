@@ -47,6 +47,24 @@ nm_status nm_property_scale(struct nm_property_job *job, double *scale, nm_err *
  *  @return through *done: false when there is none (outcome and reason stand in the report) */
 nm_status nm_property_repair_preys(struct nm_property_job *job, bool *done, nm_err *err);
 
+/** Opens the search for the smallest change under which each prey breaks its condition.
+ *  @param rule  [preys.n] scratch, lives as long as the search */
+nm_status nm_property_open_search(struct nm_property_job *job, const nm_out_row **rule,
+                                  double margin, nm_search **out, nm_err *err);
+
+/** What a search found becomes the candidate. */
+nm_status nm_property_take_candidate(struct nm_property_job *job, const nm_search *search,
+                                     nm_err *err);
+
+/** Says in the report that there is no repair of the preys. @param proven  for all conditions */
+void nm_property_give_up(struct nm_property_job *job, const nm_search *search,
+                         nm_search_outcome outcome, double margin, bool proven);
+
+/** Repairs all preys with those conditions that make the change smallest: a new candidate and the
+ *  conditions in the preys, bound and gap in the report. INFEASIBLE: proven for all conditions. */
+nm_status nm_property_try_exact(struct nm_property_job *job, double margin,
+                                nm_search_outcome *outcome, nm_err *err);
+
 /** Verifies all properties of the candidate.
  *  @param verdict  out: holds (the verifier's reports stand in report->after), violated (then the
  *                  counterexample became a prey), unknown */

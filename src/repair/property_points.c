@@ -102,8 +102,8 @@ done:
 
 /* -- the program ------------------------------------------------------------------------------ */
 
-static nm_status open_search(struct nm_property_job *j, const nm_out_row **rule, double margin,
-                             nm_search **out, nm_err *err)
+nm_status nm_property_open_search(struct nm_property_job *j, const nm_out_row **rule, double margin,
+                                  nm_search **out, nm_err *err)
 {
     nm_search_data data = {.x = j->preys.x,
                            .rule = rule,
@@ -176,7 +176,7 @@ static void report_program(struct nm_property_job *j, const nm_search *s)
     }
 }
 
-static nm_status take_candidate(struct nm_property_job *j, const nm_search *s, nm_err *err)
+nm_status nm_property_take_candidate(struct nm_property_job *j, const nm_search *s, nm_err *err)
 {
     nm_net_free(j->fixed);
     j->fixed = NULL;
@@ -193,11 +193,10 @@ static bool is_hopeless(const struct nm_property_job *j)
     return false;
 }
 
-static void give_up(struct nm_property_job *j, const nm_search *s, nm_search_outcome outcome,
-                    double margin)
+void nm_property_give_up(struct nm_property_job *j, const nm_search *s, nm_search_outcome outcome,
+                         double margin, bool proven)
 {
     nm_repair_report *r = &j->report->repair;
-    bool proven = outcome == NM_SEARCH_INFEASIBLE && !has_choice(j);
 
     r->outcome = proven ? NM_INFEASIBLE : NM_LIMIT;
     j->report->verdict = NM_VERDICT_VIOLATED;
@@ -222,14 +221,15 @@ static nm_status try_once(struct nm_property_job *j, double margin, bool *retry,
 
     *retry = false;
     NM_TRY(nm_alloc(&rule, (size_t)j->preys.n, sizeof(const nm_out_row *), err));
-    NM_TRY(open_search(j, rule, margin, &s, err));
+    NM_TRY(nm_property_open_search(j, rule, margin, &s, err));
     NM_TRY(nm_search_run(s, outcome, err));
     if (*outcome == NM_SEARCH_FOUND)
-        NM_TRY(take_candidate(j, s, err));
+        NM_TRY(nm_property_take_candidate(j, s, err));
     else if (*outcome == NM_SEARCH_INFEASIBLE && s->conflict && !j->held)
         *retry = switch_pieces(j, s->conflict);
     if (*outcome != NM_SEARCH_FOUND)
-        give_up(j, s, *outcome, margin);
+        nm_property_give_up(j, s, *outcome, margin,
+                            *outcome == NM_SEARCH_INFEASIBLE && !has_choice(j));
 done:
     nm_search_close(s);
     nm_free(rule);
@@ -295,6 +295,16 @@ done:
 /* -- all together --------------------------------------------------------------------------------
  */
 
+/* With the conditions as they are, or the best ones. */
+static nm_status try_margin(struct nm_property_job *j, double margin, bool *retry,
+                            nm_search_outcome *outcome, nm_err *err)
+{
+    if (j->opts.pieces != NM_PIECES_EXACT || !has_choice(j))
+        return try_once(j, margin, retry, outcome, err);
+    *retry = false;
+    return nm_property_try_exact(j, margin, outcome, err);
+}
+
 static void let_go(struct nm_property_job *j)
 {
     nm_repair_report *r = &j->report->repair;
@@ -324,7 +334,7 @@ nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err
         return NM_OK;
     }
     if (j->held)
-        NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
+        NM_TRY(try_margin(j, j->margin, &retry, &outcome, err));
     if (outcome != NM_SEARCH_FOUND && j->held) {
         j->held = false;
         if (j->opts.must_hold) {
@@ -335,12 +345,12 @@ nm_status nm_property_repair_preys(struct nm_property_job *j, bool *done, nm_err
         retry = true;
     }
     for (int i = 0; retry && outcome != NM_SEARCH_FOUND && i < MOST_SWITCHES; i++)
-        NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
+        NM_TRY(try_margin(j, j->margin, &retry, &outcome, err));
     /* Margins are not what the property asks for: less will do, down to what float32 tells apart.
      */
     for (int i = 0; outcome != NM_SEARCH_FOUND && i < MOST_HALVINGS; i++) {
         j->margin *= 0.5;
-        NM_TRY(try_once(j, j->margin, &retry, &outcome, err));
+        NM_TRY(try_margin(j, j->margin, &retry, &outcome, err));
     }
     *done = outcome == NM_SEARCH_FOUND;
     if (*done && j->opts.pieces == NM_PIECES_BEST)

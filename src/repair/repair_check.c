@@ -69,11 +69,6 @@ static nm_status check_own_search(const struct nm_job *j, const char *method, nm
     if (o->elastic || o->pins == NM_PINS_ALL)
         return nm_fail(err, NM_E_ARG, "%s goes with method pointwise or aprnn, not with %s",
                        o->elastic ? "elastic repair" : "pins all", method);
-    if (j->task->keep)
-        return nm_fail(err, NM_E_ARG,
-                       "a keep set goes with method pointwise or aprnn, not with %s (put points "
-                       "that must stay right into the repair set)",
-                       method);
     return NM_OK;
 }
 
@@ -101,6 +96,8 @@ nm_status nm_job_check_opts(const struct nm_job *j, nm_err *err)
             "plan needs method pointwise with pins lazy or none");
     if (o->method == NM_METHOD_LAYERWISE)
         return check_own_search(j, "layerwise", err);
+    if (o->method == NM_METHOD_MULTILAYER)
+        return check_own_search(j, "multilayer", err);
     if (o->method == NM_METHOD_MINIMAL) {
         nm_status rc = check_own_search(j, "minimal", err);
 

@@ -58,6 +58,18 @@ int nm_job_first_op(const struct nm_job *job);
 
 nm_status nm_job_judge(struct nm_job *job, const nm_net *net, nm_deploy *out, nm_err *err);
 
+/* -- margins (repair_margins.c) ------------------------------------------------------------ */
+
+/** The smallest margin that can pass: a little above what deployment may take away. */
+void nm_job_set_first_margins(struct nm_job *job);
+
+/** Asks more of every point that did not pass, and of those that could be next. @return whether all
+ *  passed */
+bool nm_job_raise_margins(struct nm_job *job);
+
+/** A keep point need not have a larger margin than the repair points are asked for. */
+void nm_job_cap_keep_margins(struct nm_job *job);
+
 /** Keep points that rounding broke must keep more; *all becomes false if there are any. */
 nm_status nm_job_raise_keep_margins(struct nm_job *job, bool *all, nm_err *err);
 

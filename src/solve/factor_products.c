@@ -7,6 +7,7 @@
  * inputs with theta o x_p), then all rows s times T (`bent`), then the rows r of p times these.
  * If theta = 1 and all weights are free, T_i = x_p . x_q for all i. */
 #include <cblas.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -27,6 +28,7 @@ typedef struct job {
     bool lower, uniform;
     const double *weight; /* [n_out x n_in] theta of the weights, unless uniform */
     const double *extra;  /* [n_extra] theta of the extras */
+    const double *inner;  /* T of all pairs, [n_points x n_points x n_out]; NULL = from theta */
     double *out;
     int64_t ldo;
 } job;
@@ -144,7 +146,9 @@ static void multiply_point(const job *j, const bench *w, int64_t p)
     int64_t row = j->a->first[p], rows = j->a->first[p + 1] - row;
     int64_t place = j->b->first[start], count = j->b->m - place;
 
-    if (j->b->sparse) {
+    if (j->inner) {
+        bend_rows(j, w, start, j->inner + (p * j->b->n_points + start) * j->b->space->n_out);
+    } else if (j->b->sparse) {
         int64_t first = j->lower ? p - p % POINTS : 0, each = j->b->n_points - first;
 
         bend_rows(j, w, start, w->t + (p % POINTS * each + start - first) * j->b->space->n_out);
@@ -168,7 +172,7 @@ static void multiply_points(const job *j, const bench *w, int64_t p)
 {
     int64_t count = j->a->n_points - p < POINTS ? j->a->n_points - p : POINTS;
 
-    if (j->b->sparse)
+    if (j->b->sparse && !j->inner)
         multiply_free_inputs(j, w, p, count);
     for (int64_t c = 0; c < count; c++)
         multiply_point(j, w, p + c);
@@ -200,7 +204,7 @@ static int thread_number(void)
 static int64_t work_of(const job *j)
 {
     const nm_factor_space *space = j->a->space;
-    int64_t each = j->uniform ? space->n_in : j->b->n_free;
+    int64_t each = j->inner ? 0 : j->uniform ? space->n_in : j->b->n_free;
     int64_t all =
         j->a->n_points * j->b->n_points * each + j->a->m * j->b->m * nm_factor_width(space);
 
@@ -256,4 +260,54 @@ nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const 
         rc = run(threads, &j, err);
     nm_free(extra);
     return rc;
+}
+
+/* -- with T at hand --------------------------------------------------------------------------- */
+
+void nm_groups_inner_products(const nm_groups *groups, int64_t i, const double *theta,
+                              double *scratch, double *out)
+{
+    const nm_factor_space *space = groups->space;
+    int64_t n_points = groups->n_points, n_in = space->n_in;
+    double *root = scratch, *scaled = scratch + n_in;
+
+    if (groups->sparse) {
+        int64_t first = groups->free_first[i], free = groups->free_first[i + 1] - first;
+
+        for (int64_t f = 0; f < free; f++) {
+            double scale = sqrt(theta[groups->free_column[first + f]]);
+
+            for (int64_t p = 0; p < n_points; p++)
+                scaled[f * n_points + p] = scale * groups->packed[(first + f) * n_points + p];
+        }
+        memset(out, 0, (size_t)(n_points * n_points) * sizeof *out);
+        if (free > 0)
+            cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)n_points, (int)free, 1, scaled,
+                        (int)n_points, 0, out, (int)n_points);
+        return;
+    }
+    for (int64_t k = 0; k < n_in; k++) {
+        int64_t column = space->column[i * n_in + k];
+
+        root[k] = column < 0 ? 0 : sqrt(theta[column]);
+    }
+    for (int64_t p = 0; p < n_points; p++)
+        for (int64_t k = 0; k < n_in; k++)
+            scaled[p * n_in + k] = root[k] * groups->x[p * n_in + k];
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n_points, (int)n_in, 1, scaled,
+                (int)n_in, 0, out, (int)n_points);
+}
+
+nm_status nm_groups_products_from(int threads, const nm_groups *groups, const double *inner,
+                                  const double *extra, double *out, int64_t ldo, nm_err *err)
+{
+    job j = {.a = groups,
+             .b = groups,
+             .lower = true,
+             .inner = inner,
+             .extra = extra,
+             .out = out,
+             .ldo = ldo};
+
+    return groups->m > 0 ? run(threads, &j, err) : NM_OK;
 }

@@ -69,6 +69,20 @@ void nm_groups_free(nm_groups *groups);
 nm_status nm_groups_products(int threads, bool lower, const nm_groups *a, const nm_groups *b,
                              const double *theta, double *out, int64_t ldo, nm_err *err);
 
+/** T of output i, for all pairs of points: out[p, q] = sum_k theta_ik x_pk x_qk, q <= p.
+ *  @param theta    [unknowns], >= 0
+ *  @param scratch  [(n_points + 1) x n_in]
+ *  @param out      [n_points x n_points] */
+void nm_groups_inner_products(const nm_groups *groups, int64_t i, const double *theta,
+                              double *scratch, double *out);
+
+/** out[r, s] = sum_i g_ri g_si T_i + sum_e g_re g_se theta_e for s <= r, with T and theta as given:
+ *  what nm_groups_products(lower) does, after something was taken off T.
+ *  @param inner  [n_points x n_points x n_out], T of points p and q from (p n_points + q) n_out
+ *  @param extra  [n_extra] theta */
+nm_status nm_groups_products_from(int threads, const nm_groups *groups, const double *inner,
+                                  const double *extra, double *out, int64_t ldo, nm_err *err);
+
 /** out[r] = a_r . d, or sum_j |a_rj d_j| if `sizes`. */
 void nm_groups_times(int threads, bool sizes, const nm_groups *groups, const double *d,
                      double *out);

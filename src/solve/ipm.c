@@ -93,7 +93,6 @@ static nm_status allocate_rows(nm_ipm *ipm, nm_err *err)
 {
     enum { PLAIN = 12 };
     int64_t room = ipm->rows->m + ipm->n_terms;
-    size_t elements;
     double *block;
     nm_status rc = NM_OK;
 
@@ -103,9 +102,7 @@ static nm_status allocate_rows(nm_ipm *ipm, nm_err *err)
     ipm->room = 0;
     nm_free(ipm->memory_rows);
     ipm->memory_rows = NULL;
-    if (!nm_mul_size((size_t)room, (size_t)room + PLAIN, &elements))
-        NM_THROW(err, NM_E_NOMEM, "out of memory: normal matrix of %lld rows", (long long)room);
-    NM_TRY(nm_alloc(&ipm->memory_rows, elements, sizeof *block, err));
+    NM_TRY(nm_alloc(&ipm->memory_rows, (size_t)room, PLAIN * sizeof *block, err));
     NM_TRY(nm_realloc(&ipm->occupied, (size_t)room, (size_t)nm_ipm_column_blocks(ipm->n), err));
     block = ipm->memory_rows;
     carve_pair(&ipm->row, &block, room);
@@ -116,7 +113,6 @@ static nm_status allocate_rows(nm_ipm *ipm, nm_err *err)
     ipm->d_all = carve(&block, room);
     ipm->coupling = carve(&block, room);
     ipm->products = carve(&block, room);
-    ipm->normal = carve(&block, room * room);
     ipm->room = room;
 done:
     return rc;
@@ -130,7 +126,9 @@ static void close_ipm(void *state)
         nm_master_active_set.close(s->shortest_state);
     nm_free(s->ipm.memory_coords);
     nm_free(s->ipm.memory_rows);
+    nm_free(s->ipm.normal);
     nm_free(s->ipm.occupied);
+    nm_ipm_neurons_free(s->ipm.neurons);
     nm_free(s->ipm.scaled);
     nm_groups_free(&s->ipm.groups);
     nm_free(s->d);
@@ -172,106 +170,6 @@ done:
 
 /* -- the start --------------------------------------------------------------------------- */
 
-/* `unit` and the rows in it. @param d  a point that meets the rows, or NULL */
-static void scale_rows(nm_ipm *ipm, const double *d)
-{
-    double size = 0;
-
-    for (int64_t j = 0; j < ipm->n && d; j++)
-        size = fmax(size, fabs(d[j]));
-    if (ipm->reduced)
-        size = ipm->reduced->start_t;
-    ipm->unit = size > 0 ? size : nm_solution_size(ipm->spec, ipm->rows);
-    for (int64_t r = 0; r < ipm->m; r++) {
-        ipm->scale[r] = nm_row_unit(ipm->rows, r);
-        ipm->rhs[r] = ipm->scale[r] * ipm->rows->h[r] / ipm->unit;
-    }
-}
-
-/* The point nearest to `wanted` well inside the bounds of unknown j. */
-static double inner_point(const nm_ipm *ipm, int64_t j, double wanted)
-{
-    enum { FAR = 1000 };
-    double lo = ipm->spec->lo ? ipm->spec->lo[j] / ipm->unit : -INFINITY;
-    double hi = ipm->spec->hi ? ipm->spec->hi[j] / ipm->unit : INFINITY;
-    double margin = 0.1 * (fmin(hi, FAR) - fmax(lo, -FAR));
-
-    return fmin(fmax(wanted, lo + fmin(margin, 0.1)), hi - fmin(margin, 0.1));
-}
-
-/* How far from the boundary to start, in units of the shortest solution's largest entry (caps) and
- * of what a row typically takes up (rows). Measured best among 0.5 .. 30 and 0.02 .. 1 on 1000
- * random programs and the benchmark: 15 to 18 steps where (0.5, 1) took 21 to 41. */
-static const double CAP_ROOM = 8, ROW_ROOM = 0.02;
-
-static void start_local(nm_ipm *ipm, int kind, int64_t k, double slack, double z)
-{
-    if (ipm->local[kind].slack) {
-        ipm->local[kind].slack[k] = slack;
-        ipm->local[kind].z[k] = slack < INFINITY ? z : 0;
-        ipm->local[kind].want[k] = ipm->local[kind].d_slack[k] = ipm->local[kind].d_z[k] = 0;
-    }
-}
-
-/* Distance to a bound; INFINITY where there is none, or nothing to decide. */
-static double box_slack(const nm_ipm *ipm, const double *bound, int64_t j)
-{
-    if (!bound || !isfinite(bound[j]) || nm_ipm_is_fixed(ipm, j))
-        return INFINITY;
-    return fabs(bound[j] / ipm->unit - ipm->v[j]);
-}
-
-static void start_coords(nm_ipm *ipm, const double *d, double *mu)
-{
-    double count = (double)ipm->n_coords, largest = 1;
-    double z_t = ipm->has_t ? 1 / count : 0;
-
-    for (int64_t j = 0; j < ipm->n; j++)
-        ipm->v[j] = inner_point(ipm, j, d ? d[j] / ipm->unit : 0);
-    memset(ipm->v + ipm->n, 0, (size_t)ipm->n_terms * sizeof *ipm->v);
-    nm_ipm_times(ipm, ipm->v, ipm->missing);
-    for (int64_t k = 0; k < ipm->n_terms; k++)
-        ipm->v[ipm->n + k] = ipm->missing[ipm->m + k] + nm_ipm_on_t(ipm, ipm->m + k) +
-                             ipm->spec->offset[k] / ipm->unit;
-    for (int64_t k = 0; k < ipm->n_coords; k++) {
-        ipm->u[k] = fabs(ipm->v[k]) + CAP_ROOM;
-        largest = fmax(largest, ipm->u[k]);
-    }
-    ipm->t = ipm->has_u ? largest + CAP_ROOM : largest;
-    *mu = 0;
-    for (int64_t k = 0; k < ipm->n_coords; k++) {
-        double z_cap = 0.5 * (nm_ipm_weight(ipm, k) + z_t);
-
-        *mu += z_cap / count;
-        if (!ipm->has_u)
-            ipm->u[k] = ipm->t;
-        start_local(ipm, NM_BELOW_CAP, k, ipm->u[k] - ipm->v[k], z_cap);
-        start_local(ipm, NM_ABOVE_CAP, k, ipm->u[k] + ipm->v[k], z_cap);
-        start_local(ipm, NM_UNDER_T, k, ipm->t - ipm->u[k], z_t);
-        if (k >= ipm->n)
-            continue;
-        double lo = box_slack(ipm, ipm->spec->lo, k), hi = box_slack(ipm, ipm->spec->hi, k);
-        start_local(ipm, NM_OVER_LO, k, lo, z_cap / fmax(lo, 1));
-        start_local(ipm, NM_UNDER_HI, k, hi, z_cap / fmax(hi, 1));
-    }
-}
-
-static void start_rows(nm_ipm *ipm, double mu)
-{
-    double length = cblas_dnrm2((int)ipm->n, ipm->v, 1);
-
-    nm_ipm_times(ipm, ipm->v, ipm->missing);
-    for (int64_t r = 0; r < ipm->m; r++) {
-        double size = ipm->scale[r] * nm_row_measure(ipm->rows, r).length;
-        double typical = ROW_ROOM * size * (length > 0 ? length : sqrt((double)ipm->n));
-
-        ipm->row.slack[r] = fmax(ipm->missing[r] + nm_ipm_on_t(ipm, r) * ipm->t - ipm->rhs[r],
-                                 typical > 0 ? typical : 1);
-        ipm->row.z[r] = mu / ipm->row.slack[r];
-    }
-    memset(ipm->e, 0, (size_t)ipm->n_terms * sizeof *ipm->e);
-}
-
 /* The shortest d that meets the rows. @param d  out, NULL if it was not found; lent
  * Rows that contradict each other are found here already. */
 static nm_status find_start(ipm_solver *s, nm_master_result *out, const double **d, nm_err *err)
@@ -301,7 +199,6 @@ static nm_status start(ipm_solver *s, nm_master_result *out, nm_err *err)
 {
     nm_ipm *ipm = &s->ipm;
     const double *d = ipm->reduced ? ipm->reduced->start : NULL;
-    double mu;
     nm_status rc = NM_OK;
 
     NM_TRY(nm_realloc(&s->y, (size_t)ipm->rows->m, sizeof *s->y, err));
@@ -313,13 +210,14 @@ static nm_status start(ipm_solver *s, nm_master_result *out, nm_err *err)
     ipm->m = ipm->rows->m;
     ipm->n_all = ipm->m + ipm->n_terms;
     ipm->threads = nm_ctx_threads(ipm->ctx);
-    scale_rows(ipm, d);
-    if (ipm->rows->factors.space)
+    nm_ipm_scale_rows(ipm, d);
+    if (ipm->rows->factors.space) {
         NM_TRY(nm_ipm_take_factors(ipm, err));
-    else
+        NM_TRY(nm_ipm_neurons_open(ipm, err));
+    } else {
         nm_ipm_mark_columns(ipm, 0);
-    start_coords(ipm, d, &mu);
-    start_rows(ipm, mu);
+    }
+    nm_ipm_start(ipm, d);
     s->tried = 0;
 done:
     return rc;

@@ -140,14 +140,14 @@ static void add_panel(nm_ipm *ipm, panel *p)
 {
     if (p->count == ipm->n_all) {
         nm_dense_products(ipm->threads, true, p->count, p->values, WIDTH, p->count, p->values,
-                          WIDTH, p->width, ipm->normal, ipm->room);
+                          WIDTH, p->width, ipm->normal, ipm->ld);
         return;
     }
     memset(p->product, 0, (size_t)(p->count * p->count) * sizeof *p->product);
     nm_dense_products(ipm->threads, true, p->count, p->values, WIDTH, p->count, p->values, WIDTH,
                       p->width, p->product, p->count);
     for (int64_t i = 0; i < p->count; i++) {
-        double *out = ipm->normal + p->row[i] * ipm->room;
+        double *out = ipm->normal + p->row[i] * ipm->ld;
 
         for (int64_t j = 0; j <= i; j++)
             out[p->row[j]] += p->product[i * p->count + j];
@@ -165,7 +165,7 @@ static nm_status multiply_panels(nm_ipm *ipm, nm_err *err)
     NM_TRY(nm_alloc(&p.values, count * WIDTH, sizeof *p.values, err));
     NM_TRY(nm_alloc(&p.product, count * count, sizeof *p.product, err));
     for (int64_t i = 0; i < ipm->n_all; i++)
-        memset(ipm->normal + i * ipm->room, 0, count * sizeof *ipm->normal);
+        memset(ipm->normal + i * ipm->ld, 0, count * sizeof *ipm->normal);
     for (int64_t block = 0; block < nm_ipm_column_blocks(ipm->n); block++) {
         NM_TRY(nm_ctx_check(ipm->ctx, err));
         pack_panel(ipm, block, &p);
@@ -178,32 +178,62 @@ done:
     return rc;
 }
 
+nm_status nm_ipm_room_for_normal(nm_ipm *ipm, int64_t n, nm_err *err)
+{
+    size_t elements;
+    nm_status rc = NM_OK;
+
+    if (!nm_mul_size((size_t)n, (size_t)n, &elements) || elements > INT64_MAX)
+        NM_THROW(err, NM_E_NOMEM, "out of memory: normal matrix of %lld rows", (long long)n);
+    if ((int64_t)elements > ipm->normal_room) {
+        elements += elements / 4;
+        nm_free(ipm->normal);
+        ipm->normal = NULL;
+        ipm->normal_room = 0;
+        NM_TRY(nm_alloc(&ipm->normal, elements, sizeof *ipm->normal, err));
+        ipm->normal_room = (int64_t)elements;
+    }
+    ipm->ld = n;
+done:
+    return rc;
+}
+
 static nm_status form_normal(nm_ipm *ipm, nm_err *err)
 {
     nm_status rc = NM_OK;
 
+    NM_TRY(nm_ipm_room_for_normal(ipm, ipm->n_all, err));
     if (has_factors(ipm))
         NM_TRY(nm_groups_products(ipm->threads, true, &ipm->groups, &ipm->groups,
-                                  scale_columns(ipm, ipm->theta, true), ipm->normal, ipm->room,
-                                  err));
+                                  scale_columns(ipm, ipm->theta, true), ipm->normal, ipm->ld, err));
     else
         NM_TRY(multiply_panels(ipm, err));
     if (ipm->has_t)
         cblas_dsyr(CblasRowMajor, CblasLower, (int)ipm->n_all, 1 / ipm->stiffness, ipm->coupling, 1,
-                   ipm->normal, (int)ipm->room);
+                   ipm->normal, (int)ipm->ld);
     for (int64_t r = 0; r < ipm->m; r++)
-        ipm->normal[r * ipm->room + r] += ipm->row.slack[r] / ipm->row.z[r];
+        ipm->normal[r * (ipm->ld + 1)] += ipm->row.slack[r] / ipm->row.z[r];
     for (int64_t k = 0; k < ipm->n_terms; k++)
-        ipm->normal[(ipm->m + k) * (ipm->room + 1)] += ipm->theta[ipm->n + k];
+        ipm->normal[(ipm->m + k) * (ipm->ld + 1)] += ipm->theta[ipm->n + k];
 done:
     return rc;
 }
 
 nm_status nm_ipm_factor(nm_ipm *ipm, bool *ok, nm_err *err)
 {
+    if (ipm->neurons)
+        return nm_ipm_neurons_factor(ipm, scale_columns(ipm, ipm->theta, true), ok, err);
     nm_status rc = form_normal(ipm, err);
 
     *ok = rc == NM_OK &&
-          nm_dense_cholesky(ipm->threads, ipm->n_all, ipm->normal, ipm->room, 1e-15) >= 0;
+          nm_dense_cholesky(ipm->threads, ipm->n_all, ipm->normal, ipm->ld, 1e-15) >= 0;
     return rc;
+}
+
+void nm_ipm_solve(const nm_ipm *ipm, double *b)
+{
+    if (ipm->neurons)
+        nm_ipm_neurons_solve(ipm, b);
+    else
+        nm_dense_cholesky_solve(ipm->n_all, ipm->normal, ipm->ld, b);
 }

@@ -79,11 +79,13 @@ typedef struct nm_ipm {
     double *force;           /* [N] right-hand side after eliminating u */
     double *work;            /* [N] */
     double stiffness;        /* of t after eliminating all coordinates */
-    double *normal;          /* [(m+T) x room] the normal matrix, then its factor */
+    double *normal;          /* [. x ld] the normal matrix, then its factor */
+    int64_t ld, normal_room; /* elements that it has room for */
     double *coupling;        /* [m + T] E Theta on_t */
     double *products;        /* [m + T] scratch */
     unsigned char *occupied; /* [(m+T) x blocks] row has a nonzero in the block of columns */
     nm_groups groups;        /* rows (scaled) and terms, if they have factors (spec->space) */
+    struct nm_ipm_neurons *neurons; /* NULL: all rows and terms are in `normal` */
     int64_t iterations;
 } nm_ipm;
 
@@ -107,9 +109,26 @@ void nm_ipm_times(const nm_ipm *ipm, const double *coords, double *out);
 /** out [N] = the transpose times `all` [m + T]. */
 void nm_ipm_transposed_times(const nm_ipm *ipm, const double *all, double *out);
 
-/** ipm->normal = E Theta E' + S/Z + coupling coupling' / stiffness, factored. NM_OK; NM_E_NOMEM;
+/** E Theta E' + S/Z + coupling coupling' / stiffness, factored. NM_OK; NM_E_NOMEM;
  * *ok = false if numbers got out of hand. */
 nm_status nm_ipm_factor(nm_ipm *ipm, bool *ok, nm_err *err);
+
+/** Solves with it, b [m + T] in place. */
+void nm_ipm_solve(const nm_ipm *ipm, double *b);
+
+/** Room for a normal matrix of n rows; ipm->ld = n. */
+nm_status nm_ipm_room_for_normal(nm_ipm *ipm, int64_t n, nm_err *err);
+
+/* -- equations of one neuron (ipm_neurons.c) ------------------------------------------------- */
+
+/** Sets ipm->neurons if many rows and terms in ipm->groups see one neuron each; NULL otherwise.
+ *  NM_E_NOMEM. */
+nm_status nm_ipm_neurons_open(nm_ipm *ipm, nm_err *err);
+void nm_ipm_neurons_free(struct nm_ipm_neurons *neurons);
+
+/** What nm_ipm_factor() does. @param theta  [n] of the columns as they are, scales included */
+nm_status nm_ipm_neurons_factor(nm_ipm *ipm, const double *theta, bool *ok, nm_err *err);
+void nm_ipm_neurons_solve(const nm_ipm *ipm, double *b);
 
 /** Unknown j has both bounds 0. */
 bool nm_ipm_is_fixed(const nm_ipm *ipm, int64_t j);
@@ -127,6 +146,13 @@ int64_t nm_ipm_column_blocks(int64_t n);
 nm_status nm_ipm_solve_reduced(const nm_ctx *ctx, const nm_master_spec *spec, const nm_rows *rows,
                                const nm_ipm_reduction *reduced, double *d, double *t, double *y,
                                double *x, bool *ok, nm_err *err);
+
+/** `unit`, and the rows in it. @param d  [n] a point that meets the rows, or NULL */
+void nm_ipm_scale_rows(nm_ipm *ipm, const double *d);
+
+/** The first iterate: d pulled inside the bounds (NULL: 0), with room around it. After
+ *  nm_ipm_scale_rows() and with the rows' factors taken. */
+void nm_ipm_start(nm_ipm *ipm, const double *d);
 
 /** Residuals, mu and objective values of the iterate. */
 void nm_ipm_measure(nm_ipm *ipm);

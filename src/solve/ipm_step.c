@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "solve/ipm_state.h"
-#include "tensor/dense.h"
 
 static double weight_of(const nm_ipm_pair *pair, int64_t k)
 {
@@ -262,7 +261,7 @@ static void newton(nm_ipm *ipm)
     }
     if (ipm->has_t)
         cblas_daxpy((int)ipm->n_all, on_t / ipm->stiffness, ipm->coupling, 1, ipm->d_all, 1);
-    nm_dense_cholesky_solve(ipm->n_all, ipm->normal, ipm->room, ipm->d_all);
+    nm_ipm_solve(ipm, ipm->d_all);
     ipm->dt = 0;
     if (ipm->has_t)
         ipm->dt =

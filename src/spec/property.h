@@ -56,6 +56,12 @@ struct nm_property {
     nm_arena arena;
 };
 
+/** A property of one box; everything is copied. Cases count their rows in `rows`. Free with
+ *  nm_property_free(). */
+nm_status nm_property_from_box(const double *lo, const double *hi, int64_t n_in, int64_t n_out,
+                               const nm_out_case *cases, int64_t n_cases, const nm_out_row *rows,
+                               int64_t n_rows, nm_property **out, nm_err *err);
+
 /** Largest violation of the rows of a case by outputs y, in the sense of points: max over rows of
  *  coef . y - limit_in. The case is met, and the point unsafe, when it is <= 0; not a number when
  * an output is none. -INFINITY for a case without rows. */

@@ -167,7 +167,8 @@ static int64_t factor_corner(int64_t n, double *k, int64_t ldk, double tiny, con
 }
 
 /* Left-looking by block columns: what the earlier columns take away, the block, the rows below. */
-int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double tiny)
+int64_t nm_dense_cholesky_rest(int threads, int64_t n, double *k, int64_t ldk, double tiny,
+                               const double *whole)
 {
     enum { BLOCK = 256 };
     int64_t replaced = 0;
@@ -177,7 +178,7 @@ int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double
         double diagonal[BLOCK];
 
         for (int64_t i = first; i < last; i++)
-            diagonal[i - first] = k[i * (ldk + 1)];
+            diagonal[i - first] = whole ? whole[i] : k[i * (ldk + 1)];
         update_columns(threads, n, first, last, k, ldk);
         int64_t bad = factor_corner(last - first, k + first * (ldk + 1), ldk, tiny, diagonal);
 
@@ -187,6 +188,11 @@ int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double
         solve_below(threads, n, first, last, k, ldk);
     }
     return replaced;
+}
+
+int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double tiny)
+{
+    return nm_dense_cholesky_rest(threads, n, k, ldk, tiny, NULL);
 }
 
 void nm_dense_cholesky_solve(int64_t n, const double *l, int64_t ldl, double *b)

@@ -32,6 +32,11 @@ void nm_dense_transposed_times(int threads, int64_t m, int64_t n, const double *
  *  @return number of pivots replaced, -1 if a value is not finite */
 int64_t nm_dense_cholesky(int threads, int64_t n, double *k, int64_t ldk, double tiny);
 
+/** The same for what is left of a larger matrix after other rows were eliminated.
+ *  @param whole  [n] diagonal before that, against which pivots are small; NULL = that of k */
+int64_t nm_dense_cholesky_rest(int threads, int64_t n, double *k, int64_t ldk, double tiny,
+                               const double *whole);
+
 /** Solves L L' x = b in place. */
 void nm_dense_cholesky_solve(int64_t n, const double *l, int64_t ldl, double *b);
 

@@ -292,7 +292,9 @@ static bool keep_record(nm_block *b, struct record *record)
     }
     if (record->arena.failed)
         return false;
-    memcpy(record->points, b->points, (size_t)b->n * sizeof *b->points);
+    for (int64_t p = 0; p < b->n; p++)
+        if (!nm_linear_pack(&record->points[p], &b->points[p], b->s->first, &record->arena))
+            return false;
     for (int m = 0; m < NM_N_MODELS; m++)
         memcpy(record->infinite + m * b->n, b->infinite[m], (size_t)b->n);
     return true;
@@ -321,7 +323,7 @@ static bool run_record(nm_block *b, struct record *record)
 
     if (!record) /* a pass without judgement is there to make records */
         return true;
-    b->keep = &record->arena;
+    b->keep = b->arena;
     if (!open_values(b, NULL, 0))
         return false;
     find_point_values(b);

@@ -8,9 +8,24 @@
 #include "net/pass.h"
 
 /* Layers that a row passes when radii are made sharp: the one that the values come from and those
-   before it. Radii further back are taken as they are. */
+   before it. Radii further back are taken as they are: there is little to sharpen where values have
+   come through no more than two layers. */
 static const int64_t uncertain_share = 200;
-static const int sharp_layers = 3, least_behind = 4;
+static const int sharp_layers = 3, sure_layers = 2, least_behind = 4;
+
+/* How many layers lie behind a value, one after the other, at most. */
+static int layers_behind(const nm_net *net, int v)
+{
+    int k = net->values[v].producer, most = 0;
+
+    for (int i = 0; k >= 0 && i < net->ops[k].n_in; i++)
+        if (net->ops[k].in[i] >= 0 && !net->values[net->ops[k].in[i]].constant) {
+            int n = layers_behind(net, net->ops[k].in[i]);
+
+            most = n > most ? n : most;
+        }
+    return most + (k >= 0 && net->ops[k].kind->n_fans);
+}
 
 /* Which elements of input 0 of operator k can matter to the operator, or to the one that alone
    reads its output. */
@@ -48,28 +63,25 @@ static bool find_matters(nm_block *b, int k, bool *matters)
     return !b->scratch->failed;
 }
 
-/* Rows from the elements that matter, as many at a time as can be carried.
-   @param exact  past the summary of an earlier value, where there is one: only the elements that
-                 may still bend */
-static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters, bool exact)
+/* Rows from the elements that matter, as many at a time as can be carried. */
+static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters)
 {
     int64_t size = b->net->values[v].size;
-    const double *z = b->val[v] + p * size;
     double *radius = b->radius[v] + p * size, bound[1][NM_MAX_ROWS];
     int32_t element[NM_MAX_ROWS], row[NM_MAX_ROWS];
     float factor[NM_MAX_ROWS];
+    int behind = layers_behind(b->net, v) - sure_layers;
     nm_carry c = {.value = v,
                   .element = element,
                   .row = row,
                   .factor = factor,
-                  .n_fans = sharp_layers,
+                  .n_fans = behind < sharp_layers ? behind : sharp_layers,
                   .n_models = 1,
                   .falls_from = NM_MAX_ROWS,
-                  .exact = exact,
                   .arena = b->scratch};
 
     for (int64_t i = 0; i < size; i++) {
-        if (matters[i] && (!exact || fabs(z[i]) < radius[i])) {
+        if (matters[i]) {
             element[c.n] = (int32_t)i;
             row[c.n] = c.n;
             factor[c.n++] = 1;
@@ -88,20 +100,6 @@ static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters, bo
     return true;
 }
 
-/* How many layers lie behind a value, one after the other, at most. */
-static int layers_behind(const nm_net *net, int v)
-{
-    int k = net->values[v].producer, most = 0;
-
-    for (int i = 0; k >= 0 && i < net->ops[k].n_in; i++)
-        if (net->ops[k].in[i] >= 0 && !net->values[net->ops[k].in[i]].constant) {
-            int n = layers_behind(net, net->ops[k].in[i]);
-
-            most = n > most ? n : most;
-        }
-    return most + (k >= 0 && net->ops[k].kind->n_fans);
-}
-
 /* Rows cost the more the more elements matter, and gain nothing while hardly any of them may bend.
  */
 static bool is_worth_it(const nm_block *b, int v, int64_t p, const bool *matters)
@@ -113,14 +111,6 @@ static bool is_worth_it(const nm_block *b, int v, int64_t p, const bool *matters
         n_uncertain += matters[i] && fabs(b->val[v][p * size + i]) < b->radius[v][p * size + i];
     }
     return uncertain_share * n_uncertain >= n_matter;
-}
-
-static bool any_summary(const nm_linear *point)
-{
-    for (int v = 0; v < point->net->n_values; v++)
-        if (point->kept[v].summary)
-            return true;
-    return false;
 }
 
 /* Where an operator bends, what its inputs may be off by decides how much. Pushed through one layer
@@ -147,10 +137,7 @@ bool nm_block_sharpen_inputs(nm_block *b, int k)
             memset(matters, true, (size_t)(b->n * size) * sizeof *matters);
         for (int64_t p = 0; ok && matters && p < b->n; p++)
             ok = !is_worth_it(b, v, p, matters + p * size) ||
-                 sharpen_point(b, v, p, matters + p * size, false);
-        for (int64_t p = 0; ok && matters && p < b->n; p++)
-            ok = ok &&
-                 (!any_summary(&b->points[p]) || sharpen_point(b, v, p, matters + p * size, true));
+                 sharpen_point(b, v, p, matters + p * size);
         nm_arena_clear(&marks);
         if (!ok || !matters)
             return false;
@@ -178,7 +165,7 @@ bool nm_block_summarise(nm_block *b, int v)
         return true;
     for (int64_t p = 0; p < b->n; p++)
         if (b->points[p].kept[v].n <= most && n_rows > 4 * b->points[p].kept[v].n &&
-            (!nm_linear_summarise(&b->points[p], v, 100) || !nm_block_settle(b)))
+            (!nm_linear_summarise(&b->points[p], v, b->plain, b->scratch) || !nm_block_settle(b)))
             return false;
     return true;
 }

@@ -1,7 +1,6 @@
 /* Rows carried back through the records of a point, and what they are off by. */
 #include "verify/linear_parts.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "tensor/gemm.h"
@@ -201,12 +200,33 @@ static void weigh_bends(struct carrying *w, int value)
         for (int64_t r = 0; bend > 0 && r < w->c->n; r++) {
             double by = r < w->c->falls_from ? fabs((double)row[r]) : chord ? 0 : -(double)row[r];
 
-            if (w->c->g)
-                w->c->g[(w->c->g_first[value] + i) * w->c->g_width + r] += row[r] * (float)bend;
-            else if (!(by <= 0))
+            if (!(by <= 0))
                 w->sum[NM_RIGOROUS][r] += by * bend;
         }
     }
+}
+
+/* Rows as they are, and what comes in at each element: signs are not known yet, so all of a bend
+   counts. */
+static void keep_columns(struct carrying *w, int value)
+{
+    const nm_carry *c = w->c;
+    const nm_kept *kept = &w->l->kept[value];
+    int64_t first = c->first_column[value];
+
+    if (first < 0)
+        return;
+    for (int32_t i = 0; i < kept->n; i++)
+        memcpy(c->columns + (first + i) * c->column_width, w->adj[value] + i * w->width,
+               (size_t)c->n * sizeof(float));
+    for (int m = 0; m < c->n_models; m++)
+        for (int32_t i = 0; i < kept->n; i++) {
+            double by = kept->source[m] ? (double)kept->source[m][i] : 0;
+
+            if (m == NM_RIGOROUS && kept->source[NM_BEND])
+                by += (double)kept->source[NM_BEND][i];
+            c->column_weight[m][first + i] = nm_float_up(by);
+        }
 }
 
 /* What comes in at the value itself, or all that its elements may be off by. */
@@ -215,15 +235,16 @@ static void weigh(struct carrying *w, int value, bool whole)
     const nm_kept *kept = &w->l->kept[value];
     const float *rows = w->adj[value];
 
+    if (w->c->columns) {
+        keep_columns(w, value);
+        if (kept->source[NM_ROUNDING])
+            w->kernels->weigh(kept->n, w->width, rows, kept->source[NM_ROUNDING], w->rounding);
+        return;
+    }
     for (int m = 0; m < (whole ? 1 : w->c->n_models); m++) {
         const float *by = whole ? kept->radius : kept->source[m];
 
-        if (by && w->c->g)
-            for (int32_t i = 0; i < kept->n; i++)
-                for (int64_t r = 0; r < w->c->n; r++)
-                    w->c->g[(w->c->g_first[value] + i) * w->c->g_width + r] +=
-                        rows[i * w->width + r] * by[i];
-        else if (by)
+        if (by)
             w->kernels->weigh(kept->n, w->width, rows, by, w->sum[m]);
     }
     if (!whole && kept->source[NM_ROUNDING])
@@ -232,71 +253,57 @@ static void weigh(struct carrying *w, int value, bool whole)
         weigh_bends(w, value);
 }
 
-/* sum_m |(w G)_m| as it stands. */
-static bool weigh_columns(struct carrying *w, int value, double *sharp)
+/* sqrt(kappa w P w') of each row, and what is not in P. */
+static bool weigh_summed(struct carrying *w, int value, const nm_summed *s, double *sharp)
 {
-    const nm_kept *kept = &w->l->kept[value];
-    nm_summary *s = kept->summary;
-    double box[NM_MAX_ROWS] = {0}, gamma = 2 * nm_gamma_f32(kept->n + 16);
-    float *image;
-    nm_gemm g = {.plain = true,
-                 .n = w->width,
-                 .k = kept->n,
-                 .lda = kept->n,
-                 .ldb = w->width,
-                 .ldc = w->width,
-                 .alpha = 1};
-
-    if (!s->g && !nm_summary_gather(w->l, value, s, w->l->rows))
-        return false;
-    g.m = s->n_columns;
-    image = nm_arena_take(w->c->arena, (size_t)(g.m * w->width), sizeof *image);
-    if (!image)
-        return false;
-    nm_gemm_f32(&g, s->g, w->adj[value], image);
-    w->kernels->weigh(kept->n, w->width, w->adj[value], s->box, box);
-    for (int r = 0; r < w->c->n; r++)
-        sharp[r] = gamma * box[r];
-    for (int64_t m = 0; m < g.m; m++)
-        for (int r = 0; r < w->c->n; r++)
-            sharp[r] += s->scale[m] * fabs((double)image[m * w->width + r]);
-    return true;
-}
-
-/* Rows end where a summary stands: the smaller of what it says and what single radii say. */
-static bool weigh_summary(struct carrying *w, int value)
-{
-    const nm_kept *kept = &w->l->kept[value];
-    const nm_summary *s = kept->summary;
-    double box[NM_MAX_ROWS] = {0}, spoiled[NM_MAX_ROWS] = {0}, length[NM_MAX_ROWS] = {0};
-    double all[NM_MAX_ROWS];
-    float *image = nm_arena_take(w->c->arena, (size_t)(kept->n * w->width), sizeof *image);
+    int32_t n = w->l->kept[value].n;
+    const float *rows = w->adj[value];
+    double rest[NM_MAX_ROWS] = {0}, length[NM_MAX_ROWS] = {0};
+    float *image = nm_arena_take(w->c->arena, (size_t)(n * w->width), sizeof *image);
+    float *p = nm_arena_take(w->c->arena, (size_t)n * (size_t)n, sizeof *p);
     const nm_gemm g = {.plain = true,
-                       .m = kept->n,
+                       .m = n,
                        .n = w->width,
-                       .k = kept->n,
-                       .lda = kept->n,
+                       .k = n,
+                       .lda = n,
                        .ldb = w->width,
                        .ldc = w->width,
                        .alpha = 1};
 
-    if (!image || (w->c->exact && !weigh_columns(w, value, all)))
+    if (!image || !p)
         return false;
-    nm_gemm_f32(&g, s->p, w->adj[value], image);
-    if (kept->radius)
-        w->kernels->weigh(kept->n, w->width, w->adj[value], kept->radius, box);
-    w->kernels->weigh(kept->n, w->width, w->adj[value], s->root, length);
-    w->kernels->weigh(kept->n, w->width, w->adj[value], s->spoiled, spoiled);
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t j = 0; j <= i; j++)
+            p[j * n + i] = p[i * n + j] = s->p[(int64_t)i * (i + 1) / 2 + j];
+    nm_gemm_f32(&g, p, rows, image);
+    w->kernels->weigh(n, w->width, rows, s->root, length);
+    w->kernels->weigh(n, w->width, rows, s->rest, rest);
     for (int r = 0; r < w->c->n; r++) {
-        double square = 0, sharp;
+        double square = 0;
 
-        for (int32_t i = 0; i < kept->n; i++)
-            square += (double)image[i * w->width + r] * (double)w->adj[value][i * w->width + r];
+        for (int32_t i = 0; i < n; i++)
+            square += (double)image[i * w->width + r] * (double)rows[i * w->width + r];
         /* length = sum |w_i| sqrt(P_ii) bounds what rounding makes of the square. */
         square = fmax(square, 0) + s->gamma * length[r] * length[r];
-        sharp = nm_up(sqrt(s->kappa * square));
-        sharp = (w->c->exact && all[r] < sharp ? nm_up(all[r]) : sharp) + spoiled[r];
-        w->sum[NM_RIGOROUS][r] += sharp < box[r] ? sharp : box[r];
+        sharp[r] = nm_up(sqrt(s->kappa * square)) + rest[r];
+    }
+    return true;
+}
+
+/* Rows end where a summary stands. Of the rigorous bound counts the smaller of what it says and
+   what single radii say. */
+static bool weigh_summary(struct carrying *w, int value)
+{
+    const nm_kept *kept = &w->l->kept[value];
+    double box[NM_MAX_ROWS] = {0}, sharp[NM_MAX_ROWS];
+
+    if (kept->radius)
+        w->kernels->weigh(kept->n, w->width, w->adj[value], kept->radius, box);
+    for (int m = 0; m < w->c->n_models; m++) {
+        if (!weigh_summed(w, value, &kept->summary->model[m], sharp))
+            return false;
+        for (int r = 0; r < w->c->n; r++)
+            w->sum[m][r] += m == NM_RIGOROUS ? fmin(sharp[r], box[r]) : sharp[r];
     }
     return true;
 }
@@ -353,7 +360,7 @@ bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS
 
         if (!w.adj[out])
             continue;
-        if (l->kept[out].summary && c->n_fans != INT_MAX) {
+        if (l->kept[out].summary) {
             ok = weigh_summary(&w, out);
             w.adj[out] = NULL;
             continue;

@@ -19,8 +19,8 @@
  * column of G a source or radius further back, can be summed up once: for any row w that arrives
  *     |w d| <= sum_m |(w G)_m| <= sqrt(sum c_m) sqrt(sum (w G)_m^2 / c_m) = sqrt(kappa w P w')
  * by Cauchy and Schwarz, P = G diag(1 / c) G'. With c_m the norm of column m that is not far above
- * the middle sum, as all columns then count alike, and costs a product with P instead of the way
- * back through the layers before.
+ * the middle sum, as all columns then count alike (AlexNet: 1 to 2 %), and costs a product with P
+ * instead of the way back through the layers before. Nor need these be remembered.
  *
  * What a net can lose. Of a margin only the fall counts. A convex operator (ReLU, max pool) lies
  * above its tangent, so its curvature takes from a margin only where the row is negative. There a
@@ -139,6 +139,11 @@ bool nm_linear_open(nm_linear *l, const nm_linear_plan *plan, const nm_linear_ne
 bool nm_linear_fork(nm_linear *l, const nm_linear *from, const nm_linear_net *weights,
                     const double *const *val, int first, nm_arena *arena, nm_arena *rows);
 
+/** Copies those records of the operators before `first` that rows from behind may need, to be
+ *  forked from; rows end at summaries, so nothing before these is needed.
+ *  @param to  out; its records live in `arena` */
+bool nm_linear_pack(nm_linear *to, const nm_linear *from, int first, nm_arena *arena);
+
 /** What is to be known of the output of an operator at the point; arrays [size_out]. */
 typedef struct nm_linear_part {
     const double *slope[2];     /* derivatives of an elementwise operator (NULL for absent inputs);
@@ -156,7 +161,7 @@ bool nm_linear_add(nm_linear *l, int k, const nm_linear_part *part);
 /** Radii of a value that have become known better. */
 void nm_linear_set_radius(nm_linear *l, int value, const double *radius);
 
-/** Carries rows backward.
+/** Carries rows backward. They end at summaries.
  *  @param n        rows, at most NM_MAX_ROWS
  *  @param value    where they begin
  *  @param element  [n_seeds] ...
@@ -171,18 +176,20 @@ typedef struct nm_carry {
     const float *factor;
     int n_fans, n_models;
     int falls_from;  /* rows from this one on: the rigorous bound is on their fall only */
-    bool exact;      /* at summaries: all columns instead of the norm */
     nm_arena *arena; /* scratch */
 
-    float *g; /* summaries: [m x g_width] each row times what it is weighed by; NULL = sums only */
-    int64_t g_width, *g_first; /* g_first: [n_values] index m of a value's first element */
+    /* For summaries, out: instead of sums the rows as they pass the kept elements, each a column,
+       and what a model weighs it by; NULL = sums. */
+    float *columns;                      /* [n_columns x column_width] */
+    float *const *column_weight;         /* [n_models] [n_columns] */
+    int64_t column_width, *first_column; /* [n_values] of a value's first
+ element; -1 = it has no sources */
 } nm_carry;
 
 bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS]);
 
-/** Sums up what the elements of a value may be off by, together. Rows that do not go to the input
- *  end there.
- *  @param n_fans  layers to pass for it */
-bool nm_linear_summarise(nm_linear *l, int value, int n_fans);
+/** Sums up what the elements of a value may be off by, together.
+ *  @param plain  own loops instead of BLAS for the products */
+bool nm_linear_summarise(nm_linear *l, int value, bool plain, nm_arena *scratch);
 
 #endif

@@ -7,21 +7,17 @@
 #include "net/op/facet.h"
 #include "verify/linear.h"
 
-/* What nm_linear_summarise() finds. */
-typedef struct nm_summary {
-    float *p;       /* [n x n] */
-    float *root;    /* [n] sqrt(P_ii), rounded up */
-    float *box;     /* [n] sum_m |G_im|, rounded up */
-    float *spoiled; /* [n] what rounding of the rows may add to each element, boxed */
+/* What nm_linear_summarise() finds, for one model. */
+typedef struct nm_summed {
+    float *p;    /* [n (n + 1) / 2] P, the lower triangle row by row */
+    float *root; /* [n] sqrt(P_ii), rounded up */
+    float *rest; /* [n] what is not in P, boxed: earlier summaries, rounding of the rows */
     double kappa, gamma;
-    int n_fans;    /* layers passed for it */
-    float *g;      /* [n_columns x n] G', columns scaled; gathered again when needed */
-    double *scale; /* [n_columns] what they are to be multiplied by */
-    int64_t n_columns;
-} nm_summary;
+} nm_summed;
 
-/** G', in an arena that lives as long as the rows. False when memory ran out. */
-bool nm_summary_gather(nm_linear *l, int value, nm_summary *s, nm_arena *keep);
+typedef struct nm_summary {
+    nm_summed model[NM_N_MODELS];
+} nm_summary;
 
 static inline int32_t nm_kept_place(const nm_kept *kept, int64_t element)
 {

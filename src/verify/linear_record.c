@@ -51,17 +51,6 @@ bool nm_linear_fork(nm_linear *l, const nm_linear *from, const nm_linear_net *we
         return false;
     memcpy(l->kept, from->kept, (size_t)net->n_values * sizeof *l->kept);
     memcpy(l->passed, from->passed, (size_t)first * sizeof *l->passed);
-    for (int v = 0; v < net->n_values; v++)
-        if (l->kept[v].summary) {
-            nm_summary *own = nm_arena_take(arena, 1, sizeof *own);
-
-            if (!own)
-                return false;
-            *own = *l->kept[v].summary;
-            own->g = NULL;
-            own->scale = NULL;
-            l->kept[v].summary = own;
-        }
     for (int k = 0; k < first; k++)
         if (!open_rows(l, k))
             return false;

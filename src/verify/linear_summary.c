@@ -1,128 +1,177 @@
 /* What few values that dense layers read are off by, summed up once for all rows. */
 #include "verify/linear_parts.h"
 
+#include <limits.h>
+#include <string.h>
+
 #include "tensor/gemm.h"
 
-/* Rows of G', scaled by 1 / sqrt(c_m), those that are 0 left out. */
-static bool scale_columns(nm_summary *s, int64_t m, int64_t n, nm_arena *keep)
-{
-    s->scale = nm_arena_take(keep, (size_t)m, sizeof *s->scale);
-    if (!s->scale)
-        return false;
-    s->kappa = 0;
-    s->n_columns = 0;
-    for (int64_t i = 0; i < m; i++) {
-        const float *from = s->g + i * n;
-        float *to = s->g + s->n_columns * n, factor;
-        double square = 0;
+/* Rows from every element of a value, carried back to where something comes in: the columns of G
+   are the rows of `row`, each times a model's weight. */
+typedef struct columns {
+    bool plain;
+    int64_t n, width; /* columns, elements of the value */
+    int64_t *first; /* [n_values] column of a value's first element; -1 = nothing comes in there */
+    float *row;     /* [n x width] */
+    float *weight[NM_N_MODELS];
+    float *scaled, *stripe; /* room for [n x width] and [width x width] */
+} columns;
 
-        for (int64_t r = 0; r < n; r++)
-            square += (double)from[r] * (double)from[r];
-        if (square == 0)
-            continue;
-        factor = (float)(1 / sqrt(sqrt(square)));
-        for (int64_t r = 0; r < n; r++)
-            to[r] = from[r] * factor;
-        s->scale[s->n_columns] = 1 / (double)factor;
-        s->kappa += s->scale[s->n_columns] * s->scale[s->n_columns];
-        s->n_columns++;
-    }
-    s->kappa = nm_up(s->kappa);
-    return true;
+static bool has_sources(const nm_kept *kept)
+{
+    bool any = kept->source[NM_BEND] != NULL;
+
+    for (int m = 0; m < NM_N_MODELS; m++)
+        any = any || kept->source[m];
+    return any;
 }
 
-/* @param spoiled  [n] what is not in the columns: boxes; NULL = not asked for */
-static bool gather_columns(nm_linear *l, int value, const nm_summary *s, int64_t *first,
-                           float *spoiled)
+static bool open_columns(const nm_linear *l, int value, columns *c, nm_arena *scratch)
+{
+    c->width = l->kept[value].n;
+    c->first = nm_arena_take(scratch, (size_t)l->net->n_values, sizeof *c->first);
+    for (int v = 0; c->first && v < l->net->n_values; v++) {
+        c->first[v] = has_sources(&l->kept[v]) ? c->n : -1;
+        c->n += has_sources(&l->kept[v]) ? l->kept[v].n : 0;
+    }
+    c->row = nm_arena_zeroed(scratch, (size_t)(c->n * c->width), sizeof *c->row);
+    for (int m = 0; m < NM_N_MODELS; m++)
+        c->weight[m] = nm_arena_zeroed(scratch, (size_t)c->n, sizeof *c->weight[m]);
+    c->scaled = nm_arena_take(scratch, (size_t)(c->n * c->width), sizeof *c->scaled);
+    c->stripe = nm_arena_take(scratch, (size_t)(c->width * c->width), sizeof *c->stripe);
+    return !scratch->failed;
+}
+
+/* Fills the columns, and what does not come in by one. */
+static bool gather(nm_linear *l, int value, columns *c, nm_summary *s)
 {
     int32_t n = l->kept[value].n, element[NM_MAX_ROWS], row[NM_MAX_ROWS];
     float factor[NM_MAX_ROWS];
-    double bound[1][NM_MAX_ROWS] = {{0}};
+    double bound[NM_N_MODELS][NM_MAX_ROWS] = {{0}};
     nm_arena rows = {0};
     bool ok = true;
 
     for (int32_t at = 0; ok && at < n; at += NM_MAX_ROWS) {
-        nm_carry c = {.value = value,
-                      .element = element,
-                      .row = row,
-                      .factor = factor,
-                      .n_fans = s->n_fans,
-                      .n_models = 1,
-                      .falls_from = NM_MAX_ROWS,
-                      .arena = &rows,
-                      .g = s->g + at,
-                      .g_width = n,
-                      .g_first = first};
+        nm_carry carry = {.value = value,
+                          .element = element,
+                          .row = row,
+                          .factor = factor,
+                          .n_fans = INT_MAX,
+                          .n_models = NM_N_MODELS,
+                          .falls_from = NM_MAX_ROWS,
+                          .arena = &rows,
+                          .columns = c->row + at,
+                          .column_width = c->width,
+                          .column_weight = c->weight,
+                          .first_column = c->first};
 
-        for (; c.n < NM_MAX_ROWS && at + c.n < n; c.n++) {
-            element[c.n] = (int32_t)nm_kept_element(&l->kept[value], at + c.n);
-            row[c.n] = c.n;
-            factor[c.n] = 1;
+        for (; carry.n < NM_MAX_ROWS && at + carry.n < n; carry.n++) {
+            element[carry.n] = (int32_t)nm_kept_element(&l->kept[value], at + carry.n);
+            row[carry.n] = carry.n;
+            factor[carry.n] = 1;
         }
-        c.n_seeds = c.n;
-        ok = nm_linear_carry(l, &c, bound);
-        for (int r = 0; ok && spoiled && r < c.n; r++)
-            spoiled[at + r] = nm_float_up(bound[0][r]);
+        carry.n_seeds = carry.n;
+        ok = nm_linear_carry(l, &carry, bound);
+        for (int m = 0; ok && m < NM_N_MODELS; m++)
+            for (int r = 0; r < carry.n; r++)
+                s->model[m].rest[at + r] = nm_float_up(bound[m][r]);
         ok = ok && nm_arena_reset(&rows, NULL) == NM_OK;
     }
     nm_arena_clear(&rows);
     return ok;
 }
 
-bool nm_summary_gather(nm_linear *l, int value, nm_summary *s, nm_arena *keep)
+static double norm_of(const float *x, int64_t n)
 {
-    const nm_net *net = l->net;
-    nm_summary *standing = l->kept[value].summary;
-    int64_t n = l->kept[value].n, m = 0;
-    int64_t *first = nm_arena_take(keep, (size_t)net->n_values, sizeof *first);
-    bool ok;
+    double square = 0;
 
-    for (int v = 0; first && v < net->n_values; v++) {
-        first[v] = m;
-        m += l->kept[v].n;
-    }
-    s->g = nm_arena_zeroed(keep, (size_t)(m * n), sizeof *s->g);
-    l->kept[value].summary = NULL; /* its own rows pass */
-    ok = first && s->g && gather_columns(l, value, s, first, s->spoiled) &&
-         scale_columns(s, m, n, keep);
-    l->kept[value].summary = standing;
-    return ok;
+    for (int64_t i = 0; i < n; i++)
+        square += (double)x[i] * (double)x[i];
+    return sqrt(square);
 }
 
-bool nm_linear_summarise(nm_linear *l, int value, int n_fans)
+/* Columns that are not 0, so scaled that their products add up to P: with c = weight |row|,
+   P = sum row' row weight^2 / c = sum row' row weight / |row|. Gives their number. */
+static int64_t scale_columns(columns *c, const float *weight, double *kappa)
 {
-    int64_t n = l->kept[value].n;
-    nm_summary *s = nm_arena_zeroed(l->arena, 1, sizeof *s);
-    double *box = nm_arena_zeroed(l->rows, (size_t)n, sizeof *box);
+    int64_t n = 0;
 
-    if (!s || !box)
-        return false;
-    s->n_fans = n_fans;
-    s->p = nm_arena_take(l->arena, (size_t)(n * n), sizeof *s->p);
-    s->root = nm_arena_take(l->arena, (size_t)n, sizeof *s->root);
-    s->box = nm_arena_take(l->arena, (size_t)n, sizeof *s->box);
-    s->spoiled = nm_arena_take(l->arena, (size_t)n, sizeof *s->spoiled);
-    if (!s->p || !s->root || !s->box || !s->spoiled || !nm_summary_gather(l, value, s, l->rows))
-        return false;
-    nm_gemm_f32(&(nm_gemm){.plain = true,
-                           .trans_a = true,
-                           .m = n,
-                           .n = n,
-                           .k = s->n_columns,
-                           .lda = n,
-                           .ldb = n,
-                           .ldc = n,
-                           .alpha = 1},
-                s->g, s->g, s->p);
-    s->gamma = 2 * nm_gamma_f32(s->n_columns + n + 16);
-    for (int64_t m = 0; m < s->n_columns; m++)
-        for (int64_t i = 0; i < n; i++)
-            box[i] += s->scale[m] * fabs((double)s->g[m * n + i]);
-    for (int64_t i = 0; i < n; i++) {
-        s->box[i] = nm_float_up(nm_up(box[i]));
-        s->root[i] = nm_float_up(sqrt((double)s->p[i * n + i] * (1 + s->gamma)));
+    *kappa = 0;
+    for (int64_t i = 0; i < c->n; i++) {
+        const float *from = c->row + i * c->width;
+        double by = (double)weight[i], norm = by == 0 ? 0 : norm_of(from, c->width);
+        float factor;
+
+        if (norm == 0) /* NaN passes, and shows in kappa */
+            continue;
+        factor = (float)sqrt(by / norm);
+        for (int64_t r = 0; r < c->width; r++)
+            c->scaled[n * c->width + r] = from[r] * factor;
+        *kappa += by * by / ((double)factor * (double)factor); /* c, as the factor was rounded */
+        n++;
     }
-    if (s->kappa < (double)INFINITY) /* NaN, too: single radii stay */
+    *kappa = nm_up(*kappa);
+    return n;
+}
+
+/* The lower triangle of S' S, stripe by stripe, of the first k scaled columns. */
+static void lower_products(columns *c, int64_t k, float *lower)
+{
+    enum { STRIPE = 64 };
+    int64_t n = c->width;
+
+    for (int64_t at = 0; at < n; at += STRIPE) {
+        int64_t rows = n - at < STRIPE ? n - at : STRIPE, most = at + rows;
+
+        nm_gemm_f32(&(nm_gemm){.plain = c->plain,
+                               .trans_a = true,
+                               .m = rows,
+                               .n = most,
+                               .k = k,
+                               .lda = n,
+                               .ldb = n,
+                               .ldc = most,
+                               .alpha = 1},
+                    c->scaled + at, c->scaled, c->stripe);
+        for (int64_t i = at; i < most; i++)
+            memcpy(lower + i * (i + 1) / 2, c->stripe + (i - at) * most,
+                   (size_t)(i + 1) * sizeof *lower);
+    }
+}
+
+static bool sum_up(nm_linear *l, columns *c, int model, nm_summed *s)
+{
+    int64_t n = c->width, n_columns;
+
+    s->p = nm_arena_take(l->arena, (size_t)(n * (n + 1) / 2), sizeof *s->p);
+    s->root = nm_arena_take(l->arena, (size_t)n, sizeof *s->root);
+    if (!s->p || !s->root)
+        return false;
+    n_columns = scale_columns(c, c->weight[model], &s->kappa);
+    lower_products(c, n_columns, s->p);
+    s->gamma = 2 * nm_gamma_f32(n_columns + n + 16);
+    for (int64_t i = 0; i < n; i++)
+        s->root[i] = nm_float_up(sqrt((double)s->p[i * (i + 3) / 2] * (1 + s->gamma)));
+    return true;
+}
+
+bool nm_linear_summarise(nm_linear *l, int value, bool plain, nm_arena *scratch)
+{
+    nm_summary *s = nm_arena_zeroed(l->arena, 1, sizeof *s);
+    columns c = {.plain = plain};
+    bool finite = true;
+
+    for (int m = 0; s && m < NM_N_MODELS; m++)
+        s->model[m].rest =
+            nm_arena_zeroed(l->arena, (size_t)l->kept[value].n, sizeof *s->model[m].rest);
+    if (!s || l->arena->failed || !open_columns(l, value, &c, scratch) || !gather(l, value, &c, s))
+        return false;
+    for (int m = 0; m < NM_N_MODELS; m++) {
+        if (!sum_up(l, &c, m, &s->model[m]))
+            return false;
+        finite = finite && s->model[m].kappa < (double)INFINITY; /* false for NaN, too */
+    }
+    if (finite) /* else single radii stay */
         l->kept[value].summary = s;
     return true;
 }

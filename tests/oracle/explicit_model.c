@@ -38,7 +38,7 @@ static nm_status load_layers(struct model *m, const nm_net *net, nm_err *err)
     m->n_layers = nm_net_n_layers(net);
     if (m->n_layers > MAX_LAYERS)
         return nm_fail(err, NM_E_ARG, "more than %d layers", MAX_LAYERS);
-    for (int i = 0; i < m->n_layers; i++) {
+    for (int i = m->opts->inputs ? m->first : 0; i < m->n_layers; i++) {
         struct dense *l = &m->layer[i];
         nm_layer_info info;
 
@@ -69,6 +69,7 @@ static void affine(const struct dense *l, const double *x, double *z)
 static nm_status forward(struct model *m, int64_t p, nm_err *err)
 {
     double *x = NULL, *z = NULL, *pre;
+    const double *inputs = m->opts->inputs;
     int64_t widest = 0;
     nm_status rc = NM_OK;
 
@@ -81,9 +82,11 @@ static nm_status forward(struct model *m, int64_t p, nm_err *err)
     NM_TRY(nm_alloc(&m->act[p], (size_t)m->layer[m->first].in, sizeof(double), err));
     NM_TRY(nm_alloc(&m->pre[p], (size_t)m->z_point, sizeof(double), err));
     pre = m->pre[p];
-    for (int64_t k = 0; k < m->points->n_in; k++)
+    for (int64_t k = 0; k < m->points->n_in && !inputs; k++)
         x[k] = (double)m->points->x[p * m->points->n_in + k];
-    for (int i = 0; i < m->n_layers; i++) {
+    for (int64_t k = 0; k < m->layer[m->first].in && inputs; k++)
+        x[k] = inputs[p * m->layer[m->first].in + k];
+    for (int i = inputs ? m->first : 0; i < m->n_layers; i++) {
         const struct dense *l = &m->layer[i];
 
         if (i == m->first)
@@ -155,7 +158,8 @@ static nm_status define_neuron(struct model *m, int64_t p, int l, int64_t i, int
     nm_status rc = NM_OK;
 
     NM_TRY(add_entry(m, first_z + z_at + i, 1, err));
-    NM_TRY(add_change(m, bias_at + i, -1, err));
+    if (l == m->first || !m->opts->no_later_biases)
+        NM_TRY(add_change(m, bias_at + i, -1, err));
     for (int64_t k = 0; k < d->in; k++) {
         if (l == m->first) {
             constant += d->w[i * d->in + k] * m->act[p][k];
@@ -199,6 +203,11 @@ done:
     return rc;
 }
 
+static bool has_t(const struct model *m)
+{
+    return m->opts->norm == NM_NORM_LINF_L1N || m->opts->norm == NM_NORM_LINF;
+}
+
 static nm_status build(struct model *m, nm_err *err)
 {
     nm_status rc = NM_OK;
@@ -208,7 +217,7 @@ static nm_status build(struct model *m, nm_err *err)
     m->start[0] = 0;
     for (int64_t p = 0; p < m->points->n; p++)
         NM_TRY(add_point(m, p, err));
-    for (int64_t k = 0; k < m->n_v; k++) {
+    for (int64_t k = 0; k < m->n_v && has_t(m); k++) {
         NM_TRY(add_entry(m, k, 1, err));
         NM_TRY(add_entry(m, m->n_v + k, 1, err));
         NM_TRY(add_entry(m, m->t, -1, err));
@@ -224,7 +233,7 @@ static void size_up(struct model *m)
 
     m->n_params = m->layer[m->first].in * m->layer[m->first].out;
     for (int l = m->first; l < m->n_layers; l++) {
-        m->n_params += m->layer[l].out;
+        m->n_params += l == m->first || !m->opts->no_later_biases ? m->layer[l].out : 0;
         m->z_point += m->layer[l].out;
     }
     m->n_v = m->n_params + (m->opts->with_outputs ? m->points->n * classes : 0);
@@ -233,27 +242,85 @@ static void size_up(struct model *m)
     m->n_columns = m->z0 + m->points->n * m->z_point;
 }
 
+/* u, w, t. The objective of linf and linf+l1n times len v: CLP's tolerances are absolute. */
+static void set_change(const struct model *m, int64_t c, double *lower, double *upper, double *cost)
+{
+    nm_norm norm = m->opts->norm;
+    bool is_l2 = norm == NM_NORM_L2, is_t = c == m->t, is_w = c >= m->n_v && !is_t;
+    bool is_bounded = !is_t && c % m->n_v < m->n_params;
+
+    *upper = is_bounded ? m->opts->bound : INFINITY;
+    *cost = norm == NM_NORM_L1 || norm == NM_NORM_LINF_L1N ? 1 : 0;
+    if (is_t)
+        *cost = has_t(m) ? (double)m->n_v : 0;
+    if (is_l2) { /* u alone, of any sign; its square is the objective */
+        *lower = is_w || is_t ? 0 : -*upper;
+        *upper = is_w || is_t ? 0 : *upper;
+    }
+}
+
 /* Column bounds: v by the bound on the change, pre-activations by the pattern, outputs free. */
 static void set_column(const struct model *m, int64_t c, double *lower, double *upper, double *cost)
 {
     int64_t classes = m->layer[m->n_layers - 1].out;
 
-    *lower = 0;
+    *lower = *cost = 0;
     *upper = INFINITY;
-    /* The objective times len v: CLP's tolerances are absolute. */
-    *cost = c < m->t ? 1 : c == m->t ? (double)m->n_v : 0;
-    if (c < m->t && c % m->n_v < m->n_params)
-        *upper = m->opts->bound;
-    if (c < m->z0)
+    if (c < m->z0) {
+        set_change(m, c, lower, upper, cost);
         return;
+    }
     int64_t p = (c - m->z0) / m->z_point, i = (c - m->z0) % m->z_point;
 
-    if (i >= m->z_point - classes) {
+    if (i >= m->z_point - classes || m->opts->no_pins) {
         *lower = -INFINITY;
     } else if (!(m->pre[p][i] >= 0)) {
         *lower = -INFINITY;
         *upper = 0;
     }
+}
+
+static nm_status add_squares(const struct model *m, Clp_Simplex *clp, nm_err *err)
+{
+    size_t n = (size_t)m->n_columns, count = (size_t)m->n_v;
+    CoinBigIndex *start = NULL;
+    int *column = NULL;
+    double *value = NULL;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&start, n + 1, sizeof *start, err));
+    NM_TRY(nm_alloc(&column, count, sizeof *column, err));
+    NM_TRY(nm_alloc(&value, count, sizeof *value, err));
+    for (size_t c = 0; c <= n; c++)
+        start[c] = (CoinBigIndex)(c < count ? c : count);
+    for (size_t k = 0; k < count; k++) {
+        column[k] = (int)k;
+        value[k] = 2; /* CLP halves */
+    }
+    Clp_loadQuadraticObjective(clp, (int)m->n_columns, start, column, value);
+done:
+    nm_free(start);
+    nm_free(column);
+    nm_free(value);
+    return rc;
+}
+
+static double norm_of(const struct model *m, double objective)
+{
+    if (m->opts->norm == NM_NORM_L2)
+        return sqrt(objective);
+    return has_t(m) ? objective / (double)m->n_v : objective;
+}
+
+static void run(const struct model *m, Clp_Simplex *clp)
+{
+    Clp_setPrimalTolerance(clp, 1e-9);
+    Clp_setDualTolerance(clp, 1e-9);
+    Clp_setMaximumSeconds(clp, m->opts->time_limit_s);
+    if (m->opts->barrier || m->opts->norm == NM_NORM_L2)
+        (void)Clp_initialBarrierNoCrossSolve(clp);
+    else
+        (void)Clp_initialDualSolve(clp);
 }
 
 static nm_status solve(const struct model *m, nm_explicit_result *out, nm_err *err)
@@ -276,16 +343,12 @@ static nm_status solve(const struct model *m, nm_explicit_result *out, nm_err *e
         Clp_objective(clp)[c] = cost[c];
     }
     Clp_addRows(clp, (int)m->n_rows, m->lower, m->upper, m->start, m->column, m->value);
-    Clp_setPrimalTolerance(clp, 1e-9);
-    Clp_setDualTolerance(clp, 1e-9);
-    Clp_setMaximumSeconds(clp, m->opts->time_limit_s);
+    if (m->opts->norm == NM_NORM_L2)
+        NM_TRY(add_squares(m, clp, err));
     start = nm_now();
-    if (m->opts->barrier)
-        (void)Clp_initialBarrierSolve(clp);
-    else
-        (void)Clp_initialDualSolve(clp);
+    run(m, clp);
     *out = (nm_explicit_result){.status = Clp_status(clp),
-                                .objective = Clp_objectiveValue(clp) / (double)m->n_v,
+                                .objective = norm_of(m, Clp_objectiveValue(clp)),
                                 .n_rows = m->n_rows,
                                 .n_columns = m->n_columns,
                                 .n_entries = m->n_entries,
@@ -326,6 +389,8 @@ nm_status nm_explicit_solve(nm_ctx *ctx, const nm_net *net, const nm_points *poi
     nm_status rc = NM_OK;
 
     (void)ctx;
+    if (points->n == 0 || opts->layer >= nm_net_n_layers(net))
+        return nm_fail(err, NM_E_ARG, "no points, or no layer %d", opts->layer);
     NM_TRY(load_layers(&m, net, err));
     size_up(&m);
     NM_TRY(nm_alloc(&m.act, (size_t)points->n, sizeof *m.act, err));

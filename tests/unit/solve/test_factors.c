@@ -206,41 +206,6 @@ static void proofs_from_factors_equal_those_from_dense_rows(void **state)
 
 /* -- whole solves ------------------------------------------------------------------------------ */
 
-/* Half the rows, then all. In between the inputs move to another place, as appended points make
- * them do. Failures go to the caller. */
-static nm_status solve_factored(nm_ctx *ctx, twin *t, answer *got, nm_err *err)
-{
-    nm_master_spec spec = factored_spec(t);
-    int64_t half = t->rows.m / 2, n = spec.n;
-    size_t inputs = (size_t)(t->n_points * t->space.n_in);
-    nm_master *master = NULL;
-    nm_master_result result = {0};
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_master_open(ctx, &spec, NM_SOLVER_STRUCTURED, &master, err));
-    for (int64_t first = 0; first < t->rows.m; first = first == 0 && half > 0 ? half : t->rows.m) {
-        int64_t m = first == 0 && half > 0 ? half : t->rows.m - first;
-        nm_factors batch = nm_factors_slice(&t->rows, first, m);
-        double *moved = copy_of(t->x, (int64_t)inputs);
-
-        memset(t->x, 0xff, inputs * sizeof *t->x);
-        free(t->x);
-        t->space.x = t->x = moved;
-        nm_rows rows = {.n = n, .m = m, .h = t->dense.h + first, .factors = batch};
-        NM_TRY(nm_master_add(master, &rows, err));
-        NM_TRY(nm_master_solve(master, &result, err));
-    }
-    *got = (answer){.outcome = result.outcome,
-                    .objective = result.objective,
-                    .lower_bound = result.lower_bound,
-                    .iterations = result.iterations,
-                    .d = copy_of(result.d, n),
-                    .y = copy_of(result.y, t->rows.m)};
-done:
-    nm_master_close(master);
-    return rc;
-}
-
 static void solves_with_and_without_factors_agree(void **state)
 {
     static const twin_shape kinds[] = {{12, 16, 4, 10, 3, 0, 0, 0},
