@@ -1,12 +1,8 @@
-#!/usr/bin/awk -f
 # What a sweep's table says of its edit heuristics: a line each, best mean drawdown first, and how the
 # automatic choice compares. Means are over the sets (and sizes, strategies, seeds) that every
 # heuristic of the table repaired, so that they are about the same tasks.
-#   awk -f bench/irdnn_table.awk OUT.csv
+#   awk -f bench/csv.awk -f bench/irdnn_table.awk OUT.csv
 # "against auto": points of drawdown that auto loses more than this heuristic (negative: less).
-BEGIN { FS = "," }
-/"/ { $0 = unquoted($0) }
-NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
 {
     edit = $column["edit"]
     task = $column["set"] SUBSEP $column["size"] SUBSEP $column["strategy"] SUBSEP $column["seed"]
@@ -50,13 +46,4 @@ function summarise(e,    task) {
     mean[e] /= n_common
     mean_accuracy[e] /= n_common
     mean_gain[e] /= n_common
-}
-# Commas within quotes become blanks.
-function unquoted(line,    i, c, inside, out) {
-    for (i = 1; i <= length(line); i++) {
-        c = substr(line, i, 1)
-        if (c == "\"") inside = !inside
-        else out = out (inside && c == "," ? " " : c)
-    }
-    return out
 }

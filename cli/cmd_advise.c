@@ -28,6 +28,7 @@ static const nm_opt_group groups[] = {
     {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},
     {"Data", nm_keep_rows, offsetof(nm_repair_args, keep)},
     {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},
+    {"Data", nm_validation_rows, offsetof(nm_repair_args, validation)},
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
     {"What must become right", nm_repair_set_rows, 0},
     {"What is asked", nm_advise_rows, 0},

@@ -40,6 +40,11 @@ const nm_opt nm_reference_rows[] =
     SET_ROWS("reference", "reference-labels", "reference-range", 0, 0,
              "data that norms and heuristics look at; default: the keep set, else the inputs",
              "their labels");
+const nm_opt nm_validation_rows[] = SET_ROWS(
+    "validation", "validation-labels", "validation-range", 0, 0,
+    "points that passes and trials of layers are judged on; default: the reference data if they "
+    "have labels, else the keep set, else (passes) the test set",
+    "their labels");
 const nm_opt nm_test_rows[] = SET_ROWS("test", "test-labels", "test-range", 0, 0,
                                        "points on which accuracy is measured", "their labels");
 const nm_opt nm_similar_rows[] = SET_ROWS(

@@ -18,8 +18,8 @@ typedef struct nm_data_prep {
 } nm_data_prep;
 
 /* Rows for one nm_data_set each, and for nm_data_prep. */
-extern const nm_opt nm_inputs_rows[], nm_keep_rows[], nm_reference_rows[], nm_test_rows[],
-    nm_similar_rows[], nm_data_prep_rows[];
+extern const nm_opt nm_inputs_rows[], nm_keep_rows[], nm_reference_rows[], nm_validation_rows[],
+    nm_test_rows[], nm_similar_rows[], nm_data_prep_rows[];
 
 /** What the points are for; decides what they must fit. */
 typedef struct nm_data_use {

@@ -334,8 +334,8 @@ const nm_opt nm_strategy_rows[] = {
      .word = "none",
      .word_value = INFINITY,
      .unit = "points of accuracy",
-     .help = "a pass after which more is lost on the test set (else the keep set) is undone, and, "
-             "without --patience, the last"},
+     .help = "a pass after which more is lost on the points that passes are judged on "
+             "(--validation) is undone, and, without --patience, the last"},
     {.name = "patience",
      .kind = NM_OPT_INT,
      AT(patience),
@@ -427,6 +427,7 @@ const nm_opt_group nm_repair_groups[] = {
     {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},
     {"Data", nm_keep_rows, offsetof(nm_repair_args, keep)},
     {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},
+    {"Data", nm_validation_rows, offsetof(nm_repair_args, validation)},
     {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
     {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},

@@ -7,7 +7,7 @@
 typedef struct nm_repair_args {
     nm_common_opts common;
     const char *model, *output;
-    nm_data_set inputs, keep, reference, test, similar;
+    nm_data_set inputs, keep, reference, validation, test, similar;
     nm_data_prep prep;
     const char *select, *target;
     int64_t size; /* INT64_MAX = all */

@@ -176,6 +176,7 @@ nm_status nm_repair_data_load(nm_cli *cli, const nm_repair_args *args, const nm_
     } others[] = {
         {&args->keep, &out->keep, {"--keep", net, true, "--keep-labels"}},
         {&args->reference, &out->reference, {"--reference", net, false, NULL}},
+        {&args->validation, &out->validation, {"--validation", net, true, "--validation-labels"}},
         {&args->test, &out->test, {"--test", net, true, "--test-labels"}},
         {&args->similar, &out->similar, {"--similar", net, true, "--similar-labels"}},
     };
@@ -202,6 +203,7 @@ void nm_repair_data_free(nm_repair_data *data)
     nm_points_free(&data->repair);
     nm_points_free(&data->keep);
     nm_points_free(&data->reference);
+    nm_points_free(&data->validation);
     nm_points_free(&data->test);
     nm_points_free(&data->similar);
     *data = (nm_repair_data){0};
@@ -213,6 +215,7 @@ nm_repair_task nm_repair_data_task(const nm_repair_data *data)
         .repair = &data->repair,
         .keep = data->keep.n > 0 ? &data->keep : NULL,
         .reference = data->reference.n > 0 ? &data->reference : NULL,
+        .validation = data->validation.n > 0 ? &data->validation : NULL,
         .test = data->test.n > 0 ? &data->test : NULL,
         .similar = data->similar.n > 0 ? &data->similar : NULL,
     };

@@ -7,7 +7,7 @@
 /** Sets that were not given are empty. Free with nm_repair_data_free(). */
 typedef struct nm_repair_data {
     nm_points repair; /**< the chosen points; their labels are the wanted classes */
-    nm_points keep, reference, test, similar;
+    nm_points keep, reference, validation, test, similar;
     int64_t n_candidates; /**< points of --inputs, from which they were chosen */
     nm_selection chosen;  /**< of them, which, and by what scores */
     nm_points pool;       /**< all candidates, where --edit looks at them; else empty */

@@ -5,58 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sweep_recipe.h"
+
 /* -- shared options -------------------------------------------------------------------------- */
-
-static const nm_opt *find_option(const char *name)
-{
-    for (const nm_opt_group *group = nm_repair_groups; group->rows; group++)
-        for (const nm_opt *row = group->rows; row->name; row++)
-            if (strcmp(row->name, name) == 0 && row->kind != NM_OPT_LATER)
-                return row;
-    return NULL;
-}
-
-static bool is_combined(const char *name)
-{
-    static const char *const names[] = {
-        "edit",  "select", "size", "seed",  "layer", "mask", "output",  "claim",
-        "curve", "report", "json", "quiet", "color", "help", "version", "time-limit"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
-}
-
-static char *print_value(const json_t *value)
-{
-    char *text = NULL;
-
-    if (json_is_string(value))
-        return strdup(json_string_value(value));
-    if (json_is_integer(value))
-        return asprintf(&text, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0 ? NULL
-                                                                                       : text;
-    if (json_is_real(value))
-        return asprintf(&text, "%.17g", json_real_value(value)) < 0 ? NULL : text;
-    return NULL;
-}
-
-static bool is_path(const nm_opt *row)
-{
-    return row->kind == NM_OPT_PATH;
-}
 
 /* "--name=value"; relative paths from the folder of the configuration. */
 static nm_status add_option(nm_sweep_config *c, const char *path, const char *name,
                             const json_t *value, nm_err *err)
 {
-    const nm_opt *row = find_option(name);
+    const nm_opt *row = nm_sweep_option(name);
     const char *slash = strrchr(path, '/');
     int folder = slash ? (int)(slash - path) + 1 : 0;
     char *text = NULL, *argument = NULL;
 
-    if (!row || is_combined(name))
+    if (!row || nm_sweep_is_combined(name))
         return nm_cli_fail(err, NM_E_FORMAT,
                            "%s: key '%.64s': expected an option of `netmend repair`%s", path, name,
                            row ? " that is the same for all rows" : "");
@@ -70,13 +32,13 @@ static nm_status add_option(nm_sweep_config *c, const char *path, const char *na
         return json_is_true(value) && !argument ? nm_cli_fail(err, NM_E_NOMEM, "out of memory")
                                                 : NM_OK;
     }
-    text = print_value(value);
+    text = nm_sweep_option_text(value);
     if (!text)
         return nm_cli_fail(err, NM_E_FORMAT, "%s: key '%.64s': expected a text or a number", path,
                            name);
     if (asprintf(&argument, "%s%s%s%.*s%s", row->positional ? "" : "--",
                  row->positional ? "" : name, row->positional ? "" : "=",
-                 is_path(row) && text[0] != '/' ? folder : 0, path, text) < 0)
+                 row->kind == NM_OPT_PATH && text[0] != '/' ? folder : 0, path, text) < 0)
         argument = NULL;
     free(text);
     if (!argument)
@@ -241,14 +203,6 @@ static nm_status check_keys(const nm_sweep_config *c, const char *path, nm_err *
     return NM_OK;
 }
 
-static bool is_strategy_option(const char *name)
-{
-    for (const nm_opt *row = nm_strategy_rows; row->name; row++)
-        if (strcmp(row->name, name) == 0)
-            return strcmp(name, "strategy") != 0;
-    return false;
-}
-
 /* Only that the options are understood; what they are is asked again for each row. */
 static nm_status check_strategies(const nm_sweep_config *c, const char *path, nm_err *err)
 {
@@ -261,92 +215,6 @@ static nm_status check_strategies(const nm_sweep_config *c, const char *path, nm
         nm_cli_prefix(err, path);
     }
     return rc == NM_E_ARG ? NM_E_FORMAT : rc;
-}
-
-nm_status nm_sweep_set_strategy(nm_repair_args *args, const char *text, nm_err *err)
-{
-    size_t length = strcspn(text, ":");
-    char name[64], value[64];
-    nm_status rc = NM_OK;
-
-    (void)snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), text);
-    if (strcmp(name, "elastic") == 0)
-        args->elastic = true;
-    else
-        rc = nm_repair_args_set(args, "strategy", name, err);
-    for (const char *at = text + length; rc == NM_OK && *at;) {
-        size_t pair = strcspn(++at, ","), key = strcspn(at, "=,");
-
-        if (key >= pair || key > 63 || pair - key > 63)
-            return nm_cli_fail(err, NM_E_ARG, "strategy '%.100s': expected NAME:key=value,...",
-                               text);
-        (void)snprintf(name, sizeof name, "%.*s", (int)key, at);
-        (void)snprintf(value, sizeof value, "%.*s", (int)(pair - key - 1), at + key + 1);
-        rc = is_strategy_option(name)
-                 ? nm_repair_args_set(args, name, value, err)
-                 : nm_cli_fail(err, NM_E_ARG, "strategy '%.100s': '%s' is none of its options",
-                               text, name);
-        at += pair;
-    }
-    return rc;
-}
-
-static nm_data_set *optional_set(nm_repair_args *args, const char *name)
-{
-    if (name && strcmp(name, "keep") == 0)
-        return &args->keep;
-    return name && strcmp(name, "reference") == 0 ? &args->reference : NULL;
-}
-
-static nm_status set_option(nm_repair_args *args, const char *name, const json_t *value,
-                            nm_err *err)
-{
-    const nm_opt *row = find_option(name);
-    char *text;
-    nm_status rc;
-
-    if (!row || is_combined(name) || is_path(row) || row->kind == NM_OPT_ROWS)
-        return nm_cli_fail(err, NM_E_ARG, "'%.64s' is no option that a recipe can have", name);
-    if (row->kind == NM_OPT_FLAG && json_is_boolean(value))
-        return json_is_true(value) ? nm_repair_args_set(args, name, NULL, err) : NM_OK;
-    text = print_value(value);
-    rc = text ? nm_repair_args_set(args, name, text, err)
-              : nm_cli_fail(err, NM_E_ARG, "'%.64s': expected a text or a number", name);
-    free(text);
-    return rc;
-}
-
-nm_status nm_sweep_set_recipe(nm_repair_args *args, const nm_sweep_item *item, nm_err *err)
-{
-    const char *name;
-    json_t *value;
-    size_t i;
-
-    if ((item->repair && !json_is_object(item->repair)) ||
-        (item->without && !json_is_array(item->without)))
-        return nm_cli_fail(err, NM_E_ARG,
-                           "edit '%s': expected an object under 'repair' and a list "
-                           "under 'without'",
-                           item->name);
-    json_object_foreach((json_t *)item->repair, name, value)
-    {
-        nm_status rc = set_option(args, name, value, err);
-
-        if (rc != NM_OK)
-            return rc;
-    }
-    json_array_foreach((json_t *)item->without, i, value)
-    {
-        nm_data_set *set = optional_set(args, json_string_value(value));
-
-        if (!set)
-            return nm_cli_fail(err, NM_E_ARG,
-                               "edit '%s': 'without' entry %zu: expected \"keep\" or "
-                               "\"reference\"",
-                               item->name, i);
-        *set = (nm_data_set){0};
-    }
-    return NM_OK;
 }
 
 static nm_status read_time_limit(nm_sweep_config *c, const char *path, nm_err *err)

@@ -45,13 +45,6 @@ void nm_sweep_config_free(nm_sweep_config *config);
 nm_status nm_sweep_config_args(const nm_sweep_config *config, const char *path, nm_repair_args *out,
                                nm_err *err);
 
-/** Applies a strategy: "full", "elastic", "incremental:batch=5,passes=24,max-drawdown=2", ...
- *  @return NM_E_ARG for a name or an option that is none */
-nm_status nm_sweep_set_strategy(nm_repair_args *args, const char *text, nm_err *err);
-
-/** Applies the recipe of an edit heuristic. @return NM_E_ARG for a value out of range */
-nm_status nm_sweep_set_recipe(nm_repair_args *args, const nm_sweep_item *item, nm_err *err);
-
 int64_t nm_sweep_n_cells(const nm_sweep_config *config);
 
 /** Combinations vary in the seed first, then norm, size, strategy, set, edit. */

@@ -31,6 +31,7 @@ nm_status nm_sweep_merge(nm_sweep *s, const char *source, const nm_repair_args *
     override(&shared->inputs, &given->inputs);
     override(&shared->keep, &given->keep);
     override(&shared->reference, &given->reference);
+    override(&shared->validation, &given->validation);
     override(&shared->test, &given->test);
     override(&shared->similar, &given->similar);
     if (!shared->model || !shared->inputs.path)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "repair_layer.h"
+#include "sweep_recipe.h"
 #include "sweep_report.h"
 
 /* -- what all rows share ----------------------------------------------------------------------- */
@@ -20,6 +21,7 @@ static nm_status load_sets(nm_cli *cli, const nm_repair_args *args, nm_sweep_tas
         {&args->inputs, &t->pool, {"--inputs", t->net, true, "--labels"}},
         {&args->keep, &t->keep, {"--keep", t->net, true, "--keep-labels"}},
         {&args->reference, &t->reference, {"--reference", t->net, false, NULL}},
+        {&args->validation, &t->validation, {"--validation", t->net, true, "--validation-labels"}},
         {&args->test, &t->test, {"--test", t->net, true, "--test-labels"}},
         {&args->similar, &t->similar, {"--similar", t->net, true, "--similar-labels"}},
     };
@@ -69,6 +71,7 @@ void nm_sweep_task_close(nm_sweep_task *task)
     nm_points_free(&task->pool);
     nm_points_free(&task->keep);
     nm_points_free(&task->reference);
+    nm_points_free(&task->validation);
     nm_points_free(&task->test);
     nm_points_free(&task->similar);
     nm_eval_report_free(&task->before);
@@ -121,6 +124,7 @@ static nm_repair_task task_of(const struct run *r)
     return (nm_repair_task){.repair = &r->repair,
                             .keep = r->args.keep.path ? &t->keep : NULL,
                             .reference = r->args.reference.path ? &t->reference : NULL,
+                            .validation = t->validation.n > 0 ? &t->validation : NULL,
                             .similar = t->similar.n > 0 ? &t->similar : NULL};
 }
 

@@ -9,10 +9,11 @@
 typedef struct nm_sweep_task {
     const nm_repair_args *args;
     nm_net *net;
-    nm_points pool, keep, reference, test, similar; /**< test: the pool where none is given */
-    bool test_is_pool;                              /**< their rows are those of one file */
-    float *pool_scores;                             /**< [pool.n x outputs] */
-    nm_eval_report before;                          /**< of the test points */
+    nm_points pool, keep, reference, validation, test,
+        similar;           /**< test: the pool where none is given */
+    bool test_is_pool;     /**< their rows are those of one file */
+    float *pool_scores;    /**< [pool.n x outputs] */
+    nm_eval_report before; /**< of the test points */
 } nm_sweep_task;
 
 /** Loads network and points. Free with nm_sweep_task_close(), also after a failure. */

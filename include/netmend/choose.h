@@ -71,9 +71,10 @@ typedef struct nm_choice {
  *     errors) the one whose outputs drift least; within a factor of 1.5, or where next to nothing
  *     drifts, the later layer, since repairs there are cheaper.
  *
- *  Reference points are task->reference, else the keep set, else the repair set. Of opts the
- * margin, damping and seed count. No layer at all that can be scored is NM_E_ARG. When time runs
- * out, the best so far is chosen. The same choice for any number of threads. */
+ *  Reference points are task->reference, else the keep set, else the repair set; trials are
+ * measured on task->validation, else those. Of opts the margin, damping and seed count. No layer at
+ * all that can be scored is NM_E_ARG. When time runs out, the best so far is chosen. The same
+ * choice for any number of threads. */
 NM_API nm_status nm_choose_layer(nm_ctx *ctx, const nm_net *net, const nm_repair_task *task,
                                  const nm_repair_opts *opts, const nm_choose_opts *choose,
                                  nm_choice *out, nm_err *err);

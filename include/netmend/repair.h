@@ -93,13 +93,16 @@ typedef struct nm_repair_opts {
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
 typedef struct nm_repair_task {
-    const nm_points *repair;    /**< inputs that must become right */
-    const int64_t *targets;     /**< [repair->n] wanted classes; NULL = repair->labels */
-    const nm_points *keep;      /**< inputs that must stay right (those that are right before) */
-    const nm_points *reference; /**< data of the function norm, labels not needed; NULL = the keep
-                                     set, else the repair set */
-    const nm_points *test;      /**< drawdown is measured here */
-    const nm_points *similar;   /**< generalization is measured here */
+    const nm_points *repair;     /**< inputs that must become right */
+    const int64_t *targets;      /**< [repair->n] wanted classes; NULL = repair->labels */
+    const nm_points *keep;       /**< inputs that must stay right (those that are right before) */
+    const nm_points *reference;  /**< data of the function norm, labels not needed; NULL = the keep
+                                      set, else the repair set */
+    const nm_points *test;       /**< drawdown is measured here */
+    const nm_points *similar;    /**< generalization is measured here */
+    const nm_points *validation; /**< what passes of a strategy, and layers that are tried, are
+                                    judged on; NULL = the reference data if they have labels, else
+                                    the keep set, else (passes) the test set */
 } nm_repair_task;
 
 typedef enum nm_outcome {

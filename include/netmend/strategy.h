@@ -11,7 +11,8 @@ extern "C" {
 typedef enum nm_strategy {
     NM_STRATEGY_FULL,        /**< all points in one repair */
     NM_STRATEGY_INCREMENTAL, /**< batch after batch, each from the last accepted network */
-    NM_STRATEGY_ACCUMULATED  /**< the same, and points that are right already must stay right */
+    NM_STRATEGY_ACCUMULATED /**< the same; points of earlier passes stay right and as safe as asked,
+                                 and others that are right by themselves stay right */
 } nm_strategy;
 
 /** What to do with a batch that has no repair. */
@@ -25,11 +26,12 @@ typedef enum nm_on_infeasible {
 typedef struct nm_strategy_opts {
     size_t size;
     nm_strategy strategy;
-    int64_t batch;       /**< points of a pass, >= 1 */
-    int passes;          /**< at most; 0 = each point once */
-    double max_drawdown; /**< a pass that leaves more of the accuracy on the test set (without one:
-                              the keep set) lost is undone, points; INFINITY = any */
-    int patience;        /**< so many passes without a better network end it; 0 = never */
+    int64_t batch; /**< points of a pass, >= 1 */
+    int passes;    /**< at most; 0 = each point once */
+    double
+        max_drawdown; /**< a pass that leaves more of the accuracy lost on the points that passes
+                           are judged on (nm_strategy_judge()) is undone, points; INFINITY = any */
+    int patience;     /**< so many passes without a better network end it; 0 = never */
     nm_on_infeasible on_infeasible;
     bool bounds_from_pass; /**< bounds count from the network of the pass, not from the original */
     uint64_t seed;         /**< of the order of the points */
@@ -51,7 +53,7 @@ typedef struct nm_pass_report {
     int64_t set_right;      /**< points of the whole repair set that are right then */
     int64_t keep_right;     /**< keep points that are right then */
     double accuracy;        /**< on the test set then; NAN without */
-    double drawdown_points; /**< against the original, on the test set, else the keep set; NAN */
+    double drawdown_points; /**< against the original, on the points passes are judged on; NAN */
     double objective;
     double change_l2; /**< of this pass */
     double seconds;
@@ -61,12 +63,18 @@ typedef struct nm_pass_report {
 typedef struct nm_strategy_report {
     nm_pass_report *passes;
     int n_passes, room;
-    int best;            /**< index into passes; -1: the original network */
-    const char *stopped; /**< "all points right", "passes", "patience", "drawdown", "limit" */
+    int best;              /**< index into passes; -1: the original network */
+    const char *stopped;   /**< "all points right", "passes", "patience", "drawdown", "limit" */
+    const char *judged_on; /**< "validation", "reference", "keep", "test"; "" = nothing */
 } nm_strategy_report;
 
+/** The points that passes are judged on: the validation set, else labelled reference data, else the
+ *  keep set, else the test set, which then takes part in the choice; NULL: there are none.
+ *  @param name  out, as in nm_strategy_report */
+NM_API const nm_points *nm_strategy_judge(const nm_repair_task *task, const char **name);
+
 /** Repairs in passes and keeps the best network seen: most points of the repair set right, then the
- *  highest accuracy on the test set. FULL is nm_repair() itself.
+ *  highest accuracy on the points that passes are judged on. FULL is nm_repair() itself.
  *
  *  The report is about the network that is written: REPAIRED if all points are right and as safe as
  *  asked, PARTLY if more are than before (unrepaired: the others), LIMIT if no pass was accepted.

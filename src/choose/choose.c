@@ -45,6 +45,7 @@ static nm_status check(const nm_choosing *c, nm_err *err)
     NM_TRY(check_width(c, c->task->repair, "repair set", err));
     NM_TRY(check_width(c, c->task->keep, "keep set", err));
     NM_TRY(check_width(c, c->task->reference, "reference set", err));
+    NM_TRY(check_width(c, c->task->validation, "validation set", err));
     if (!c->target)
         NM_THROW(err, NM_E_SHAPE, "the repair set has no labels, expected one per point");
     for (int64_t p = 0; p < c->task->repair->n; p++)

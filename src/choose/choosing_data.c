@@ -39,6 +39,8 @@ static int64_t affordable(const nm_choosing *c, double work, int64_t least, int6
 /* What trials are measured on: points whose labels are known, where there are any. */
 static const nm_points *measured_points(const nm_repair_task *t)
 {
+    if (t->validation && t->validation->labels)
+        return t->validation;
     if (t->reference && (t->reference->labels || !t->keep || !t->keep->labels))
         return t->reference;
     return t->keep ? t->keep : t->repair;

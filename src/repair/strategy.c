@@ -26,6 +26,8 @@ struct passes {
     nm_net *current, *best; /* NULL: the original */
     nm_standing original, at, best_at;
     int64_t *order; /* [n] of the repair points in this round */
+    bool *asked;    /* [n] to be repaired in this pass */
+    bool *fixed;    /* [n] right since a pass repaired them */
     int64_t next;
     int pass, idle; /* passes so far, and since the best one */
     bool undone;    /* the last pass lost too much */
@@ -72,17 +74,27 @@ static int passes_asked(const struct passes *s)
 
 /* -- the task of one pass ---------------------------------------------------------------------- */
 
-static bool is_in(const int64_t *list, int64_t n, int64_t i)
+/* Which points a pass is to repair: the batch and, accumulated, what earlier passes repaired, so
+   that it stays right and safe. @return how many */
+static int64_t list_asked(struct passes *s, const int64_t *batch, int64_t n, int64_t *list)
 {
-    for (int64_t k = 0; k < n; k++)
-        if (list[k] == i)
-            return true;
-    return false;
+    int64_t all = s->task->repair->n, m = n;
+
+    memset(s->asked, 0, (size_t)all * sizeof *s->asked);
+    for (int64_t i = 0; i < n; i++) {
+        s->asked[batch[i]] = true;
+        list[i] = batch[i];
+    }
+    for (int64_t p = 0; s->how->strategy == NM_STRATEGY_ACCUMULATED && p < all; p++)
+        if (s->fixed[p] && !s->asked[p]) {
+            s->asked[p] = true;
+            list[m++] = p;
+        }
+    return m;
 }
 
-/* Accumulated: repair points that are right now and not in the batch join the keep points. */
-static nm_status make_keep(const struct passes *s, const int64_t *batch, int64_t n, nm_points *out,
-                           nm_err *err)
+/* Accumulated: repair points that are right by themselves join the keep points. */
+static nm_status make_keep(const struct passes *s, nm_points *out, nm_err *err)
 {
     const nm_points *set = s->task->repair, *keep = s->task->keep;
     int64_t n_in = set->n_in, n_keep = keep ? keep->n : 0, m = n_keep;
@@ -97,7 +109,7 @@ static nm_status make_keep(const struct passes *s, const int64_t *batch, int64_t
     if (n_keep > 0)
         memcpy(x, keep->x, (size_t)(n_keep * n_in) * sizeof *x);
     for (int64_t p = 0; p < set->n; p++) {
-        if (!s->at.right[p] || is_in(batch, n, p))
+        if (!s->at.right[p] || s->asked[p])
             continue;
         memcpy(x + m * n_in, set->x + p * n_in, (size_t)n_in * sizeof *x);
         labels[m++] = s->target[p];
@@ -110,15 +122,21 @@ done:
     return rc;
 }
 
-static nm_status make_batch(const struct passes *s, const int64_t *batch, int64_t n, nm_points *out,
-                            nm_err *err)
+static nm_status make_repair(struct passes *s, const int64_t *batch, int64_t n, nm_points *out,
+                             nm_err *err)
 {
-    nm_status rc = nm_points_subset(s->task->repair, batch, n, out, err);
+    int64_t *list = NULL, m;
+    nm_status rc = NM_OK;
 
-    if (rc == NM_OK && !out->labels)
-        rc = nm_alloc(&out->labels, (size_t)n, sizeof *out->labels, err);
-    for (int64_t i = 0; rc == NM_OK && i < n; i++)
-        out->labels[i] = s->target[batch[i]];
+    NM_TRY(nm_alloc(&list, (size_t)s->task->repair->n, sizeof *list, err));
+    m = list_asked(s, batch, n, list);
+    NM_TRY(nm_points_subset(s->task->repair, list, m, out, err));
+    if (!out->labels)
+        NM_TRY(nm_alloc(&out->labels, (size_t)m, sizeof *out->labels, err));
+    for (int64_t i = 0; i < m; i++)
+        out->labels[i] = s->target[list[i]];
+done:
+    nm_free(list);
     return rc;
 }
 
@@ -137,12 +155,12 @@ static nm_status repair_batch(struct passes *s, const int64_t *batch, int64_t n,
     opts.elastic = elastic;
     opts.certify = false;
     NM_TRY(nm_plan_move(s->plan, from, s->how->bounds_from_pass ? NULL : s->net, &plan, err));
-    NM_TRY(make_batch(s, batch, n, &points, err));
+    NM_TRY(make_repair(s, batch, n, &points, err));
     task.repair = &points;
     task.keep = t->keep;
     task.reference = t->reference ? t->reference : t->keep ? t->keep : t->repair;
     if (s->how->strategy == NM_STRATEGY_ACCUMULATED) {
-        NM_TRY(make_keep(s, batch, n, &keep, err));
+        NM_TRY(make_keep(s, &keep, err));
         task.keep = keep.n > 0 ? &keep : NULL;
     }
     NM_TRY(nm_repair(s->ctx, from, plan, &task, &opts, NULL, fixed, report, err));
@@ -205,6 +223,8 @@ static nm_status consider(struct passes *s, nm_net *fixed, nm_pass_report *entry
     s->current = fixed;
     nm_standing_clear(&s->at);
     s->at = now;
+    for (int64_t p = 0; p < s->task->repair->n; p++)
+        s->fixed[p] = s->at.right[p] && (s->asked[p] || s->fixed[p]);
     if (nm_standing_is_better(&s->at, &s->best_at)) {
         if (s->best != s->current)
             nm_net_free(s->best);
@@ -212,7 +232,7 @@ static nm_status consider(struct passes *s, nm_net *fixed, nm_pass_report *entry
         s->idle = -1;
         s->out->best = s->out->n_passes - 1;
         s->best_at.n_right = s->at.n_right;
-        s->best_at.accuracy = s->at.accuracy;
+        s->best_at.judged = s->at.judged;
     }
     return NM_OK;
 }
@@ -346,10 +366,13 @@ static nm_status open_and_run(struct passes *s, nm_err *err)
     nm_status rc = NM_OK;
 
     NM_TRY(nm_alloc(&s->order, (size_t)s->task->repair->n, sizeof *s->order, err));
+    NM_TRY(nm_alloc(&s->asked, (size_t)s->task->repair->n, sizeof *s->asked, err));
+    NM_TRY(nm_alloc(&s->fixed, (size_t)s->task->repair->n, sizeof *s->fixed, err));
     NM_TRY(nm_standing_of(s->ctx, s->net, s->task, s->target, &s->original, err));
     NM_TRY(nm_standing_of(s->ctx, s->net, s->task, s->target, &s->at, err));
     s->best_at.n_right = s->original.n_right;
-    s->best_at.accuracy = s->original.accuracy;
+    s->best_at.judged = s->original.judged;
+    (void)nm_strategy_judge(s->task, &s->out->judged_on);
     NM_TRY(run_passes(s, err));
     NM_TRY(make_safe(s, err));
 done:
@@ -398,7 +421,7 @@ nm_status nm_strategy_run(nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
                        .out = out};
     nm_status rc;
 
-    *out = (nm_strategy_report){.best = -1, .stopped = ""};
+    *out = (nm_strategy_report){.best = -1, .stopped = "", .judged_on = ""};
     *report = (nm_repair_report){0};
     if (fixed)
         *fixed = NULL;
@@ -416,6 +439,8 @@ nm_status nm_strategy_run(nm_ctx *ctx, const nm_net *net, const nm_plan *plan,
     nm_standing_clear(&s.original);
     nm_standing_clear(&s.at);
     nm_free(s.order);
+    nm_free(s.asked);
+    nm_free(s.fixed);
     if (rc != NM_OK) {
         nm_strategy_report_free(out);
         nm_repair_report_free(report);

@@ -34,21 +34,56 @@ static nm_status count_right(nm_ctx *ctx, const nm_net *net, const nm_points *po
     return rc;
 }
 
+const nm_points *nm_strategy_judge(const nm_repair_task *task, const char **name)
+{
+    const struct {
+        const nm_points *points;
+        const char *name;
+    } sets[] = {{task->validation, "validation"},
+                {task->reference, "reference"},
+                {task->keep, "keep"},
+                {task->test, "test"}};
+
+    *name = "";
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (sets[i].points && sets[i].points->labels) {
+            *name = sets[i].name;
+            return sets[i].points;
+        }
+    return NULL;
+}
+
+static nm_status share_right(nm_ctx *ctx, const nm_net *net, const nm_points *points, double *share,
+                             nm_err *err)
+{
+    int64_t n_right = 0;
+    nm_status rc = count_right(ctx, net, points, points->labels, NULL, &n_right, err);
+
+    if (rc == NM_OK)
+        *share = (double)n_right / (double)points->n;
+    return rc;
+}
+
 nm_status nm_standing_of(nm_ctx *ctx, const nm_net *net, const nm_repair_task *task,
                          const int64_t *target, nm_standing *out, nm_err *err)
 {
-    int64_t n_right = 0;
+    const char *name;
+    const nm_points *judge = nm_strategy_judge(task, &name);
     nm_status rc = NM_OK;
 
-    *out = (nm_standing){.accuracy = NAN, .n_keep = task->keep ? task->keep->n : 0};
+    *out = (nm_standing){.accuracy = NAN, .judged = NAN};
     NM_TRY(nm_alloc(&out->right, (size_t)task->repair->n, sizeof *out->right, err));
     NM_TRY(count_right(ctx, net, task->repair, target, out->right, &out->n_right, err));
     if (task->keep)
         NM_TRY(count_right(ctx, net, task->keep, task->keep->labels, NULL, &out->keep_right, err));
-    if (task->test) {
-        NM_TRY(count_right(ctx, net, task->test, task->test->labels, NULL, &n_right, err));
-        out->accuracy = (double)n_right / (double)task->test->n;
-    }
+    if (task->test)
+        NM_TRY(share_right(ctx, net, task->test, &out->accuracy, err));
+    if (judge == task->test)
+        out->judged = out->accuracy;
+    else if (judge == task->keep)
+        out->judged = (double)out->keep_right / (double)judge->n;
+    else
+        NM_TRY(share_right(ctx, net, judge, &out->judged, err));
 done:
     if (rc != NM_OK)
         nm_standing_clear(out);
@@ -63,18 +98,14 @@ void nm_standing_clear(nm_standing *standing)
 
 double nm_standing_drawdown(const nm_standing *before, const nm_standing *after)
 {
-    if (!isnan(before->accuracy))
-        return 100 * (before->accuracy - after->accuracy);
-    return before->n_keep > 0
-               ? 100 * (double)(before->keep_right - after->keep_right) / (double)before->n_keep
-               : NAN;
+    return 100 * (before->judged - after->judged);
 }
 
 bool nm_standing_is_better(const nm_standing *a, const nm_standing *b)
 {
     if (a->n_right != b->n_right)
         return a->n_right > b->n_right;
-    return a->accuracy > b->accuracy;
+    return a->judged > b->judged;
 }
 
 /* -- the end ----------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ char *nm_strategy_json(const nm_strategy_report *report)
     for (int i = 0; i < report->n_passes; i++)
         json_array_append_new(list, pass(&report->passes[i]));
     json_object_set_new(end, "stopped", json_string(report->stopped));
+    json_object_set_new(end, "judged_on", json_string(report->judged_on));
     json_object_set_new(end, "best_pass",
                         report->best < 0 ? json_null()
                                          : json_integer(report->passes[report->best].pass));

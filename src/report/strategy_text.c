@@ -1,5 +1,6 @@
 /* The passes of a strategy for people. */
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "netmend/strategy.h"
@@ -27,8 +28,14 @@ char *nm_strategy_text(const nm_strategy_report *report)
             nm_say(&t, " %+9.2f", p->drawdown_points);
         nm_say(&t, "%s%.100s\n", p->accepted ? "" : "  ", p->accepted ? "" : p->reason);
     }
-    nm_say(&t, "  ended: %s; %s\n\n", report->stopped,
+    nm_say(&t, "  ended: %s; %s\n", report->stopped,
            report->best < 0 ? "no pass is better than the network as it was"
                             : "the best pass (*) is written");
+    if (report->judged_on[0])
+        nm_say(&t, "  drawdown is that on the %s set%s\n", report->judged_on,
+               strcmp(report->judged_on, "test") == 0
+                   ? ", which took part in the choice; --validation keeps it unseen"
+                   : "");
+    nm_say(&t, "\n");
     return t.at;
 }

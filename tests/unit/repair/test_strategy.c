@@ -148,6 +148,75 @@ static void accumulated_passes_only_gain(void **state)
     close_world(&w);
 }
 
+/* Where passes are judged, and that the test set has no say while there is anything else. */
+static void passes_are_judged_on_points_set_aside(void **state)
+{
+    struct world w = open_world(6);
+    nm_points unlabelled = w.test, keep = labelled(w.ctx, w.net, 5, 20, 0);
+    nm_points validation = labelled(w.ctx, w.net, 6, MOST, 0);
+    nm_repair_task task = {.repair = &w.repair};
+    const char *name;
+
+    (void)state;
+    unlabelled.labels = NULL;
+    assert_null(nm_strategy_judge(&task, &name));
+    assert_string_equal(name, "");
+    task.test = &w.test;
+    assert_ptr_equal(nm_strategy_judge(&task, &name), &w.test);
+    assert_string_equal(name, "test");
+    task.keep = &keep;
+    assert_ptr_equal(nm_strategy_judge(&task, &name), &keep);
+    task.reference = &unlabelled;
+    assert_ptr_equal(nm_strategy_judge(&task, &name), &keep);
+    task.reference = &validation;
+    assert_ptr_equal(nm_strategy_judge(&task, &name), &validation);
+    assert_string_equal(name, "reference");
+    task.validation = &w.test;
+    assert_ptr_equal(nm_strategy_judge(&task, &name), &w.test);
+    assert_string_equal(name, "validation");
+    nm_points_free(&keep);
+    nm_points_free(&validation);
+    close_world(&w);
+}
+
+/* Every pass is undone that loses more on the validation set, whatever the test set says. */
+static void the_test_set_does_not_decide(void **state)
+{
+    struct world w = open_world(18);
+    nm_points spoilt = labelled(w.ctx, w.net, 6, MOST, 1); /* all wrong: nothing can be lost */
+    nm_repair_task task = {.repair = &w.repair, .test = &w.test, .validation = &spoilt};
+    nm_err err = {0};
+
+    (void)state;
+    w.how.max_drawdown = 0;
+    w.how.patience = 4;
+    nm_assert_ok(nm_strategy_run(w.ctx, w.net, w.plan, &task, &w.opts, &w.how, NULL, &w.fixed,
+                                 &w.report, &w.passes, &err),
+                 &err);
+    assert_string_equal(w.passes.judged_on, "validation");
+    for (int i = 0; i < w.passes.n_passes; i++) {
+        assert_true(!(w.passes.passes[i].drawdown_points > 0));
+        assert_true(w.passes.passes[i].outcome != NM_REPAIRED || w.passes.passes[i].accepted);
+    }
+    nm_points_free(&spoilt);
+    close_world(&w);
+}
+
+/* What a pass repaired is as safe as asked after every later one, not only at the end. */
+static void accumulated_fixes_stay_safe_in_every_pass(void **state)
+{
+    struct world w = open_world(12);
+
+    (void)state;
+    w.how.strategy = NM_STRATEGY_ACCUMULATED;
+    for (int passes = 1; passes <= 4; passes++) {
+        w.how.passes = passes;
+        run(&w);
+        assert_true(w.report.repair.safe_after >= 3 * passes);
+    }
+    close_world(&w);
+}
+
 /* The report is about the best network, whatever came after it. */
 static void the_best_network_is_kept(void **state)
 {
@@ -312,6 +381,9 @@ int main(void)
         cmocka_unit_test(full_is_the_repair_itself),
         cmocka_unit_test(points_that_are_right_need_no_pass),
         cmocka_unit_test(accumulated_passes_only_gain),
+        cmocka_unit_test(passes_are_judged_on_points_set_aside),
+        cmocka_unit_test(the_test_set_does_not_decide),
+        cmocka_unit_test(accumulated_fixes_stay_safe_in_every_pass),
         cmocka_unit_test(the_best_network_is_kept),
         cmocka_unit_test(bounds_count_from_the_original_network),
         cmocka_unit_test(no_network_loses_more_than_allowed),
