@@ -276,7 +276,7 @@ static nm_status hunt_point(nm_ctx *ctx, const nm_net *net, const nm_property *p
     nm_status rc = NM_OK;
 
     NM_TRY(nm_alloc(&y, (size_t)p->n_out, sizeof *y, err));
-    NM_TRY(evaluate(ctx, net, box->lo_in, 1, y, err));
+    NM_TRY(nm_preys_evaluate(ctx, net, box->lo_in, 1, y, err));
     for (int64_t c = box->first_case; c < box->first_case + box->n_cases; c++) {
         nm_prey prey = {.property = p, .c = c};
 
