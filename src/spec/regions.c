@@ -26,14 +26,14 @@ static bool all_finite(const double *x, int64_t n)
 
 /* -- boxes ------------------------------------------------------------------------------------ */
 
-/* Inputs that a box does not fix. @return -1 when they are too many */
-static int n_free(const double *lo, const double *hi, int64_t n_in)
+/* Corners of a box: two for each input that it does not fix. @return 0 when they are too many */
+static int64_t n_corners(const double *lo, const double *hi, int64_t n_in)
 {
-    int n = 0;
+    int64_t n = 1;
 
-    for (int64_t i = 0; i < n_in && n <= NM_MOST_FREE_INPUTS; i++)
-        n += lo[i] < hi[i];
-    return n > NM_MOST_FREE_INPUTS ? -1 : n;
+    for (int64_t i = 0; i < n_in && n >> NM_MOST_FREE_INPUTS <= 1; i++)
+        n *= lo[i] < hi[i] ? 2 : 1;
+    return n >> NM_MOST_FREE_INPUTS > 1 ? 0 : n;
 }
 
 static nm_status check_box(const double *lo, const double *hi, int64_t n_in, int64_t box,
@@ -44,7 +44,7 @@ static nm_status check_box(const double *lo, const double *hi, int64_t n_in, int
             return nm_fail(err, NM_E_ARG,
                            "box %lld, input %lld: [%g, %g], expected finite ends in order",
                            (long long)box, (long long)i, lo[i], hi[i]);
-    if (n_free(lo, hi, n_in) < 0)
+    if (n_corners(lo, hi, n_in) == 0)
         return nm_fail(err, NM_E_UNSUPPORTED,
                        "box %lld: more than %d inputs are not fixed, each of which doubles its "
                        "corners; expected at most %d",
@@ -54,7 +54,7 @@ static nm_status check_box(const double *lo, const double *hi, int64_t n_in, int
 
 static void write_corners(const double *lo, const double *hi, int64_t n_in, double *out)
 {
-    int64_t n = (int64_t)1 << n_free(lo, hi, n_in);
+    int64_t n = n_corners(lo, hi, n_in);
 
     for (int64_t c = 0; c < n; c++) {
         int bit = 0;
@@ -79,8 +79,7 @@ nm_status nm_regions_from_boxes(const double *lo, const double *hi, int64_t n, i
     NM_TRY(nm_alloc(&out->first, (size_t)n + 1, sizeof *out->first, err));
     for (int64_t r = 0; r < n; r++) {
         NM_TRY(check_box(lo + r * n_in, hi + r * n_in, n_in, r, err));
-        out->first[r + 1] =
-            out->first[r] + ((int64_t)1 << n_free(lo + r * n_in, hi + r * n_in, n_in));
+        out->first[r + 1] = out->first[r] + n_corners(lo + r * n_in, hi + r * n_in, n_in);
     }
     NM_TRY(nm_memdup(&out->lo, lo, (size_t)n, (size_t)n_in * sizeof *lo, err));
     NM_TRY(nm_memdup(&out->hi, hi, (size_t)n, (size_t)n_in * sizeof *hi, err));
