@@ -1,5 +1,5 @@
 /* Regions: corners, doubles, and every way in which a file can be wrong. */
-#include "support.h"
+#include "test_ctx.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,21 +8,6 @@
 
 #include "base/mem.h"
 #include "netmend/regions.h"
-
-static nm_ctx *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 /* A .npy file of doubles. */
 static const char *write_npy(const char *shape, const double *x, size_t n)

@@ -3,25 +3,11 @@
 #define NM_TESTS_PROBLEM_SUPPORT_H
 
 #include "make_net.h"
+#include "test_ctx.h"
 
 #include "base/ctx.h"
 #include "base/mem.h"
 #include "problem/rows.h"
-
-static nm_ctx *ctx;
-
-static inline int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static inline int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 enum { MAX_ROWS = 400 };
 

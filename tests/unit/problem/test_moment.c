@@ -1,5 +1,5 @@
 /* Second moments and products with their inverse, against the sums written out. */
-#include "support.h"
+#include "test_ctx.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,21 +10,6 @@
 #include "problem/moment.h"
 
 enum { LONG = NM_MOMENT_DENSE + 1 }; /* so long that a sample stands for all */
-
-static nm_ctx *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 static double *normal(uint64_t seed, int64_t n)
 {

@@ -1,25 +1,11 @@
 /* Edit plans: what is marked, what can act, and what is refused. */
 #include "make_net.h"
+#include "test_ctx.h"
 
 #include "base/ctx.h"
 #include "base/mem.h"
 #include "io/array.h"
 #include "problem/plan.h"
-
-static nm_ctx *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 /* Layers: 0 Gemm 4 -> 5, 1 MatMul 5 -> 6 (no biases), 2 Gemm 6 -> 6 and 3 Gemm 6 -> 6 (shared
    weights: locked), 4 Gemm 6 -> 3. */

@@ -1,25 +1,11 @@
 /* Corners around a counterexample: of the largest box that is mostly unsafe, within the property's.
  */
 #include "make_net.h"
+#include "test_ctx.h"
 
 #include "repair/hunt_corners.h"
 
 enum { N_IN = 2 };
-
-static nm_ctx *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 /* y = x_0, and 0 x_1 */
 static nm_net *first_input(void)

@@ -1,5 +1,6 @@
 /* Rounding a repair, and judging the file that is written. */
 #include "make_net.h"
+#include "test_ctx.h"
 
 #include <dirent.h>
 #include <float.h>
@@ -10,21 +11,6 @@
 #include "base/mem.h"
 #include "netmend/eval.h"
 #include "repair/judge.h"
-
-static nm_ctx *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 static const int64_t widths[] = {4, 9, 8, 3};
 

@@ -2,9 +2,9 @@
  * as written, and it costs no more than it has to. */
 #include "tiny_nets.h"
 
-enum { N_KEEP = 6, N_NETS = 25 };
+#include "test_ctx.h"
 
-static nm_ctx *shared_ctx;
+enum { N_KEEP = 6, N_NETS = 25 };
 
 typedef struct task {
     tiny t;
@@ -19,9 +19,9 @@ static void open_task(task *k, uint64_t seed, int layer)
     int64_t labels[N_KEEP];
     nm_err err = {0};
 
-    tn_open(&k->t, shared_ctx, seed, 1);
+    tn_open(&k->t, ctx, seed, 1);
     fill_normal(&rng, x, N_KEEP * TN_IN);
-    nm_assert_ok(nm_predict(shared_ctx, k->t.net, x, N_KEEP, labels, &err), &err);
+    nm_assert_ok(nm_predict(ctx, k->t.net, x, N_KEEP, labels, &err), &err);
     nm_assert_ok(nm_points_from_arrays(x, N_KEEP, TN_IN, labels, &k->keep, &err), &err);
     nm_assert_ok(nm_points_from_arrays(k->t.x, 1, TN_IN, k->t.target, &k->repair, &err), &err);
     k->plan = tn_plan(&k->t, layer);
@@ -41,7 +41,7 @@ static int64_t count_broken(const task *k, const nm_net *fixed)
     int64_t predicted[N_KEEP], n = 0;
     nm_err err = {0};
 
-    nm_assert_ok(nm_predict(shared_ctx, fixed, k->keep.x, N_KEEP, predicted, &err), &err);
+    nm_assert_ok(nm_predict(ctx, fixed, k->keep.x, N_KEEP, predicted, &err), &err);
     for (int64_t p = 0; p < N_KEEP; p++)
         n += predicted[p] != k->keep.labels[p];
     return n;
@@ -60,8 +60,8 @@ static double repair(const task *k, nm_method method, bool keep, int64_t *broken
     opts.method = method;
     opts.norm = NM_NORM_LINF;
     opts.gap = 1e-4;
-    nm_assert_ok(
-        nm_repair(shared_ctx, k->t.net, k->plan, &what, &opts, NULL, &fixed, &report, &err), &err);
+    nm_assert_ok(nm_repair(ctx, k->t.net, k->plan, &what, &opts, NULL, &fixed, &report, &err),
+                 &err);
     *broken = 0;
     *bound = report.lower_bound;
     if (report.outcome == NM_REPAIRED) {
@@ -130,22 +130,6 @@ static void minimal_keeps_with_an_earlier_layer(void **state)
     compare(NM_METHOD_MINIMAL, 2);
 }
 
-static int setup(void **state)
-{
-    nm_err err = {0};
-
-    (void)state;
-    nm_assert_ok(nm_ctx_new(&shared_ctx, &err), &err);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nm_ctx_free(shared_ctx);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,5 +139,5 @@ int main(void)
         cmocka_unit_test(minimal_keeps_with_an_earlier_layer),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_context, close_context);
 }

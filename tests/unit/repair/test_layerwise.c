@@ -1,11 +1,11 @@
 /* Layer-wise repair of tiny nets beside the best changes that other ways find. */
 #include "tiny_reference.h"
 
+#include "test_ctx.h"
+
 enum { N_NETS = 200 };
 
-static nm_ctx *shared_ctx;
-
-static double repair(nm_ctx *ctx, const tiny *t, nm_norm norm, uint64_t seed)
+static double repair(nm_ctx *own, const tiny *t, nm_norm norm, uint64_t seed)
 {
     nm_layerwise_opts opts = {.norm = norm};
     nm_layerwise_report report;
@@ -16,7 +16,7 @@ static double repair(nm_ctx *ctx, const tiny *t, nm_norm norm, uint64_t seed)
     (void)seed;
     nm_layerwise_effort(t->net, t->n, &opts);
     nm_assert_ok(
-        nm_layerwise(ctx, t->net, plan, t->x, t->n, t->goals.goal, &opts, &changes, &report, &err),
+        nm_layerwise(own, t->net, plan, t->x, t->n, t->goals.goal, &opts, &changes, &report, &err),
         &err);
     if (report.found)
         tn_check_changes(t, norm, &changes, &report);
@@ -27,12 +27,7 @@ static double repair(nm_ctx *ctx, const tiny *t, nm_norm norm, uint64_t seed)
 
 static void compare(nm_norm norm, int64_t n_points)
 {
-    tn_distribution d;
-
-    tn_compare(shared_ctx, repair, norm, n_points, N_NETS, &d);
-    tn_print(&d, norm, n_points);
-    assert_true(d.n > 0 && d.n_repaired >= 0.95 * d.n_repairable);
-    assert_true(tn_quantile(&d, 0.5) <= 1.5);
+    tn_expect(ctx, repair, norm, n_points, N_NETS, 1.5);
 }
 
 static void repairs_single_points(void **state)
@@ -49,22 +44,6 @@ static void repairs_several_points(void **state)
     compare(NM_NORM_LINF, TN_POINTS);
 }
 
-static int setup(void **state)
-{
-    nm_err err = {0};
-
-    (void)state;
-    nm_assert_ok(nm_ctx_new(&shared_ctx, &err), &err);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nm_ctx_free(shared_ctx);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -72,5 +51,5 @@ int main(void)
         cmocka_unit_test(repairs_several_points),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_context, close_context);
 }

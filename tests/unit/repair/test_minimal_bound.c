@@ -3,8 +3,7 @@
 #include "tiny_nets.h"
 
 #include "repair/minimal_model.h"
-
-static nm_ctx *shared_ctx;
+#include "test_ctx.h"
 
 /* One point and the last layer, linf: raising the wanted score and lowering another by |D| |u|_1
  * each is the most that a change can do, so the optimum is the largest (y_j - y_t + margin) / (2
@@ -19,7 +18,7 @@ static long double closed_form(const tiny *t)
     const double *theta = t->theta + t->first[t->n_layers - 1];
 
     nm_assert_ok(nm_params_new(plan, &params, &err), &err);
-    nm_assert_ok(nm_min_tail_open(shared_ctx, t->net, params, t->x, 1, &tail, &err), &err);
+    nm_assert_ok(nm_min_tail_open(ctx, t->net, params, t->x, 1, &tail, &err), &err);
     for (int64_t k = 0; k < tail.width; k++)
         size += (long double)fabs(tail.u[k]);
     for (int64_t j = 0; j < TN_CLASSES; j++) {
@@ -52,13 +51,12 @@ static void never_exceeds_the_closed_form(void **state)
     for (uint64_t seed = 0; seed < 300; seed++) {
         tiny t;
 
-        tn_open(&t, shared_ctx, seed, 1);
+        tn_open(&t, ctx, seed, 1);
         nm_plan *plan = tn_plan(&t, t.n_layers - 1);
         long double best = closed_form(&t);
 
         nm_assert_ok(
-            nm_minimal(shared_ctx, t.net, plan, t.x, 1, t.goals.goal, &opts, delta, &report, &err),
-            &err);
+            nm_minimal(ctx, t.net, plan, t.x, 1, t.goals.goal, &opts, delta, &report, &err), &err);
         assert_true(report.found && report.proven);
         if ((long double)report.lower_bound > best ||
             (long double)report.lower_bound < best * (1 - 1e-7L))
@@ -76,9 +74,9 @@ static void open_model(const tiny *t, int layer, const nm_minimal_opts *opts, do
 
     *plan = tn_plan(t, layer);
     nm_assert_ok(nm_params_new(*plan, params, &err), &err);
-    nm_assert_ok(nm_min_tail_open(shared_ctx, t->net, *params, t->x, t->n, tail, &err), &err);
-    nm_assert_ok(nm_min_model_open(shared_ctx, tail, t->goals.goal, opts, -INFINITY, INFINITY,
-                                   largest, model, &err),
+    nm_assert_ok(nm_min_tail_open(ctx, t->net, *params, t->x, t->n, tail, &err), &err);
+    nm_assert_ok(nm_min_model_open(ctx, tail, t->goals.goal, opts, -INFINITY, INFINITY, largest,
+                                   model, &err),
                  &err);
 }
 
@@ -139,34 +137,18 @@ static void holds_for_any_multipliers(void **state)
         nm_minimal_opts opts = {.norm = norm, .gap = 1e-4, .max_nodes = 100};
         tiny t;
 
-        tn_open(&t, shared_ctx, seed, 1 + (int64_t)(seed % 3));
+        tn_open(&t, ctx, seed, 1 + (int64_t)(seed % 3));
         nm_plan *plan = tn_plan(&t, t.n_layers - 2);
 
-        nm_assert_ok(nm_minimal(shared_ctx, t.net, plan, t.x, t.n, t.goals.goal, &opts, delta,
-                                &report, &err),
-                     &err);
+        nm_assert_ok(
+            nm_minimal(ctx, t.net, plan, t.x, t.n, t.goals.goal, &opts, delta, &report, &err),
+            &err);
         if (report.found)
             try_multipliers(&t, norm, &rng, report.norm, &n_useful);
         nm_plan_free(plan);
         tn_close(&t);
     }
     assert_true(n_useful > 100);
-}
-
-static int setup(void **state)
-{
-    nm_err err = {0};
-
-    (void)state;
-    nm_assert_ok(nm_ctx_new(&shared_ctx, &err), &err);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nm_ctx_free(shared_ctx);
-    return 0;
 }
 
 int main(void)
@@ -176,5 +158,5 @@ int main(void)
         cmocka_unit_test(holds_for_any_multipliers),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_context, close_context);
 }

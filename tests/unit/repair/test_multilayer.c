@@ -3,15 +3,15 @@
 #include "tiny_reference.h"
 
 #include "repair/multilayer.h"
+#include "test_ctx.h"
 
 enum { N_NETS = 80 };
 
-static nm_ctx *shared_ctx;
 static int kinds = NM_PROPOSE_ALL;
 
 /* -- beside the reference ---------------------------------------------------------------------- */
 
-static double repair(nm_ctx *ctx, const tiny *t, nm_norm norm, uint64_t seed)
+static double repair(nm_ctx *own, const tiny *t, nm_norm norm, uint64_t seed)
 {
     nm_multilayer_opts opts = {.common = {.norm = norm}, .seed = seed};
     nm_layerwise_report report;
@@ -24,7 +24,7 @@ static double repair(nm_ctx *ctx, const tiny *t, nm_norm norm, uint64_t seed)
     opts.proposals = 400;
     opts.patience = 150;
     nm_assert_ok(
-        nm_multilayer(ctx, t->net, plan, t->x, t->n, t->goals.goal, &opts, &changes, &report, &err),
+        nm_multilayer(own, t->net, plan, t->x, t->n, t->goals.goal, &opts, &changes, &report, &err),
         &err);
     assert_true(report.tried <= 3 * opts.proposals + 100);
     if (report.found)
@@ -36,12 +36,7 @@ static double repair(nm_ctx *ctx, const tiny *t, nm_norm norm, uint64_t seed)
 
 static void compare(nm_norm norm, int64_t n_points)
 {
-    tn_distribution d;
-
-    tn_compare(shared_ctx, repair, norm, n_points, N_NETS, &d);
-    tn_print(&d, norm, n_points);
-    assert_true(d.n > 0 && d.n_repaired >= 0.95 * d.n_repairable);
-    assert_true(tn_quantile(&d, 0.5) <= 1.25);
+    tn_expect(ctx, repair, norm, n_points, N_NETS, 1.25);
 }
 
 static void repairs_single_points(void **state)
@@ -73,8 +68,8 @@ static void each_kind_of_proposal_repairs(void **state)
         for (uint64_t seed = 0; seed < 40; seed++) {
             tiny t;
 
-            tn_open(&t, shared_ctx, seed, 1);
-            double norm = repair(shared_ctx, &t, NM_NORM_L2, seed);
+            tn_open(&t, ctx, seed, 1);
+            double norm = repair(ctx, &t, NM_NORM_L2, seed);
 
             n += isfinite(norm);
             sum[i] += isfinite(norm) ? log(norm) : 0;
@@ -119,11 +114,8 @@ static nm_plan *weights_of(const nm_net *net)
     return plan;
 }
 
-static void shares_a_change_between_layers(void **state)
+static nm_layerwise_report repair_pair_chain(const nm_union *goal)
 {
-    static const double c[] = {-1, 0}, d[] = {-4};
-    const nm_polytope piece = {.n_rows = 1, .c = c, .d = d};
-    const nm_union goal = {.n_pieces = 1, .pieces = &piece};
     const float x = 1;
     nm_net *net = make_pair_chain();
     nm_plan *plan = weights_of(net);
@@ -132,16 +124,24 @@ static void shares_a_change_between_layers(void **state)
     nm_changes changes;
     nm_err err = {0};
 
-    (void)state;
     nm_multilayer_effort(net, 1, &opts);
-    nm_assert_ok(nm_multilayer(shared_ctx, net, plan, &x, 1, &goal, &opts, &changes, &report, &err),
-                 &err);
+    nm_assert_ok(nm_multilayer(ctx, net, plan, &x, 1, goal, &opts, &changes, &report, &err), &err);
     assert_true(report.found);
-    if (!(report.norm >= 1 - 1e-6 && report.norm < 1.005))
-        fail_msg("norm %.9g, the optimum is 1", report.norm);
     nm_changes_clear(&changes);
     nm_plan_free(plan);
     nm_net_free(net);
+    return report;
+}
+
+static void shares_a_change_between_layers(void **state)
+{
+    static const double c[] = {-1, 0}, d[] = {-4};
+    const nm_polytope piece = {.n_rows = 1, .c = c, .d = d};
+    nm_layerwise_report report = repair_pair_chain(&(nm_union){.n_pieces = 1, .pieces = &piece});
+
+    (void)state;
+    if (!(report.norm >= 1 - 1e-6 && report.norm < 1.005))
+        fail_msg("norm %.9g, the optimum is 1", report.norm);
 }
 
 /* y = 1 has to become at least 2, or at most 0: both are as near. */
@@ -150,24 +150,9 @@ static void tells_of_pieces_that_are_as_near(void **state)
     static const double c[] = {-1, 0, 1, 0}, d[] = {-2, 0};
     const nm_polytope pieces[] = {{.n_rows = 1, .c = c, .d = d},
                                   {.n_rows = 1, .c = c + 2, .d = d + 1}};
-    const nm_union goal = {.n_pieces = 2, .pieces = pieces};
-    const float x = 1;
-    nm_net *net = make_pair_chain();
-    nm_plan *plan = weights_of(net);
-    nm_multilayer_opts opts = {.common = {.norm = NM_NORM_LINF}};
-    nm_layerwise_report report;
-    nm_changes changes;
-    nm_err err = {0};
 
     (void)state;
-    nm_multilayer_effort(net, 1, &opts);
-    nm_assert_ok(nm_multilayer(shared_ctx, net, plan, &x, 1, &goal, &opts, &changes, &report, &err),
-                 &err);
-    assert_true(report.found);
-    assert_int_equal(report.ambiguous, 1);
-    nm_changes_clear(&changes);
-    nm_plan_free(plan);
-    nm_net_free(net);
+    assert_int_equal(repair_pair_chain(&(nm_union){.n_pieces = 2, .pieces = pieces}).ambiguous, 1);
 }
 
 /* -- runs ----------------------------------------------------------------------------------------
@@ -179,20 +164,20 @@ static double run(const tiny *t, int threads, double time_limit_s, int64_t propo
     nm_multilayer_opts opts = {.common = {.norm = NM_NORM_LINF}, .seed = 3};
     nm_changes changes;
     nm_plan *plan = tn_plan(t, -1);
-    nm_ctx *ctx;
+    nm_ctx *own;
     nm_err err = {0};
 
-    nm_assert_ok(nm_ctx_new(&ctx, &err), &err);
-    nm_ctx_set_threads(ctx, threads);
+    nm_assert_ok(nm_ctx_new(&own, &err), &err);
+    nm_ctx_set_threads(own, threads);
     if (time_limit_s > 0)
-        nm_ctx_set_time_limit(ctx, time_limit_s);
+        nm_ctx_set_time_limit(own, time_limit_s);
     nm_multilayer_effort(t->net, t->n, &opts);
     opts.proposals = opts.patience = proposals;
-    nm_assert_ok(nm_multilayer(ctx, t->net, plan, t->x, t->n, goal, &opts, &changes, report, &err),
+    nm_assert_ok(nm_multilayer(own, t->net, plan, t->x, t->n, goal, &opts, &changes, report, &err),
                  &err);
     nm_changes_clear(&changes);
     nm_plan_free(plan);
-    nm_ctx_free(ctx);
+    nm_ctx_free(own);
     return report->norm;
 }
 
@@ -203,7 +188,7 @@ static void is_the_same_for_any_number_of_threads(void **state)
         nm_layerwise_report report;
         tiny t;
 
-        tn_open(&t, shared_ctx, seed, 2);
+        tn_open(&t, ctx, seed, 2);
         double one = run(&t, 1, 0, 150, t.goals.goal, &report);
 
         assert_true(one == run(&t, 4, 0, 150, t.goals.goal, &report));
@@ -217,7 +202,7 @@ static void keeps_what_it_found_when_time_is_up(void **state)
     tiny t;
 
     (void)state;
-    tn_open(&t, shared_ctx, 1, 1);
+    tn_open(&t, ctx, 1, 1);
     (void)run(&t, 1, 0.2, INT64_MAX, t.goals.goal, &report);
     assert_true(report.stopped && report.found && isfinite(report.norm));
     tn_close(&t);
@@ -230,7 +215,7 @@ static void more_proposals_are_never_worse(void **state)
         nm_layerwise_report report;
         tiny t;
 
-        tn_open(&t, shared_ctx, seed, 1);
+        tn_open(&t, ctx, seed, 1);
         double few = run(&t, 1, 0, 20, t.goals.goal, &report);
         double many = run(&t, 1, 0, 200, t.goals.goal, &report);
 
@@ -248,7 +233,7 @@ static void says_that_an_empty_goal_cannot_be_met(void **state)
     tiny t;
 
     (void)state;
-    tn_open(&t, shared_ctx, 0, 1);
+    tn_open(&t, ctx, 0, 1);
     (void)run(&t, 1, 0, 20, &goal, &report);
     assert_false(report.found);
     assert_non_null(strstr(report.reason, "empty"));
@@ -264,30 +249,14 @@ static void refuses_the_function_norm(void **state)
     tiny t;
 
     (void)state;
-    tn_open(&t, shared_ctx, 0, 1);
+    tn_open(&t, ctx, 0, 1);
     nm_plan *plan = tn_plan(&t, -1);
 
-    assert_int_equal(nm_multilayer(shared_ctx, t.net, plan, t.x, 1, t.goals.goal, &opts, &changes,
-                                   &report, &err),
-                     NM_E_ARG);
+    assert_int_equal(
+        nm_multilayer(ctx, t.net, plan, t.x, 1, t.goals.goal, &opts, &changes, &report, &err),
+        NM_E_ARG);
     nm_plan_free(plan);
     tn_close(&t);
-}
-
-static int setup(void **state)
-{
-    nm_err err = {0};
-
-    (void)state;
-    nm_assert_ok(nm_ctx_new(&shared_ctx, &err), &err);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nm_ctx_free(shared_ctx);
-    return 0;
 }
 
 int main(void)
@@ -305,5 +274,5 @@ int main(void)
         cmocka_unit_test(refuses_the_function_norm),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -190,4 +190,17 @@ static inline void tn_print(const tn_distribution *d, nm_norm norm, int64_t n_po
     print_message("\n");
 }
 
+/* At least 95 % of the nets that have a repair are repaired, with at most `most` times the
+   reference at the median. */
+static inline void tn_expect(nm_ctx *ctx, tn_method method, nm_norm norm, int64_t n_points,
+                             int n_nets, double most)
+{
+    tn_distribution d;
+
+    tn_compare(ctx, method, norm, n_points, n_nets, &d);
+    tn_print(&d, norm, n_points);
+    assert_true(d.n > 0 && d.n_repaired >= 0.95 * d.n_repairable);
+    assert_true(tn_quantile(&d, 0.5) <= most);
+}
+
 #endif

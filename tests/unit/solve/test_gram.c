@@ -1,6 +1,6 @@
 /* Least distance from inner products: against all subsets of rows, against the one-by-one method,
    and by what every answer proves of itself. */
-#include "support.h"
+#include "test_ctx.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,21 +10,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "solve/gram.h"
-
-static nm_ctx *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 /* -- instances ----------------------------------------------------------------------------- */
 

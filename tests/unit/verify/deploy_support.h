@@ -3,24 +3,10 @@
 #define NM_TESTS_DEPLOY_SUPPORT_H
 
 #include "make_net.h"
+#include "test_ctx.h"
 
 #include "base/ctx.h"
 #include "verify/deploy.h"
-
-static nm_ctx *ctx;
-
-static inline int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static inline int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 static inline nm_deploy check(const nm_net *net, const float *x, const int64_t *target, int64_t n)
 {

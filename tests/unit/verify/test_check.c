@@ -1,5 +1,6 @@
 /* From a repair through its claim to the check, with everything that can be forged on the way. */
 #include "make_net.h"
+#include "test_ctx.h"
 
 #include "base/ctx.h"
 #include "base/mem.h"
@@ -7,8 +8,6 @@
 #include "verify/check.h"
 
 enum { N_IN = 5, N_REPAIR = 6, N_KEEP = 40, N_CLASSES = 3 };
-
-static nm_ctx *ctx;
 
 /* One repair with its files. */
 typedef struct story {
@@ -518,19 +517,6 @@ static void the_number_of_threads_changes_nothing(void **state)
     nm_check_report_free(&one);
     nm_check_report_free(&four);
     forget(&s);
-}
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
 }
 
 int main(void)

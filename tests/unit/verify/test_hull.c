@@ -1,26 +1,12 @@
 /* What a network gives over a hull: the bound lies below everything that is sampled there, and
  * where the hull lies in one linear region it is the least over the vertices. */
 #include "make_net.h"
+#include "test_ctx.h"
 
 #include "base/ctx.h"
 #include "verify/hull.h"
 
 enum { MOST_IN = 128, MOST_VERTICES = 8, N_SAMPLES = 400, N_ROWS = 3, MOST_OUT = 4 };
-
-static nm_ctx *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    return nm_ctx_new(&ctx, NULL) == NM_OK ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    nm_ctx_free(ctx);
-    return 0;
-}
 
 typedef struct rig {
     nm_net *net;
