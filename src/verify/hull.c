@@ -30,6 +30,8 @@ typedef struct walk {
     double **bend;   /* [n_values] [size] q */
     double **round;  /* [n_values] [size] e */
     double **adjoint;
+    bool overflows; /* some float32 evaluation may: nothing is known of the scores then, not even
+                       where a derivative is 0, as infinity times 0 is not a number */
     nm_arena arena, scratch;
 } walk;
 
@@ -80,7 +82,20 @@ static void set_reach(walk *w, int v)
         w->middle[v][i] = ref + 0.5 * (lo + hi);
         w->reach[v][i] = 0.5 * (hi - lo) + w->radius[v][i] +
                          few_ulps * (fabs(ref) + fabs(lo) + fabs(hi) + w->radius[v][i]);
+        if (w->hull->float32 && !(fabs(w->middle[v][i]) + w->reach[v][i] <= NM_F32_RANGE))
+            w->overflows = true; /* NaN, too */
     }
+}
+
+static bool may_be_denormal(const nm_hull *hull, int64_t size, int64_t i)
+{
+    double lo = INFINITY, hi = -INFINITY;
+
+    for (int64_t p = 0; p < hull->n; p++) {
+        lo = fmin(lo, hull->vertex[p * size + i]);
+        hi = fmax(hi, hull->vertex[p * size + i]);
+    }
+    return lo < NM_F32_UNDERFLOW && hi > -NM_F32_UNDERFLOW;
 }
 
 static void enter(walk *w)
@@ -100,6 +115,8 @@ static void enter(walk *w)
             most = fmax(most, fabs(x[p * size + i]));
         }
         w->radius[in][i] = (0x1p-51 + w->hull->blur) * most; /* the difference is rounded, too */
+        if (w->hull->float32 && most > 0 && may_be_denormal(w->hull, size, i))
+            w->radius[in][i] += NM_F32_UNDERFLOW; /* some runtimes read 0 there */
     }
     set_reach(w, in);
 }
@@ -150,8 +167,11 @@ static bool find_rounding(walk *w, nm_exec *ex, const double *const *in, const d
         op->kind->spread(ex, in, w->value[op->out], reach, spread);
     if (!nm_op_local_error(ex, in, w->value[op->out], reach, spread, e))
         return false;
-    for (int64_t i = 0; i < size; i++)
+    for (int64_t i = 0; i < size; i++) {
         e[i] = (e[i] * share + few_ulps * (fabs(w->value[op->out][i]) + spread[i])) * up;
+        if (w->hull->float32 && !(e[i] < (double)INFINITY)) /* sums on the way to the value */
+            w->overflows = true;
+    }
     return true;
 }
 
@@ -268,7 +288,7 @@ static void bound_row(const walk *w, const nm_hull_row *row, nm_hull_bound *out)
         (out->rounding + adjoint_rounding(w, deviation) + few_ulps * (double)(n_out + 2) * size) *
         up;
     out->least = least - (out->bends + out->rounding) * up;
-    if (!isfinite(out->least)) /* not a number, or without bound */
+    if (w->overflows || !isfinite(out->least)) /* not a number, or without bound */
         out->least = -INFINITY;
 }
 

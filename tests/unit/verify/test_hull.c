@@ -248,12 +248,68 @@ static void test_overflow(void **state)
     nm_net_free(r.net);
 }
 
+/* 1e10 times 1e30 is too much for float32, whatever comes behind it: also where nothing depends on
+ * it. */
+static void test_overflow_of_float32(void **state)
+{
+    (void)state;
+    for (int depends = 0; depends < 2; depends++) {
+        net_maker m = make_net(6, MAKE_SHAPE(1, 2));
+        rig r;
+
+        make_op(&m, "Mul", (int[]){m.at, make_constant(&m, MAKE_SHAPE(1, 2), 1e30, 0)}, 2, NULL, 0);
+        make_unary(&m, "Relu");
+        make_op(&m, "Mul",
+                (int[]){m.at, make_constant(&m, MAKE_SHAPE(1, 2), depends ? 1e-30 : 0, 0)}, 2, NULL,
+                0);
+        r = open_rig(make_done(&m), 6, 2, 1);
+        for (int64_t i = 0; i < 4; i++)
+            r.vertex[i] = 1e10 * (double)(i % 2 + 1) + 1e9 * (double)(i / 2);
+        for (int64_t k = 0; k < N_ROWS; k++) {
+            r.coef[2 * k] = -1;
+            r.coef[2 * k + 1] = 1;
+            r.rows[k].limit = -1;
+        }
+        check(&r, true);
+        for (int64_t k = 0; k < N_ROWS; k++)
+            assert_true(r.bound[k].least == -INFINITY);
+        check(&r, false); /* real arithmetic does not overflow */
+        for (int64_t k = 0; k < N_ROWS; k++)
+            assert_true(r.bound[k].least > 0);
+        nm_net_free(r.net);
+    }
+}
+
+/* A denormal input may be read as 0. */
+static void test_denormal_inputs(void **state)
+{
+    net_maker m = make_net(7, MAKE_SHAPE(1, 2));
+    rig r;
+
+    (void)state;
+    make_unary(&m, "Relu");
+    r = open_rig(make_done(&m), 7, 1, 1);
+    r.vertex[0] = 0x1p-130;
+    r.vertex[1] = 0;
+    for (int64_t k = 0; k < N_ROWS; k++) {
+        r.coef[2 * k] = 1;
+        r.coef[2 * k + 1] = -1;
+        r.rows[k].limit = 0;
+    }
+    check(&r, true);
+    assert_true(r.bound[0].least <= 0);
+    check(&r, false);
+    assert_true(r.bound[0].least > 0);
+    nm_net_free(r.net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_below_samples),       cmocka_unit_test(test_below_samples_of_images),
         cmocka_unit_test(test_sharp_in_one_region), cmocka_unit_test(test_float32),
         cmocka_unit_test(test_degrades_gently),     cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_overflow_of_float32), cmocka_unit_test(test_denormal_inputs),
     };
 
     return cmocka_run_group_tests(tests, open_context, close_context);
