@@ -134,6 +134,16 @@ static bool take_points(nm_block *b)
 
 /* -- records ------------------------------------------------------------------------------- */
 
+/* Whether an edited layer is fused with the operator that makes the value. */
+static bool is_read_fused(const nm_deploy_session *s, int v)
+{
+    for (int k = s->first; k < s->net->n_ops; k++)
+        if (s->plan->ops[k].fused_with >= 0 && s->plan->ops[k].fused_with < s->first &&
+            s->net->ops[s->plan->ops[k].fused_with].out == v)
+            return true;
+    return false;
+}
+
 /* What operators from `first` on need of the values before, and what rows need on their way. */
 static nm_status find_cut(nm_deploy_session *s, nm_err *err)
 {
@@ -151,6 +161,8 @@ static nm_status find_cut(nm_deploy_session *s, nm_err *err)
         if (k < s->first && by_vjp)
             s->cut[op->out] = true;
     }
+    for (int v = 0; rc == NM_OK && v < net->n_values; v++)
+        s->cut[v] = s->cut[v] || is_read_fused(s, v);
     if (rc == NM_OK && net->values[net->scores].producer < s->first)
         s->cut[net->scores] = true;
     return rc;
@@ -163,14 +175,6 @@ static double *kept_copy(nm_arena *arena, const double *from, size_t n)
     if (to)
         memcpy(to, from, n * sizeof *to);
     return to;
-}
-
-static bool is_read_fused(const nm_deploy_session *s, int v)
-{
-    for (int k = 0; k < s->net->n_ops; k++)
-        if (s->plan->ops[k].fused_with >= 0 && s->net->ops[k].in[0] == v)
-            return true;
-    return false;
 }
 
 static bool keep_record(nm_block *b, struct record *record)

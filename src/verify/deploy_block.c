@@ -109,19 +109,21 @@ static void note_infinite(nm_block *b, int v)
                 b->infinite[m][p] = b->infinite[m][p] || !(b->source[m][v][i] < (double)INFINITY);
 }
 
-/* Rows pass a fused layer without seeing what its input is off by: that counts as off by the layer
-   itself. With sources <= share |x| + rest they add up to share sum |w| |x| + rest sum |w|. */
+/* Rows pass a fused layer without seeing what its input is off by, which comes from the operator
+   that it is fused with (views in between add nothing): that counts as off by the layer itself.
+   With sources <= share |x| + rest they add up to share sum |w| |x| + rest sum |w|. */
 static void add_fused_sources(nm_block *b, int k, const double *magnitude)
 {
     const nm_op *op = &b->net->ops[k];
     const nm_tensor *w = nm_op_constant(b->net, op, op->kind->weight_in);
     int64_t size_in = b->net->values[op->in[0]].size, size = b->net->values[op->out].size;
+    int from = b->net->ops[b->plan->ops[k].fused_with].out;
     double most_w = nm_largest_f32(w->f32, w->size) * fabs(b->plan->ops[k].fans[0].scale);
 
     for (int m = 0; m < NM_N_MODELS; m++)
         for (int64_t p = 0; p < b->n; p++) {
             const double *x = b->val[op->in[0]] + p * size_in;
-            const double *source = b->source[m][op->in[0]] + p * size_in;
+            const double *source = b->source[m][from] + p * size_in;
             double share = 0, rest = 0;
 
             for (int64_t i = 0; i < size_in; i++) {

@@ -279,12 +279,17 @@ static bool weigh_summed(struct carrying *w, int value, const nm_summed *s, doub
     w->kernels->weigh(n, w->width, rows, s->root, length);
     w->kernels->weigh(n, w->width, rows, s->rest, rest);
     for (int r = 0; r < w->c->n; r++) {
-        double square = 0;
+        double square = 0, size = 0;
 
-        for (int32_t i = 0; i < n; i++)
+        for (int32_t i = 0; i < n; i++) {
             square += (double)image[i * w->width + r] * (double)rows[i * w->width + r];
-        /* length = sum |w_i| sqrt(P_ii) bounds what rounding makes of the square. */
-        square = fmax(square, 0) + s->gamma * length[r] * length[r];
+            size += fabs((double)rows[i * w->width + r]);
+        }
+        /* length = sum |w_i| sqrt(P_ii) bounds what rounding makes of the square; what underflows
+           of P, its columns and the image is 2^-149 of each product. Sums that overflowed say
+           nothing. */
+        square = isfinite(square) ? fmax(square, 0) : (double)INFINITY;
+        square += s->gamma * length[r] * length[r] + s->tiny * size * (size + 1);
         sharp[r] = nm_up(sqrt(s->kappa * square)) + rest[r];
     }
     return true;

@@ -12,7 +12,7 @@ typedef struct nm_summed {
     float *p;    /* [n (n + 1) / 2] P, the lower triangle row by row */
     float *root; /* [n] sqrt(P_ii), rounded up */
     float *rest; /* [n] what is not in P, boxed: earlier summaries, rounding of the rows */
-    double kappa, gamma;
+    double kappa, gamma, tiny;
 } nm_summed;
 
 typedef struct nm_summary {

@@ -150,6 +150,7 @@ static bool sum_up(nm_linear *l, columns *c, int model, nm_summed *s)
     n_columns = scale_columns(c, c->weight[model], &s->kappa);
     lower_products(c, n_columns, s->p);
     s->gamma = 2 * nm_gamma_f32(n_columns + n + 16);
+    s->tiny = 0x1p-147 * (double)(n_columns + n + 1);
     for (int64_t i = 0; i < n; i++)
         s->root[i] = nm_float_up(sqrt((double)s->p[i * (i + 3) / 2] * (1 + s->gamma)));
     return true;

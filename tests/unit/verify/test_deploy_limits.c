@@ -181,6 +181,41 @@ static void sums_of_convolutions_and_pools_may_overflow(void **state)
     }
 }
 
+/* 2^25 + 1 - 2^25 is 0 in float32 if summed in that order: a pool that averages few numbers into
+   many rounds, also where the layer behind it and a view take it in. */
+static void pools_that_layers_take_in_round(void **state)
+{
+    const nm_attr_value attrs[] = {
+        {.name = "kernel_shape", .type = NM_ATTR_INTS, .ints = (int64_t[]){1, 5}, .n = 2},
+        {.name = "pads", .type = NM_ATTR_INTS, .ints = (int64_t[]){0, 4, 0, 4}, .n = 4},
+        {.name = "count_include_pad", .type = NM_ATTR_INT, .i = 1}};
+    const float x[3] = {0x1p25F, 1, -0x1p25F};
+    const int64_t target = 0;
+
+    (void)state;
+    for (int view = 0; view < 2; view++) {
+        net_maker m = make_net(16, MAKE_SHAPE(1, 1, 1, 3));
+        nm_tensor *w;
+        nm_net *net;
+        nm_deploy d;
+
+        make_op(&m, "AveragePool", &m.at, 1, attrs, 3);
+        make_unary(&m, "Flatten");
+        if (view)
+            make_unary(&m, "Identity");
+        make_op(&m, "Gemm", (int[]){m.at, make_constant(&m, MAKE_SHAPE(7, 2), 0, 0)}, 2, NULL, 0);
+        w = m.net->values[m.net->ops[m.net->n_ops - 1].in[1]].constant;
+        w->f32[3 * 2] = 1;
+        w->f64[3 * 2] = 1;
+        net = make_done(&m);
+        d = check(net, x, &target, 1);
+        nm_assert_close(d.margin, &(double){0.2}, 1, 1e-12, 0);
+        assert_false(d.safe[0] || d.safe_first_order[0]);
+        nm_deploy_clear(&d);
+        nm_net_free(net);
+    }
+}
+
 static void products_may_overflow(void **state)
 {
     net_maker m = make_net(15, MAKE_SHAPE(1, 2));
@@ -362,6 +397,7 @@ int main(void)
         cmocka_unit_test(every_folded_scaling_rounds),
         cmocka_unit_test(clipping_does_not_hide_an_overflow),
         cmocka_unit_test(sums_of_convolutions_and_pools_may_overflow),
+        cmocka_unit_test(pools_that_layers_take_in_round),
         cmocka_unit_test(products_may_overflow),
         cmocka_unit_test(large_weights_alone_have_finite_bounds),
         cmocka_unit_test(plain_loops_and_blas_agree),
