@@ -109,33 +109,32 @@ static void note_infinite(nm_block *b, int v)
                 b->infinite[m][p] = b->infinite[m][p] || !(b->source[m][v][i] < (double)INFINITY);
 }
 
-/* Rows pass a fused layer without seeing what its input is off by, which comes from the operator
-   that it is fused with (views in between add nothing): that counts as off by the layer itself.
-   With sources <= share |x| + rest they add up to share sum |w| |x| + rest sum |w|. */
-static void add_fused_sources(nm_block *b, int k, const double *magnitude)
+static bool any_but_zero(const double *x, int64_t n)
 {
-    const nm_op *op = &b->net->ops[k];
-    const nm_tensor *w = nm_op_constant(b->net, op, op->kind->weight_in);
-    int64_t size_in = b->net->values[op->in[0]].size, size = b->net->values[op->out].size;
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] != 0)
+            return true;
+    return false;
+}
+
+/* Rows pass a fused layer without seeing what its input is off by, which comes from the operator
+   that it is fused with (views in between add nothing): sum |w| source counts as off by the layer
+   itself. */
+static bool add_fused_sources(nm_block *b, nm_exec *ex, int k)
+{
+    const nm_op *op = ex->op;
     int from = b->net->ops[b->plan->ops[k].fused_with].out;
-    double most_w = nm_largest_f32(w->f32, w->size) * fabs(b->plan->ops[k].fans[0].scale);
+    int64_t n_in = nm_in_total(ex, 0), n = nm_out_total(ex);
+    double *more = nm_scratch(ex, (size_t)n, sizeof *more);
 
-    for (int m = 0; m < NM_N_MODELS; m++)
-        for (int64_t p = 0; p < b->n; p++) {
-            const double *x = b->val[op->in[0]] + p * size_in;
-            const double *source = b->source[m][from] + p * size_in;
-            double share = 0, rest = 0;
-
-            for (int64_t i = 0; i < size_in; i++) {
-                if (fabs(x[i]) >= 1e-30)
-                    share = fmax(share, source[i] / fabs(x[i]));
-                else
-                    rest = fmax(rest, source[i]);
-            }
-            for (int64_t i = p * size; i < (p + 1) * size; i++)
-                b->source[m][op->out][i] +=
-                    nm_up(share * magnitude[i] + (double)size_in * most_w * rest);
-        }
+    for (int m = 0; more && m < NM_N_MODELS; m++) {
+        if (!any_but_zero(b->source[m][from], n_in))
+            continue;
+        op->kind->magnitude(ex, b->source[m][from], false, more);
+        for (int64_t i = 0; i < n; i++)
+            b->source[m][op->out][i] += more[i];
+    }
+    return !b->scratch->failed;
 }
 
 /* Derivatives of an elementwise operator, each input for itself. */
@@ -245,8 +244,8 @@ bool nm_block_bound_op(nm_block *b, int k)
     first_order_errors(b, ex, in, b->source[NM_PROBABLE][v]);
     if (b->scratch->failed)
         return false;
-    if (b->plan->ops[k].fused_with >= 0)
-        add_fused_sources(b, k, ex.magnitude);
+    if (b->plan->ops[k].fused_with >= 0 && !add_fused_sources(b, &ex, k))
+        return false;
     note_infinite(b, v);
     if (!nm_block_settle(b) || b->plan->ops[k].skipped)
         return !b->scratch->failed;

@@ -11,15 +11,6 @@ double nm_largest(const double *x, int64_t n)
     return most;
 }
 
-double nm_largest_f32(const float *x, int64_t n)
-{
-    float most = 0;
-
-    for (int64_t i = 0; i < n; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    return (double)most;
-}
-
 double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n)
 {
     return nm_scratch_reach(ex, x, NULL, n);

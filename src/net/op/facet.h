@@ -89,9 +89,6 @@ double nm_product_sum_error(const nm_sum_gammas *gammas, double magnitude, doubl
 /** Largest of n non-negative numbers. */
 double nm_largest(const double *x, int64_t n);
 
-/** Largest magnitude of n numbers. */
-double nm_largest_f32(const float *x, int64_t n);
-
 /** Scratch copies of an array: |x|, and |x| + r (r may be NULL). NULL when memory ran out. */
 double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n);
 double *nm_scratch_reach(const nm_exec *ex, const double *x, const double *r, int64_t n);
