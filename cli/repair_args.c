@@ -201,6 +201,7 @@ static const char *const later_methods[] = {"prdnn",    "vere",  "inner", "head"
                                             "finetune", "cegis", NULL};
 static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
 static const char *const refine_names[] = {"auto", "on", "off", NULL};
+static const char *const shift_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
 static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
 static const char *const pins_names[] = {"lazy", "all", "none", NULL};
@@ -250,6 +251,15 @@ static const nm_opt problem_rows[] = {
      .initial = "auto",
      .help = "function norm: then minimise what changes on the reference data itself, not its "
              "model: auto (where cheap, or the repair set large), on, off"},
+    {.name = "shift",
+     .kind = NM_OPT_CHOICE,
+     AT(shift),
+     .choices = shift_names,
+     .arg = "WHEN",
+     .initial = "auto",
+     .help = "function norm: start from the change that reads the points like reference data, "
+             "found from moments without labels: auto (where that makes many of them right and "
+             "leaves the reference data alone), on (the second is enough), off"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),
@@ -457,6 +467,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.max_rounds = (int)args->max_rounds;
     opts.certify = args->claim != NULL;
     opts.refine = (nm_refining)args->refine;
+    opts.shift = (nm_shifting)args->shift;
     opts.seed = (uint64_t)args->common.seed;
     opts.elastic = args->elastic;
     if (!isnan(args->damping))

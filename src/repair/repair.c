@@ -74,7 +74,8 @@ static nm_status open_search(struct nm_job *j, nm_err *err)
                            .keep_target = t->keep ? t->keep->labels : NULL,
                            .n_keep = t->keep ? t->keep->n : 0,
                            .reference_x = reference->x,
-                           .n_reference = reference->n};
+                           .n_reference = reference->n,
+                           .own_reference = reference != t->repair && !j->opts.elastic};
     double start;
     nm_status rc = NM_OK;
 
