@@ -172,10 +172,11 @@ typedef struct nm_refine_report {
     double drift_before, drift_after;
 } nm_refine_report;
 
-/** The change a repair started from (nm_shifting), before any label was used. */
+/** The change a repair started from (nm_shifting). */
 typedef struct nm_shift_report {
     double weight; /**< of a reference point against a repair point in it; 0 = there was none */
-    int64_t wrong_before, wrong_after; /**< points of the repair set */
+    int64_t wrong_before, wrong_after; /**< points of the repair set; after: each half
+                                           changed by the moments of the other, without labels */
     double moved;                      /**< share of the reference data whose class it changes */
 } nm_shift_report;
 

@@ -79,15 +79,15 @@ done:
     return rc;
 }
 
-/* V: what the layer sees at l->n of the points, evenly spaced. */
+/* V: what the layer sees at l->n of the n points first, first + step, ..., evenly spaced. */
 static nm_status see_points(const nm_ctx *ctx, const nm_edits *edits, const nm_tail *tail,
-                            int64_t n, layer *l, nm_err *err)
+                            int64_t first, int64_t step, int64_t n, layer *l, nm_err *err)
 {
     nm_status rc = NM_OK;
 
     for (int64_t i = 0; rc == NM_OK && i < l->n; i++)
-        rc = nm_edit_see(ctx, edits, l->b, tail->at, i * n / l->n, 1, l->points + i * l->width,
-                         err);
+        rc = nm_edit_see(ctx, edits, l->b, tail->at, first + step * (i * n / l->n), 1,
+                         l->points + i * l->width, err);
     return rc;
 }
 
@@ -165,10 +165,11 @@ done:
 }
 
 nm_status nm_shift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric,
-                       const nm_crowd *reference, const nm_tail *points, int64_t n, nm_shift **out,
-                       nm_err *err)
+                       const nm_crowd *reference, const nm_tail *points, int64_t first,
+                       int64_t step, int64_t n, nm_shift **out, nm_err *err)
 {
-    int64_t taken = n < NM_MOMENT_SAMPLE ? n : NM_MOMENT_SAMPLE;
+    int64_t count = first < n ? (n - first + step - 1) / step : 0;
+    int64_t taken = count < NM_MOMENT_SAMPLE ? count : NM_MOMENT_SAMPLE;
     nm_shift *s = NULL;
     nm_status rc = NM_OK;
 
@@ -176,14 +177,14 @@ nm_status nm_shift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_metric
     NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
     s->edits = edits;
     NM_TRY(nm_alloc(&s->at, (size_t)edits->n, sizeof *s->at, err));
-    for (int b = 0; b < edits->n && n > 0; b++) {
+    for (int b = 0; b < edits->n && count > 0; b++) {
         layer *l = &s->at[s->n];
 
         if (!is_possible(&edits->at[b]))
             continue;
         s->n++;
         NM_TRY(open_layer(l, &edits->at[b], b, taken, err));
-        NM_TRY(see_points(ctx, edits, points, n, l, err));
+        NM_TRY(see_points(ctx, edits, points, first, step, count, l, err));
         NM_TRY(see_reference(ctx, edits, reference, l, err));
         NM_TRY(get_weights(edits, l, err));
         NM_TRY(multiply(ctx, metric, l, err));

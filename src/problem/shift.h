@@ -3,8 +3,8 @@
  * moments alone, no labels.
  *
  * Let v be what an edited layer sees at such points, u at reference points. If v = u' + f with u'
- * distributed like u and f independent of it, then E[u' v'] = S + m (E v - m)', S = E[u u'], m = E u.
- * The change D that makes the layer give W u' at v and keeps W u at u minimises
+ * distributed like u and f independent of it, then E[u' v'] = S + m (E v - m)', S = E[u u'], m = E
+ * u. The change D that makes the layer give W u' at v and keeps W u at u minimises
  *
  *     c E|D u|^2 + E|(W + D) v - W u'|^2,
  *     D = -W X A^-1,  X = E[v v'] - S - m (E v - m)',  A = c S + E[v v'],
@@ -22,15 +22,16 @@
 
 typedef struct nm_shift nm_shift;
 
-/** Takes the moments of n points of a tail (at most NM_MOMENT_SAMPLE, evenly spaced) in the layers
+/** Takes the moments of points first, first + step, ... < n of a tail (at most NM_MOMENT_SAMPLE of
+ *  them, evenly spaced) in the layers
  *  where that is possible: dense ones whose weights are free, whose input does not depend on the
  *  edit, with at most NM_MOMENT_DENSE columns.
  *  Costs two products with the metric's factors, one pass over the frontier of the reference data.
  *  @param metric  of the same edits and reference data; lent, as are the edits
  *  @param out     NULL if there is no such layer. Free with nm_shift_free(). */
 nm_status nm_shift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric,
-                       const nm_crowd *reference, const nm_tail *points, int64_t n, nm_shift **out,
-                       nm_err *err);
+                       const nm_crowd *reference, const nm_tail *points, int64_t first,
+                       int64_t step, int64_t n, nm_shift **out, nm_err *err);
 void nm_shift_free(nm_shift *shift);
 
 /** The change for the weight c > 0. @param delta  out, [params->n], 0 in all other layers */

@@ -51,8 +51,8 @@ typedef struct nm_search {
     bool shift_sought;
     double *shift; /* [params->n] where steps start (repair/shifted.h); NULL: at no change */
     nm_shift_report shifted;
-    bool answered;              /* delta is an answer, for margins that were lower perhaps */
-    nm_forms *forms;            /* engine `least` only */
+    bool answered;   /* delta is an answer, for margins that were lower perhaps */
+    nm_forms *forms; /* engine `least` only */
     const nm_engine *engine;
     double *original_scores; /* [n_repair x n_scores] */
     nm_row_id *seed_rows;    /* rows of the last program at the original network */
