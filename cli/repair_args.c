@@ -260,6 +260,14 @@ static const nm_opt problem_rows[] = {
      .help = "function norm: start from the change that reads the points like reference data, "
              "found from moments without labels: auto (where that makes many of them right and "
              "leaves the reference data alone), on (the second is enough), off"},
+    {.name = "label-share",
+     .kind = NM_OPT_DOUBLE,
+     AT(label_share),
+     .arg = "S",
+     .max = 1,
+     .initial = "0.2",
+     .help = "refining: how much the labels of the reference data count (the keep set's, or "
+             "--reference-labels), against what the network said before"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),
@@ -468,6 +476,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.certify = args->claim != NULL;
     opts.refine = (nm_refining)args->refine;
     opts.shift = (nm_shifting)args->shift;
+    opts.label_share = args->label_share;
     opts.seed = (uint64_t)args->common.seed;
     opts.elastic = args->elastic;
     if (!isnan(args->damping))

@@ -75,7 +75,8 @@ static nm_status open_search(struct nm_job *j, nm_err *err)
                            .n_keep = t->keep ? t->keep->n : 0,
                            .reference_x = reference->x,
                            .n_reference = reference->n,
-                           .own_reference = reference != t->repair && !j->opts.elastic};
+                           .own_reference = reference != t->repair && !j->opts.elastic,
+                           .reference_labels = reference == t->repair ? NULL : reference->labels};
     double start;
     nm_status rc = NM_OK;
 
