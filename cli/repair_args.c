@@ -258,6 +258,18 @@ static const nm_opt problem_rows[] = {
      .initial = "0.2",
      .help = "refining: how much the labels of the reference data count (the keep set's, or "
              "--reference-labels), against what the network said before"},
+    {.name = "copies",
+     .kind = NM_OPT_INT,
+     AT(copies),
+     .arg = "N",
+     .max = NM_MOST_COPIES,
+     .initial = "auto",
+     .word = "auto",
+     .word_value = -1,
+     .help =
+         "refining: shifted and mirrored copies of each reference image; colour images only "
+         "(auto: 3 where the repair set is a tenth of the reference data and the edited layers are "
+         "not the last)"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),
@@ -466,6 +478,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.certify = args->claim != NULL;
     opts.refine = (nm_refining)args->refine;
     opts.label_share = args->label_share;
+    opts.copies = (int)args->copies;
     opts.seed = (uint64_t)args->common.seed;
     opts.elastic = args->elastic;
     if (!isnan(args->damping))

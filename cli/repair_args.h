@@ -17,7 +17,7 @@ typedef struct nm_repair_args {
     int method, norm, norm_counts, refine, safe, pins, solver;
     bool norm_includes_outputs, joint, elastic;
     double margin, gap, damping, label_share;
-    int64_t max_rounds;
+    int64_t max_rounds, copies;
     const char *claim, *report;
     int strategy, on_infeasible, bounds_from;
     int64_t batch, passes, patience;

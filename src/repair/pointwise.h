@@ -43,11 +43,11 @@ typedef struct nm_search {
     nm_metric *metric;          /* function norm only */
     nm_crowd *crowd;            /* reference data of the metric; may be `keep` */
     const int64_t *reference_labels; /* [crowd->n]; NULL: unknown */
-    double damping_in;          /* share of the mean, as asked for or found */
-    double typical_gap;         /* median distance between the two best scores there; else 0 */
-    nm_refine_report refined;   /* what became of the last answer */
-    bool answered;              /* delta is an answer, for margins that were lower perhaps */
-    nm_forms *forms;            /* engine `least` only */
+    double damping_in;               /* share of the mean, as asked for or found */
+    double typical_gap;              /* median distance between the two best scores there; else 0 */
+    nm_refine_report refined;        /* what became of the last answer */
+    bool answered;                   /* delta is an answer, for margins that were lower perhaps */
+    nm_forms *forms;                 /* engine `least` only */
     const nm_engine *engine;
     double *original_scores; /* [n_repair x n_scores] */
     nm_row_id *seed_rows;    /* rows of the last program at the original network */
