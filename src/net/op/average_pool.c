@@ -16,10 +16,18 @@ static void NM_TYPED(average)(const nm_exec *ex, const NM_REAL *x, NM_REAL *y)
 {
     nm_planes s = nm_pool_planes(ex);
 
-    for (int64_t c = 0; s.patches && c < s.n; c++)
+    int64_t *only = nm_scratch(ex, (size_t)s.positions, sizeof *only);
+
+    /* Windows that see one pixel repeat it: an adaptive pool that has more outputs than inputs. */
+    for (int64_t i = 0; s.patches && only && i < s.positions; i++)
+        only[i] = divisor(ex, &s.patches[i]) == 1 && nm_window_volume(s.patches[i].n) == 1
+                      ? s.patches[i].first
+                      : -1;
+    for (int64_t c = 0; s.patches && only && c < s.n; c++)
         for (int64_t i = 0; i < s.positions; i++)
-            y[c * s.positions + i] = NM_TYPED(sum)(&s.patches[i], x + c * s.pixels) /
-                                     (NM_REAL)divisor(ex, &s.patches[i]);
+            y[c * s.positions + i] = only[i] >= 0 ? x[c * s.pixels + only[i]]
+                                                  : NM_TYPED(sum)(&s.patches[i], x + c * s.pixels) /
+                                                        (NM_REAL)divisor(ex, &s.patches[i]);
 }
 
 static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_REAL *out)

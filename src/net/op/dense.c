@@ -45,6 +45,8 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 #include "net/op/facet.h"
 #include "net/op/fold.h"
 #include "tensor/gemm.h"
+#include "tensor/lanes.h"
+#include "tensor/product.h"
 
 enum { WEIGHT = 1, BIAS = 2 };
 
@@ -67,6 +69,62 @@ static struct dims dims_of(const nm_exec *ex)
 
 #define NM_SELF "net/op/dense.c"
 #include "tensor/typed.h"
+
+/* Columns are rows of x. */
+struct columns {
+    const float *x;
+    int64_t size;
+};
+
+static void fetch(const void *user, int64_t first, int64_t count, int64_t from, int64_t n,
+                  int64_t step, float *to)
+{
+    const struct columns *columns = user;
+    const float *x = columns->x + first * columns->size + from;
+
+    if (count == step) {
+        nm_lanes_gather_f32(step, n, x, columns->size, to);
+        return;
+    }
+    memset(to, 0, (size_t)(n * step) * sizeof *to);
+    for (int64_t c = 0; c < count; c++)
+        for (int64_t t = 0; t < n; t++)
+            to[t * step + c] = x[c * columns->size + t];
+}
+
+/* For evaluation: what one row gives does not depend on the others (tensor/product.h). */
+static void forward_single(const nm_exec *ex, const float *const *in, float *out)
+{
+    const nm_dense_attr *attr = ex->op->attr;
+    const float *bias = ex->op->n_in > BIAS ? in[BIAS] : NULL, *sums;
+    struct dims d = dims_of(ex);
+    struct columns columns = {in[0], d.n_in};
+    nm_product p = {.m = d.n_out,
+                    .k = d.n_in,
+                    .n = d.rows,
+                    .w = in[WEIGHT],
+                    .row = d.trans_b ? d.n_in : 1,
+                    .term = d.trans_b ? 1 : d.n_out,
+                    .fetch = fetch,
+                    .user = &columns};
+    int64_t strip = nm_product_strip(d.rows), height = nm_product_rows(d.n_out);
+    float *room = nm_scratch(ex, (size_t)nm_product_room(d.n_out, d.rows), sizeof *room);
+    float alpha = (float)attr->alpha, beta = (float)attr->beta;
+
+    if (ex->plain) {
+        forward_f32(ex, in, out);
+        return;
+    }
+    if (!room)
+        return;
+    sums = nm_product_run(&p, room);
+    for (int64_t r = 0; r < d.rows; r++) {
+        const float *sum = sums + r / strip * strip * height + r % strip;
+
+        for (int64_t j = 0; j < d.n_out; j++)
+            out[r * d.n_out + j] = alpha * sum[j * strip] + (bias ? beta * bias[j] : 0);
+    }
+}
 
 static nm_status parse(const nm_node_view *node, void *attr, nm_err *err)
 {
@@ -361,7 +419,7 @@ const nm_op_kind nm_op_dense = {.name = "Gemm",
                                 .attr_bytes = sizeof(nm_dense_attr),
                                 .parse = parse,
                                 .infer = infer,
-                                .forward_f32 = forward_f32,
+                                .forward_f32 = forward_single,
                                 .forward_f64 = forward_f64,
                                 .jvp = jvp,
                                 .vjp = vjp,
