@@ -48,8 +48,8 @@ static nm_status choose_test(nm_sweep_task *t, nm_err *err)
     return rc;
 }
 
-/* What the network gives at the sets that every row looks at: the context keeps it, and workers find
-   it there. */
+/* What the network gives at the sets that every row looks at: the context keeps it, and workers
+   find it there. */
 static nm_status look_ahead(nm_cli *cli, const nm_sweep_task *t, nm_err *err)
 {
     const nm_points *sets[] = {&t->keep, &t->reference, &t->validation, &t->similar};
