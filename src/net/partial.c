@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "net/copies.h"
+#include "net/op/dense.h"
 #include "net/recall.h"
 
 /* A block of points goes through the operators in front of the first dense layer a few at a time,
@@ -18,10 +20,16 @@ struct layout {
     int64_t *size;      /* [n_slots] numbers per point */
     bool *whole;        /* [n_slots] holds the block, else a few points */
     int n_slots;
+    nm_copies *copies; /* [n_ops] */
+    bool *idle;        /* [n_ops] whose outputs are copies that nobody needs */
 };
 
 static void clear_layout(struct layout *l)
 {
+    for (int k = 0; l->copies && k < l->asked->net->n_ops; k++)
+        nm_free(l->copies[k].folded);
+    nm_free(l->copies);
+    nm_free(l->idle);
     nm_free(l->root);
     nm_free(l->last);
     nm_free(l->slot);
@@ -53,7 +61,26 @@ static void find_roots(struct layout *l)
         for (int i = 0; i < op->n_in; i++)
             if (op->in[i] >= 0)
                 l->last[l->root[op->in[i]]] = k;
+        if (l->copies[k].folded)
+            l->last[l->root[l->copies[k].source]] = k;
     }
+}
+
+static nm_status find_copies(struct layout *l, nm_err *err)
+{
+    const nm_net *net = l->asked->net;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&l->copies, (size_t)net->n_ops, sizeof *l->copies, err));
+    NM_TRY(nm_alloc(&l->idle, (size_t)net->n_ops, sizeof *l->idle, err));
+    for (int k = 0; k < net->n_ops; k++) {
+        if (l->asked->op_mask[k])
+            NM_TRY(nm_copies_find(l->asked, k, &l->copies[k], err));
+        if (l->copies[k].folded)
+            l->idle[l->copies[k].copying] = true;
+    }
+done:
+    return rc;
 }
 
 /* A buffer that nobody reads any more, or a new one. */
@@ -82,13 +109,14 @@ static void assign_slots(struct layout *l, bool *busy)
 
         if (!p->op_mask[k])
             continue;
-        if (l->root[out] == out && !is_callers(p, out)) {
+        if (l->root[out] == out && !is_callers(p, out) && !l->idle[k]) {
             l->slot[out] =
                 take_slot(l, busy, k >= l->cut || l->last[out] >= l->cut, net->values[out].size);
             busy[l->slot[out]] = true;
         }
         for (int i = 0; i < op->n_in; i++) {
-            int root = op->in[i] >= 0 ? l->root[op->in[i]] : -1;
+            int value = i == 0 && l->copies[k].folded ? l->copies[k].source : op->in[i];
+            int root = value >= 0 ? l->root[value] : -1;
 
             /* What is filled by few points at a time must not be taken before all are through. */
             if (root >= 0 && l->slot[root] >= 0 && l->last[root] == k &&
@@ -133,6 +161,7 @@ static nm_status open_layout(struct layout *l, nm_err *err)
     NM_TRY(nm_alloc(&l->size, n, sizeof *l->size, err));
     NM_TRY(nm_alloc(&l->whole, n, sizeof *l->whole, err));
     NM_TRY(nm_alloc(&busy, n, sizeof *busy, err));
+    NM_TRY(find_copies(l, err));
     choose_sizes(l);
     find_roots(l);
     assign_slots(l, busy);
@@ -160,8 +189,15 @@ static void run_op(const nm_exec *ex, const struct layout *l, float *const *slot
                    int64_t few)
 {
     const nm_op *op = ex->op;
+    const nm_copies *copies = &l->copies[op - ex->net->ops];
     const float *in[NM_OP_MAX_IN];
 
+    if (copies->folded) {
+        nm_dense_forward_folded(ex, copies->folded, copies->n,
+                                place(l, slots, copies->source, first, few),
+                                place(l, slots, op->out, first, few));
+        return;
+    }
     for (int i = 0; i < op->n_in; i++) {
         const nm_tensor *constant = nm_op_constant(ex->net, op, i);
 
@@ -181,7 +217,7 @@ static nm_status run_ops(const struct layout *l, float *const *slots, int64_t fi
     for (int i = from; rc == NM_OK && i < to; i++) {
         nm_exec ex = {.net = p->net, .op = &p->net->ops[i], .n = n, .arena = scratch};
 
-        if (p->op_mask[i] && l->root[ex.op->out] == ex.op->out)
+        if (p->op_mask[i] && !l->idle[i] && l->root[ex.op->out] == ex.op->out)
             run_op(&ex, l, slots, first, few);
         rc = nm_arena_reset(scratch, NULL);
     }

@@ -137,6 +137,23 @@ static void links(const nm_exec *ex, const double *const *in, int64_t *at, doubl
     }
 }
 
+/* Windows that see one pixel each: adaptive pools with more outputs than inputs. */
+static bool copies(const nm_net *net, const nm_op *op, int32_t *from)
+{
+    const nm_pool_attr *attr = op->attr;
+    nm_window w = nm_pool_window(net, op);
+    int64_t positions = nm_window_volume(w.out), pixels = nm_window_volume(w.in);
+
+    for (int64_t j = 0; j < net->values[op->out].size; j++) {
+        nm_patch p = nm_window_patch(&w, j % positions);
+
+        if (nm_window_volume(p.n) != 1 || (attr->count_include_pad && p.n_padded != 1))
+            return false;
+        from[j] = (int32_t)(j / positions * pixels + p.first);
+    }
+    return true;
+}
+
 const nm_op_kind nm_op_average_pool = {.name = "AveragePool",
                                        .onnx_names = NM_ONNX("AveragePool", "GlobalAveragePool"),
                                        .min_in = 1,
@@ -146,6 +163,7 @@ const nm_op_kind nm_op_average_pool = {.name = "AveragePool",
                                        .infer = nm_pool_infer,
                                        .forward_f32 = forward_f32,
                                        .forward_f64 = forward_f64,
+                                       .copies = copies,
                                        .jvp = jvp,
                                        .vjp = vjp,
                                        .local_error = local_error,

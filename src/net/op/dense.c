@@ -40,6 +40,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 
 #include "net/op/dense.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "net/op/facet.h"
@@ -92,38 +93,75 @@ static void fetch(const void *user, int64_t first, int64_t count, int64_t from, 
             to[t * step + c] = x[c * columns->size + t];
 }
 
-/* For evaluation: what one row gives does not depend on the others (tensor/product.h). */
-static void forward_single(const nm_exec *ex, const float *const *in, float *out)
+/* For evaluation: what one row gives does not depend on the others (tensor/product.h). w: element
+   (j, t) at j * row + t * term */
+static void multiply(const nm_exec *ex, int64_t rows, int64_t n_in, int64_t n_out, const float *w,
+                     int64_t row, int64_t term, const float *x, float *out)
 {
     const nm_dense_attr *attr = ex->op->attr;
-    const float *bias = ex->op->n_in > BIAS ? in[BIAS] : NULL, *sums;
-    struct dims d = dims_of(ex);
-    struct columns columns = {in[0], d.n_in};
-    nm_product p = {.m = d.n_out,
-                    .k = d.n_in,
-                    .n = d.rows,
-                    .w = in[WEIGHT],
-                    .row = d.trans_b ? d.n_in : 1,
-                    .term = d.trans_b ? 1 : d.n_out,
+    const nm_tensor *bias = nm_op_constant(ex->net, ex->op, BIAS);
+    struct columns columns = {x, n_in};
+    nm_product p = {.m = n_out,
+                    .k = n_in,
+                    .n = rows,
+                    .w = w,
+                    .row = row,
+                    .term = term,
                     .fetch = fetch,
                     .user = &columns};
-    int64_t strip = nm_product_strip(d.rows), height = nm_product_rows(d.n_out);
-    float *room = nm_scratch(ex, (size_t)nm_product_room(d.n_out, d.rows), sizeof *room);
+    int64_t strip = nm_product_strip(rows), height = nm_product_rows(n_out);
+    float *room = nm_scratch(ex, (size_t)nm_product_room(n_out, rows), sizeof *room);
     float alpha = (float)attr->alpha, beta = (float)attr->beta;
+    const float *sums;
 
-    if (ex->plain) {
-        forward_f32(ex, in, out);
-        return;
-    }
     if (!room)
         return;
     sums = nm_product_run(&p, room);
-    for (int64_t r = 0; r < d.rows; r++) {
+    for (int64_t r = 0; r < rows; r++) {
         const float *sum = sums + r / strip * strip * height + r % strip;
 
-        for (int64_t j = 0; j < d.n_out; j++)
-            out[r * d.n_out + j] = alpha * sum[j * strip] + (bias ? beta * bias[j] : 0);
+        for (int64_t j = 0; j < n_out; j++)
+            out[r * n_out + j] = alpha * sum[j * strip] + (bias ? beta * bias->f32[j] : 0);
     }
+}
+
+static void forward_single(const nm_exec *ex, const float *const *in, float *out)
+{
+    struct dims d = dims_of(ex);
+
+    if (ex->plain)
+        forward_f32(ex, in, out);
+    else
+        multiply(ex, d.rows, d.n_in, d.n_out, in[WEIGHT], d.trans_b ? d.n_in : 1,
+                 d.trans_b ? 1 : d.n_out, in[0], out);
+}
+
+bool nm_dense_fold(const nm_net *net, const nm_op *op, const int32_t *from, int64_t n,
+                   float *folded)
+{
+    struct dims d = dims_of(&(nm_exec){.net = net, .op = op, .n = 1});
+    const nm_tensor *w = nm_op_constant(net, op, WEIGHT);
+    bool ok = true;
+
+    for (int64_t j = 0; j < d.n_out; j++) {
+        const float *row = w->f32 + (d.trans_b ? j * d.n_in : j);
+        float *to = folded + j * n;
+
+        memset(to, 0, (size_t)n * sizeof *to);
+        for (int64_t t = 0; t < d.n_in; t++)
+            to[from[t]] += row[d.trans_b ? t : t * d.n_out];
+        for (int64_t t = 0; t < n; t++)
+            ok = ok && isfinite(to[t]);
+    }
+    return ok;
+}
+
+void nm_dense_forward_folded(const nm_exec *ex, const float *folded, int64_t n, const float *x,
+                             float *out)
+{
+    struct dims d = dims_of(ex);
+
+    multiply(ex, ex->n, n, d.n_out, folded, n, 1, x, out);
 }
 
 static nm_status parse(const nm_node_view *node, void *attr, nm_err *err)

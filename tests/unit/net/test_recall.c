@@ -222,6 +222,55 @@ static void running_out_of_memory_is_reported_or_does_without(void **state)
     nm_net_free(net);
 }
 
+/* Two layers behind a pool that repeats its pixels: in part the weights are taken together. */
+static void layers_behind_repeated_pixels_give_what_all_their_inputs_do(void **state)
+{
+    const nm_attr_value attrs[] = {
+        {.name = "kernel_shape", .type = NM_ATTR_INTS, .ints = (int64_t[]){2, 2}, .n = 2},
+        {.name = "pads", .type = NM_ATTR_INTS, .ints = (int64_t[]){1, 1, 1, 1}, .n = 4}};
+
+    (void)state;
+    for (uint64_t seed = 1; seed < 4; seed++) {
+        net_maker m = make_net(seed, MAKE_SHAPE(1, 2, 4, 4));
+        nm_net *net;
+        float *x, *single;
+        double *wide, *want;
+        nm_err err = {0};
+        int64_t n;
+
+        make_conv(&m, 5, 3, 2);
+        make_unary(&m, "Relu");
+        make_pool(&m, "MaxPool");
+        make_op(&m, "AveragePool", &m.at, 1, attrs, 2);
+        make_unary(&m, "Flatten");
+        make_dense(&m, 7);
+        make_unary(&m, "Relu");
+        make_dense(&m, 3);
+        net = make_done(&m);
+        assert_int_equal(net->values[net->ops[net->layers[1].op].in[0]].size, 20); /* of 5 */
+        x = points_for(net, seed);
+        n = MANY * nm_net_n_in(net);
+        wide = calloc((size_t)n, sizeof *wide);
+        want = calloc(MANY * 3, sizeof *want);
+        assert_non_null(wide);
+        assert_non_null(want);
+        for (int64_t i = 0; i < n; i++)
+            wide[i] = (double)x[i];
+        nm_assert_ok(nm_net_forward_f64(ctx, net, wide, MANY, want, &err), &err);
+        single = scores_in(ctx, net, x, MANY);
+        for (int64_t i = 0; i < MANY * 3; i++) {
+            double got = (double)single[i];
+
+            nm_assert_close(&got, &want[i], 1, 1e-5, 1e-5);
+        }
+        free(x);
+        free(single);
+        free(wide);
+        free(want);
+        check_edits(net, seed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +279,7 @@ int main(void)
         cmocka_unit_test(points_beyond_the_budget_are_evaluated_all_the_same),
         cmocka_unit_test(another_net_takes_the_place_of_the_first),
         cmocka_unit_test(a_point_twice_in_a_set_is_kept_once),
+        cmocka_unit_test(layers_behind_repeated_pixels_give_what_all_their_inputs_do),
         cmocka_unit_test(running_out_of_memory_is_reported_or_does_without),
     };
 
