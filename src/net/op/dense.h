@@ -10,6 +10,9 @@ typedef struct nm_dense_attr {
     bool trans_b;
 } nm_dense_attr;
 
+/** The layer in float32, what one row of x gives not depending on the others. x: [rows x n_in] */
+void nm_dense_forward(const nm_exec *ex, const float *x, float *out);
+
 /** Weights of a dense layer whose inputs are copies of fewer numbers, added up for each number in
  * float32.
  *  @param from    [n_in] of which number each input is a copy
