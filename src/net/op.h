@@ -230,6 +230,10 @@ struct nm_op_kind {
 
     /** The operator only renames or reshapes: out may share the memory of input 0. */
     bool is_view;
+
+    /** Element j of the output is element from[j] of input 0, of any point; false where it is not
+     *  that simple. Optional. from: [size_out] */
+    bool (*copies)(const nm_net *net, const nm_op *op, int32_t *from);
 };
 
 /** The local_error facet with the magnitudes that it needs; kinds without one give 0.
