@@ -165,7 +165,7 @@ bool nm_block_summarise(nm_block *b, int v)
         return true;
     for (int64_t p = 0; p < b->n; p++)
         if (b->points[p].kept[v].n <= most && n_rows > 4 * b->points[p].kept[v].n &&
-            (!nm_linear_summarise(&b->points[p], v, b->plain, b->scratch) || !nm_block_settle(b)))
+            (!nm_linear_summarise(&b->points[p], v, b->scratch) || !nm_block_settle(b)))
             return false;
     return true;
 }

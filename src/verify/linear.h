@@ -188,8 +188,7 @@ typedef struct nm_carry {
 
 bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS]);
 
-/** Sums up what the elements of a value may be off by, together.
- *  @param plain  own loops instead of BLAS for the products */
-bool nm_linear_summarise(nm_linear *l, int value, bool plain, nm_arena *scratch);
+/** Sums up what the elements of a value may be off by, together. */
+bool nm_linear_summarise(nm_linear *l, int value, nm_arena *scratch);
 
 #endif
