@@ -49,6 +49,9 @@ static const nm_rows_kernels NM_CLONED(kernels)[1] = {
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/* Tiles stay in registers only if no loop over them is left. */
+#define UNROLLED _Pragma("GCC unroll 16")
+
 typedef float vector __attribute__((vector_size(64)));
 
 /* Most inputs of a tile, and vectors of a row. */
@@ -61,12 +64,14 @@ ALWAYS_INLINE int64_t at_most(int64_t most, int64_t n)
 
 ALWAYS_INLINE void load(int v, const float *from, vector *to)
 {
+    UNROLLED
     for (int k = 0; k < v; k++)
         memcpy(&to[k], from + k * NM_ROWS_VECTOR, sizeof(vector));
 }
 
 ALWAYS_INLINE void store(int v, const vector *from, float *to)
 {
+    UNROLLED
     for (int k = 0; k < v; k++)
         memcpy(to + k * NM_ROWS_VECTOR, &from[k], sizeof(vector));
 }
@@ -77,16 +82,21 @@ ALWAYS_INLINE void add_tile(int v, int t, const int32_t *place, int64_t first, i
 {
     vector sum[MOST][V], row[V];
 
+    UNROLLED
     for (int i = 0; i < t; i++)
         load(v, to + (int64_t)place[first + i] * v * NM_ROWS_VECTOR, sum[i]);
     for (int64_t o = 0; o < n_out; o++) {
         const float *w = weights[o] + first;
 
+        __builtin_prefetch(w + NM_ROWS_VECTOR); /* too many streams for the processor to see */
         load(v, rows[o], row);
+        UNROLLED
         for (int i = 0; i < t; i++)
+            UNROLLED
             for (int k = 0; k < v; k++)
                 sum[i][k] += row[k] * w[i];
     }
+    UNROLLED
     for (int i = 0; i < t; i++)
         store(v, sum[i], to + (int64_t)place[first + i] * v * NM_ROWS_VECTOR);
 }
@@ -109,20 +119,27 @@ ALWAYS_INLINE void halve_tile(int v, int t, int64_t first, const float *p, const
     vector sum[MOST][V] = {{{0}}}, row[V];
     const float *w[MOST];
 
+    UNROLLED
     for (int i = 0; i < t; i++)
         w[i] = p + (first + i) * (first + i + 1) / 2;
     for (int64_t j = 0; j < first; j++) {
         load(v, rows + j * v * NM_ROWS_VECTOR, row);
+        UNROLLED
         for (int i = 0; i < t; i++)
+            UNROLLED
             for (int k = 0; k < v; k++)
                 sum[i][k] += row[k] * w[i][j];
     }
+    UNROLLED
     for (int j = 0; j < t; j++) {
         load(v, rows + (first + j) * v * NM_ROWS_VECTOR, row);
+        UNROLLED
         for (int i = j; i < t; i++)
+            UNROLLED
             for (int k = 0; k < v; k++)
                 sum[i][k] += row[k] * (i == j ? w[i][first + j] / 2 : w[i][first + j]);
     }
+    UNROLLED
     for (int i = 0; i < t; i++)
         store(v, sum[i], to + (first + i) * v * NM_ROWS_VECTOR);
 }
@@ -161,14 +178,18 @@ ALWAYS_INLINE void gram_tile(int t, int64_t k, int64_t ld, int64_t i, int64_t j,
 {
     vector sum[MOST][V], row[V];
 
+    UNROLLED
     for (int r = 0; r < t; r++)
         load(V, to + (i + r) * ld + j, sum[r]);
     for (int64_t p = 0; p < k; p++) {
         load(V, s + p * ld + j, row);
+        UNROLLED
         for (int r = 0; r < t; r++)
+            UNROLLED
             for (int c = 0; c < V; c++)
                 sum[r][c] += row[c] * s[p * ld + i + r];
     }
+    UNROLLED
     for (int r = 0; r < t; r++)
         store(V, sum[r], to + (i + r) * ld + j);
 }
