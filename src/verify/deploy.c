@@ -32,6 +32,7 @@ struct nm_deploy_session {
     int first; /* first edited operator */
     bool plain;
     nm_linear_plan *plan;
+    nm_linear_net weights; /* of the session's net */
     bool *cut;              /* [n_values] kept in records */
     struct record *records; /* [n_blocks] */
     size_t n_bytes;         /* of records */
@@ -298,7 +299,8 @@ static nm_status run_blocks(struct pass *pass, nm_err *err)
 {
     const int64_t stretch = 64 * BLOCK; /* between two signs of life */
     nm_deploy_session *s = pass->s;
-    nm_status rc = nm_linear_net_open(&pass->weights, s->plan, pass->net, err);
+    nm_status rc =
+        nm_linear_net_open(&pass->weights, s->plan, pass->net, &s->weights, s->first, err);
 
     for (pass->first = 0; rc == NM_OK && pass->first < s->n; pass->first += stretch) {
         int64_t n = s->n - pass->first < stretch ? s->n - pass->first : stretch;
@@ -334,6 +336,7 @@ nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
     if (first_op > 0) {
         struct pass pass = {.s = s, .net = net};
 
+        NM_TRY(nm_linear_net_open(&s->weights, s->plan, net, NULL, 0, err));
         NM_TRY(nm_alloc(&s->records, (size_t)((n + BLOCK - 1) / BLOCK), sizeof *s->records, err));
         NM_TRY(run_blocks(&pass, err));
     }
@@ -357,6 +360,7 @@ void nm_deploy_close(nm_deploy_session *s)
     nm_free(s->rooms);
     nm_free(s->records);
     nm_free(s->cut);
+    nm_linear_net_close(&s->weights);
     nm_linear_plan_free(s->plan);
     nm_free(s);
 }

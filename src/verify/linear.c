@@ -42,10 +42,13 @@ static const float *weights_of(nm_linear *l, int k, int64_t f, int64_t c, int64_
     if (to)
         return to;
     if (scale == 1 && n > 0 && at[n - 1] - at[0] == n - 1) /* offsets ascend */
-        return w + at[0] + first;
+        return w + first + at[0];
     to = passed->weights[o] = nm_arena_take(l->rows, (size_t)n, sizeof *to);
+    w += first;
     for (int32_t i = 0; to && i < n; i++)
-        to[i] = scale == 1 ? w[at[i] + first] : (float)(scale * (double)w[at[i] + first]);
+        to[i] = w[at[i]];
+    for (int32_t i = 0; to && scale != 1 && i < n; i++)
+        to[i] = (float)(scale * (double)to[i]);
     return to;
 }
 

@@ -90,8 +90,10 @@ typedef struct nm_linear_net {
     nm_arena arena;
 } nm_linear_net;
 
+/** @param like   weights of a net with the same constants before operator `first`, which are lent;
+ *                not read where `first` is 0 */
 nm_status nm_linear_net_open(nm_linear_net *n, const nm_linear_plan *plan, const nm_net *net,
-                             nm_err *err);
+                             const nm_linear_net *like, int first, nm_err *err);
 void nm_linear_net_close(nm_linear_net *n);
 
 /* -- one point -------------------------------------------------------------------------------- */

@@ -44,7 +44,6 @@ static const nm_rows_kernels NM_CLONED(kernels)[1] = {
 
 #include "verify/rows.h"
 
-#include <math.h>
 #include <string.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -53,6 +52,9 @@ static const nm_rows_kernels NM_CLONED(kernels)[1] = {
 #define UNROLLED _Pragma("GCC unroll 16")
 
 typedef float vector __attribute__((vector_size(64)));
+typedef float half __attribute__((vector_size(32)));
+typedef int32_t half_bits __attribute__((vector_size(32)));
+typedef double doubles __attribute__((vector_size(64)));
 
 /* Most inputs of a tile, and vectors of a row. */
 enum { MOST = 16, V = 2 };
@@ -154,21 +156,35 @@ ALWAYS_INLINE void halve_body(int v, int t, int64_t n, const float *p, const flo
         halve_tile(v, 1, i, p, rows, to);
 }
 
+/* sum += |row| * weight. */
+ALWAYS_INLINE void weigh_half(const float *row, double weight, doubles *sum)
+{
+    half_bits bits;
+    half size;
+
+    memcpy(&bits, row, sizeof bits);
+    bits &= 0x7fffffff;
+    memcpy(&size, &bits, sizeof size);
+    *sum += __builtin_convertvector(size, doubles) * weight;
+}
+
 ALWAYS_INLINE void weigh_body(int64_t n, int64_t width, const float *rows, const float *by,
                               double *sum)
 {
     for (int64_t r = 0; r < width; r += NM_ROWS_VECTOR) {
-        double part[NM_ROWS_VECTOR] = {0};
+        doubles low, high;
 
+        memcpy(&low, sum + r, sizeof low);
+        memcpy(&high, sum + r + NM_ROWS_VECTOR / 2, sizeof high);
         for (int64_t i = 0; i < n; i++) {
-            if (nm_rows_are_zero(rows + i * width + r,
-                                 NM_ROWS_VECTOR)) /* most are: rows are local */
-                continue;
-            for (int64_t k = 0; k < NM_ROWS_VECTOR; k++)
-                part[k] += (double)fabsf(rows[i * width + r + k]) * (double)by[i];
+            const float *row = rows + i * width + r;
+            double weight = (double)by[i];
+
+            weigh_half(row, weight, &low);
+            weigh_half(row + NM_ROWS_VECTOR / 2, weight, &high);
         }
-        for (int64_t k = 0; k < NM_ROWS_VECTOR; k++)
-            sum[r + k] += part[k];
+        memcpy(sum + r, &low, sizeof low);
+        memcpy(sum + r + NM_ROWS_VECTOR / 2, &high, sizeof high);
     }
 }
 

@@ -50,14 +50,14 @@ static inline void nm_rows_add_scaled(int64_t width, float factor, const float *
 /** True if `width` (a multiple of 16) numbers are all 0 or -0. */
 static inline bool nm_rows_are_zero(const float *rows, int64_t width)
 {
-    uint64_t any = 0, bits[NM_ROWS_VECTOR / 2];
+    typedef uint64_t two __attribute__((vector_size(16)));
+    two any = {0}, some[4];
 
     for (int64_t i = 0; i < width; i += NM_ROWS_VECTOR) {
-        memcpy(bits, rows + i, sizeof bits);
-        any |= ((bits[0] | bits[1]) | (bits[2] | bits[3])) |
-               ((bits[4] | bits[5]) | (bits[6] | bits[7]));
+        memcpy(some, rows + i, sizeof some);
+        any |= (some[0] | some[1]) | (some[2] | some[3]);
     }
-    return (any & 0x7fffffff7fffffff) == 0;
+    return ((any[0] | any[1]) & 0x7fffffff7fffffff) == 0;
 }
 
 #endif
