@@ -39,7 +39,7 @@ nm_status nm_job_judge(struct nm_job *j, const nm_net *net, nm_deploy *out, nm_e
     nm_deploy_clear(out);
     if (!j->judge)
         rc = nm_deploy_open(j->ctx, j->net, j->task->repair->x, j->target, j->task->repair->n,
-                            nm_job_first_op(j), true, &j->judge, err);
+                            nm_job_first_op(j), true, NM_DEPLOY_MEMORY, &j->judge, err);
     if (rc == NM_OK)
         rc = nm_deploy_run(j->judge, net, out, err);
     j->report->s_judge += nm_now() - start;

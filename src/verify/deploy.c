@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/store.h"
 #include "net/op/facet.h"
 #include "net/pass.h"
 #include "verify/deploy_block.h"
@@ -15,7 +16,8 @@ enum { BLOCK = 16 };
 
 /* What the operators before the first edited one give for a block of points. */
 struct record {
-    nm_arena arena;
+    nm_arena arena;    /* over the room */
+    const void *room;  /* in the session's store */
     nm_linear *points; /* [n]; NULL = not kept, to be computed each time */
     double **val;      /* [n_values] [n x size] those that later operators need */
     double **radius;
@@ -35,7 +37,7 @@ struct nm_deploy_session {
     nm_linear_net weights; /* of the session's net */
     bool *cut;              /* [n_values] kept in records */
     struct record *records; /* [n_blocks] */
-    size_t n_bytes;         /* of records */
+    nm_store *store;        /* rooms of records */
     struct room *rooms;     /* [n_rooms] one for each thread */
     int n_rooms;
 };
@@ -44,9 +46,6 @@ struct nm_deploy_session {
 struct room {
     nm_arena rows, scratch;
 };
-
-/* Records may take this much together. */
-static const size_t most_bytes = (size_t)3 << 27;
 
 /* -- a block ----------------------------------------------------------------------------- */
 
@@ -178,7 +177,7 @@ static double *kept_copy(nm_arena *arena, const double *from, size_t n)
     return to;
 }
 
-static bool keep_record(nm_block *b, struct record *record)
+static bool fill_record(nm_block *b, struct record *record)
 {
     const nm_net *net = b->net;
     size_t n_values = (size_t)net->n_values;
@@ -210,10 +209,22 @@ static bool keep_record(nm_block *b, struct record *record)
     return true;
 }
 
-static void drop_record(struct record *record)
+/* Once to see how much room it takes, then into such a room; without one it is not kept. */
+static bool keep_record(nm_block *b, struct record *record)
 {
-    nm_arena_clear(&record->arena);
-    *record = (struct record){0};
+    struct record trial = {0};
+    bool ok = fill_record(b, &trial);
+    size_t n_bytes = nm_arena_room(&trial.arena);
+    void *room;
+
+    nm_arena_clear(&trial.arena);
+    room = ok ? nm_store_take(b->s->store, n_bytes) : NULL;
+    if (!room)
+        return ok;
+    record->room = room;
+    ok = nm_arena_lend(&record->arena, room, n_bytes) && fill_record(b, record);
+    nm_store_rest(b->s->store, room);
+    return ok;
 }
 
 /* -- a session ----------------------------------------------------------------------------- */
@@ -229,28 +240,14 @@ struct pass {
 
 static bool run_record(nm_block *b, struct record *record)
 {
-    size_t have;
-
     if (!record) /* a pass without judgement is there to make records */
         return true;
     b->keep = b->arena;
     if (!open_values(b, NULL, 0))
         return false;
     find_point_values(b);
-    if (!open_points(b, NULL) || !take_points(b) || !run_ops(b, 0, b->s->first) ||
-        !keep_record(b, record))
-        return false;
-#pragma omp atomic read
-    have = b->s->n_bytes;
-    if (have > most_bytes) /* the others take their turn again */
-        drop_record(record);
-    else {
-        size_t bytes = nm_arena_bytes(&record->arena);
-
-#pragma omp atomic
-        b->s->n_bytes += bytes;
-    }
-    return true;
+    return open_points(b, NULL) && take_points(b) && run_ops(b, 0, b->s->first) &&
+           keep_record(b, record);
 }
 
 static bool run_judge(nm_block *b, const struct record *record, nm_deploy *out)
@@ -269,6 +266,8 @@ static bool run_judge(nm_block *b, const struct record *record, nm_deploy *out)
             b->infinite[m][p] = b->infinite[m][p] || record->infinite[m * b->n + p];
     for (int64_t p = 0; ok && p < b->n; p++)
         ok = nm_block_judge(b, p, b->s->target[b->first + p], out);
+    if (record)
+        nm_store_rest(b->s->store, record->room);
     return ok;
 }
 
@@ -314,7 +313,7 @@ static nm_status run_blocks(struct pass *pass, nm_err *err)
 
 nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
                          const int64_t *target, int64_t n, int first_op, bool plain,
-                         nm_deploy_session **out, nm_err *err)
+                         size_t most_bytes, nm_deploy_session **out, nm_err *err)
 {
     nm_deploy_session *s;
     nm_status rc = nm_alloc(&s, 1, sizeof *s, err);
@@ -336,6 +335,7 @@ nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
     if (first_op > 0) {
         struct pass pass = {.s = s, .net = net};
 
+        NM_TRY(nm_store_open(most_bytes, &s->store, err));
         NM_TRY(nm_linear_net_open(&s->weights, s->plan, net, NULL, 0, err));
         NM_TRY(nm_alloc(&s->records, (size_t)((n + BLOCK - 1) / BLOCK), sizeof *s->records, err));
         NM_TRY(run_blocks(&pass, err));
@@ -352,13 +352,14 @@ void nm_deploy_close(nm_deploy_session *s)
     if (!s)
         return;
     for (int64_t i = 0; s->records && i < (s->n + BLOCK - 1) / BLOCK; i++)
-        drop_record(&s->records[i]);
+        nm_arena_clear(&s->records[i].arena);
     for (int i = 0; s->rooms && i < s->n_rooms; i++) {
         nm_arena_clear(&s->rooms[i].rows);
         nm_arena_clear(&s->rooms[i].scratch);
     }
     nm_free(s->rooms);
     nm_free(s->records);
+    nm_store_close(s->store);
     nm_free(s->cut);
     nm_linear_net_close(&s->weights);
     nm_linear_plan_free(s->plan);
@@ -407,7 +408,7 @@ nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
     nm_status rc;
 
     memset(out, 0, sizeof *out);
-    rc = nm_deploy_open(ctx, net, x, target, n, 0, plain, &s, err);
+    rc = nm_deploy_open(ctx, net, x, target, n, 0, plain, 0, &s, err);
     if (rc == NM_OK)
         rc = nm_deploy_run(s, net, out, err);
     nm_deploy_close(s);

@@ -42,7 +42,8 @@ static void check_sessions(const nm_net *net, const float *x, const int64_t *tar
         nm_deploy_session *session;
 
         nm_assert_ok(
-            nm_deploy_open(ctx, net, x, target, n, net->layers[layer].op, true, &session, &err),
+            nm_deploy_open(ctx, net, x, target, n, net->layers[layer].op, true,
+                           layer % 2 == 0 ? 0 : NM_DEPLOY_MEMORY, &session, &err),
             &err);
         for (int round = 0; round < 3; round++) { /* the second again: nothing is used up */
             nm_net *copy = edited(net, layer, round == 0 ? 1 : 1.01);
