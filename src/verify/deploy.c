@@ -44,7 +44,7 @@ struct nm_deploy_session {
 
 /* Memory that a thread uses for one block after the other. */
 struct room {
-    nm_arena rows, scratch;
+    nm_arena rows, scratch, carried;
 };
 
 /* -- a block ----------------------------------------------------------------------------- */
@@ -285,12 +285,14 @@ static nm_status run_block(void *user, int64_t first, int64_t n, nm_arena *arena
                   .n = n,
                   .arena = arena,
                   .rows = &room->rows,
-                  .scratch = &room->scratch};
+                  .scratch = &room->scratch,
+                  .carried = &room->carried};
     struct record *record = s->records ? &s->records[b.first / BLOCK] : NULL;
     bool ok = pass->out ? run_judge(&b, record && record->points ? record : NULL, pass->out)
                         : run_record(&b, record);
 
     (void)nm_arena_reset(b.scratch, NULL);
+    (void)nm_arena_reset(b.carried, NULL);
     return nm_arena_reset(b.rows, NULL) == NM_OK && ok ? NM_OK : NM_E_NOMEM;
 }
 
@@ -356,6 +358,7 @@ void nm_deploy_close(nm_deploy_session *s)
     for (int i = 0; s->rooms && i < s->n_rooms; i++) {
         nm_arena_clear(&s->rooms[i].rows);
         nm_arena_clear(&s->rooms[i].scratch);
+        nm_arena_clear(&s->rooms[i].carried);
     }
     nm_free(s->rooms);
     nm_free(s->records);

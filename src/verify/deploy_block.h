@@ -23,6 +23,7 @@ typedef struct nm_block {
     nm_arena *arena;             /* the values above */
     nm_arena *keep, *rows;       /* of points */
     nm_arena *scratch;           /* of one step */
+    nm_arena *carried;           /* of several steps */
 } nm_block;
 
 /* All give false when memory ran out. */

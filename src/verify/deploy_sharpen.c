@@ -142,15 +142,14 @@ bool nm_block_sharpen_inputs(nm_block *b, int k)
         int64_t size = v >= 0 ? b->net->values[v].size : 0;
         int32_t *order;
         bool *matters;
-        nm_arena marks = {0};
         bool ok = true;
 
         if (from < 0 || b->sharp[v] || b->net->ops[from].kind->residual ||
             layers_behind(b->net, v) < least_behind)
             continue;
         b->sharp[v] = true;
-        matters = nm_arena_take(&marks, (size_t)(b->n * size), sizeof *matters);
-        order = find_order(b, v, &marks);
+        matters = nm_arena_take(b->carried, (size_t)(b->n * size), sizeof *matters);
+        order = find_order(b, v, b->carried);
         if (matters && i == 0 && op->kind->reach)
             ok = find_matters(b, k, matters) && nm_block_settle(b);
         else if (matters)
@@ -159,7 +158,7 @@ bool nm_block_sharpen_inputs(nm_block *b, int k)
         for (int64_t p = 0; ok && p < b->n; p++)
             ok = !is_worth_it(b, v, p, matters + p * size) ||
                  sharpen_point(b, v, p, matters + p * size, order);
-        nm_arena_clear(&marks);
+        (void)nm_arena_reset(b->carried, NULL);
         if (!ok)
             return false;
     }
@@ -186,7 +185,7 @@ bool nm_block_summarise(nm_block *b, int v)
         return true;
     for (int64_t p = 0; p < b->n; p++)
         if (b->points[p].kept[v].n <= most && n_rows > 4 * b->points[p].kept[v].n &&
-            (!nm_linear_summarise(&b->points[p], v, b->scratch) || !nm_block_settle(b)))
+            (!nm_linear_summarise(&b->points[p], v, b->scratch, b->carried) || !nm_block_settle(b)))
             return false;
     return true;
 }

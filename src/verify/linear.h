@@ -190,7 +190,8 @@ typedef struct nm_carry {
 
 bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS]);
 
-/** Sums up what the elements of a value may be off by, together. */
-bool nm_linear_summarise(nm_linear *l, int value, nm_arena *scratch);
+/** Sums up what the elements of a value may be off by, together.
+ *  @param scratch, rows  two arenas; what was in the second is lost */
+bool nm_linear_summarise(nm_linear *l, int value, nm_arena *scratch, nm_arena *rows);
 
 #endif
