@@ -221,6 +221,8 @@ static bool add_to_points(nm_block *b, int k)
                                .rise = rise ? rise + p * size : NULL,
                                .radius = b->radius[v] + p * size};
 
+        if (b->skipped[p])
+            continue;
         for (int m = 0; m < NM_N_SOURCES; m++)
             part.source[m] = b->source[m][v] + p * size;
         if (at) {

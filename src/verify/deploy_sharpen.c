@@ -156,7 +156,7 @@ bool nm_block_sharpen_inputs(nm_block *b, int k)
             memset(matters, true, (size_t)(b->n * size) * sizeof *matters);
         ok = ok && matters && order;
         for (int64_t p = 0; ok && p < b->n; p++)
-            ok = !is_worth_it(b, v, p, matters + p * size) ||
+            ok = b->skipped[p] || !is_worth_it(b, v, p, matters + p * size) ||
                  sharpen_point(b, v, p, matters + p * size, order);
         (void)nm_arena_reset(b->carried, NULL);
         if (!ok)
@@ -184,7 +184,8 @@ bool nm_block_summarise(nm_block *b, int v)
     if (!wanted || layers_behind(b->net, v) < 3)
         return true;
     for (int64_t p = 0; p < b->n; p++)
-        if (b->points[p].kept[v].n <= most && n_rows > 4 * b->points[p].kept[v].n &&
+        if (!b->skipped[p] && b->points[p].kept[v].n <= most &&
+            n_rows > 4 * b->points[p].kept[v].n &&
             (!nm_linear_summarise(&b->points[p], v, b->scratch, b->carried) || !nm_block_settle(b)))
             return false;
     return true;

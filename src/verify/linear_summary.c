@@ -153,7 +153,8 @@ bool nm_linear_summarise(nm_linear *l, int value, nm_arena *scratch, nm_arena *r
     for (int m = 0; s && m < NM_N_MODELS; m++)
         s->model[m].rest =
             nm_arena_zeroed(l->arena, (size_t)l->kept[value].n, sizeof *s->model[m].rest);
-    if (!s || l->arena->failed || !open_columns(l, value, &c, scratch) || !gather(l, value, &c, s, rows))
+    if (!s || l->arena->failed || !open_columns(l, value, &c, scratch) ||
+        !gather(l, value, &c, s, rows))
         return false;
     find_norms(&c);
     for (int m = 0; m < NM_N_MODELS; m++) {

@@ -95,8 +95,8 @@ ALWAYS_INLINE void add_tile(int v, int t, const int32_t *place, int64_t first, i
         UNROLLED
         for (int i = 0; i < t; i++)
             UNROLLED
-            for (int k = 0; k < v; k++)
-                sum[i][k] += row[k] * w[i];
+        for (int k = 0; k < v; k++)
+            sum[i][k] += row[k] * w[i];
     }
     UNROLLED
     for (int i = 0; i < t; i++)
@@ -129,8 +129,8 @@ ALWAYS_INLINE void halve_tile(int v, int t, int64_t first, const float *p, const
         UNROLLED
         for (int i = 0; i < t; i++)
             UNROLLED
-            for (int k = 0; k < v; k++)
-                sum[i][k] += row[k] * w[i][j];
+        for (int k = 0; k < v; k++)
+            sum[i][k] += row[k] * w[i][j];
     }
     UNROLLED
     for (int j = 0; j < t; j++) {
@@ -138,8 +138,8 @@ ALWAYS_INLINE void halve_tile(int v, int t, int64_t first, const float *p, const
         UNROLLED
         for (int i = j; i < t; i++)
             UNROLLED
-            for (int k = 0; k < v; k++)
-                sum[i][k] += row[k] * (i == j ? w[i][first + j] / 2 : w[i][first + j]);
+        for (int k = 0; k < v; k++)
+            sum[i][k] += row[k] * (i == j ? w[i][first + j] / 2 : w[i][first + j]);
     }
     UNROLLED
     for (int i = 0; i < t; i++)
@@ -202,8 +202,8 @@ ALWAYS_INLINE void gram_tile(int t, int64_t k, int64_t ld, int64_t i, int64_t j,
         UNROLLED
         for (int r = 0; r < t; r++)
             UNROLLED
-            for (int c = 0; c < V; c++)
-                sum[r][c] += row[c] * s[p * ld + i + r];
+        for (int c = 0; c < V; c++)
+            sum[r][c] += row[c] * s[p * ld + i + r];
     }
     UNROLLED
     for (int r = 0; r < t; r++)

@@ -26,8 +26,8 @@ typedef struct nm_rows_kernels {
     /** sum[r] += |rows[i * width + r]| * by[i], r < width, i < n, in double. */
     void (*weigh)(int64_t n, int64_t width, const float *rows, const float *by, double *sum);
 
-    /** to[n x ld] += the lower triangle of s' s, s [k x ld]; elements above the diagonal may change,
-     *  too. `ld` is a multiple of 2 vectors, columns from n on are 0. */
+    /** to[n x ld] += the lower triangle of s' s, s [k x ld]; elements above the diagonal may
+     * change, too. `ld` is a multiple of 2 vectors, columns from n on are 0. */
     void (*gram)(int64_t k, int64_t n, int64_t ld, const float *s, float *to);
 } nm_rows_kernels;
 
