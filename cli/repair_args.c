@@ -250,6 +250,14 @@ static const nm_opt problem_rows[] = {
      .initial = "auto",
      .help = "function norm: then minimise what changes on the reference data itself, not its "
              "model: auto (where cheap, or the repair set large), on, off"},
+    {.name = "label-share",
+     .kind = NM_OPT_DOUBLE,
+     AT(label_share),
+     .arg = "S",
+     .max = 1,
+     .initial = "0.2",
+     .help = "refining: how much the labels of the reference data count (the keep set's, or "
+             "--reference-labels), against what the network said before"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),
@@ -457,6 +465,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.max_rounds = (int)args->max_rounds;
     opts.certify = args->claim != NULL;
     opts.refine = (nm_refining)args->refine;
+    opts.label_share = args->label_share;
     opts.seed = (uint64_t)args->common.seed;
     opts.elastic = args->elastic;
     if (!isnan(args->damping))
