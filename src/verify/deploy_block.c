@@ -9,8 +9,12 @@
 
 nm_exec nm_block_exec(nm_block *b, int k)
 {
-    return (nm_exec){
-        .net = b->net, .op = &b->net->ops[k], .n = b->n, .plain = b->plain, .arena = b->scratch};
+    return (nm_exec){.net = b->net,
+                     .op = &b->net->ops[k],
+                     .n = b->n,
+                     .plain = b->plain,
+                     .most_weight = b->weights->most_weight[k],
+                     .arena = b->scratch};
 }
 
 bool nm_block_settle(nm_block *b)

@@ -83,10 +83,11 @@ typedef struct nm_linear_plan {
 nm_status nm_linear_plan_new(const nm_net *net, nm_linear_plan **out, nm_err *err);
 void nm_linear_plan_free(nm_linear_plan *plan);
 
-/** Weights of fused layers of one net. */
+/** Weights of one net: those of fused layers, and how large they are. */
 typedef struct nm_linear_net {
     const nm_net *net;
-    float **fused; /* [n_ops] [n_out x size of the input]; NULL = not fused */
+    float **fused;       /* [n_ops] [n_out x size of the input]; NULL = not fused */
+    double *most_weight; /* [n_ops] largest magnitude of a layer's weights; 0 = no layer */
     nm_arena arena;
 } nm_linear_net;
 

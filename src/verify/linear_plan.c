@@ -1,6 +1,7 @@
 /* How rows of derivatives pass each operator of a net, found once. */
 #include "verify/linear.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -195,6 +196,16 @@ static bool fuse(nm_linear_net *n, const nm_linear_plan *plan, int k)
     return ready;
 }
 
+static double largest_weight(const nm_net *net, const nm_op *op)
+{
+    const nm_tensor *w = op->kind->n_fans ? nm_op_constant(net, op, op->kind->weight_in) : NULL;
+    double most = 0;
+
+    for (int64_t i = 0; w && i < w->size; i++)
+        most = fabs(w->f64[i]) > most ? fabs(w->f64[i]) : most;
+    return most;
+}
+
 nm_status nm_linear_net_open(nm_linear_net *n, const nm_linear_plan *plan, const nm_net *net,
                              const nm_linear_net *like, int first, nm_err *err)
 {
@@ -202,13 +213,15 @@ nm_status nm_linear_net_open(nm_linear_net *n, const nm_linear_plan *plan, const
 
     *n = (nm_linear_net){.net = net};
     n->fused = nm_arena_zeroed(&n->arena, (size_t)net->n_ops, sizeof *n->fused);
-    for (int k = 0; ok && n->fused && k < net->n_ops; k++) {
+    n->most_weight = nm_arena_take(&n->arena, (size_t)net->n_ops, sizeof *n->most_weight);
+    for (int k = 0; ok && n->fused && n->most_weight && k < net->n_ops; k++) {
+        n->most_weight[k] = k < first ? like->most_weight[k] : largest_weight(net, &net->ops[k]);
         if (plan->ops[k].fused_with >= 0 && k < first)
             n->fused[k] = like->fused[k];
         else if (plan->ops[k].fused_with >= 0)
             ok = fuse(n, plan, k);
     }
-    if (ok && n->fused)
+    if (ok && n->fused && n->most_weight)
         return NM_OK;
     nm_linear_net_close(n);
     return nm_fail(err, NM_E_NOMEM, "out of memory");
