@@ -26,7 +26,8 @@ void nm_arena_clear(nm_arena *arena);
 /** Bytes of a room for nm_arena_lend() in which all that was taken since the last reset fits. */
 size_t nm_arena_room(const nm_arena *arena);
 
-/** An empty arena takes from `room` first; that stays the caller's, and has to outlive the arena. */
+/** An empty arena takes from `room` first; that stays the caller's, and has to outlive the arena.
+ */
 bool nm_arena_lend(nm_arena *arena, void *room, size_t n_bytes);
 
 #endif

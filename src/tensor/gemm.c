@@ -2,7 +2,7 @@
 
 static inline NM_REAL NM_TYPED(magnitude)(NM_REAL x)
 {
-    return sizeof x == sizeof(float) ? fabsf((float)x) : fabs(x);
+    return (NM_REAL)fabs((double)x);
 }
 
 typedef NM_REAL NM_TYPED(strip) __attribute__((vector_size(STRIP_BYTES)));
