@@ -24,6 +24,7 @@ typedef struct nm_exec {
     /* local_error of kinds with a magnitude facet, which several bounds share: */
     const double *magnitude; /* [n x size_out] that facet's, of |in| and the biases */
     const double *spread;    /* [n x size_out] the spread at r; NULL = 0 */
+    double most_weight;      /* largest magnitude of the weights; 0 = to be looked for */
     struct nm_arena *arena;
 } nm_exec;
 

@@ -302,7 +302,8 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
 {
     const nm_dense_attr *attr = ex->op->attr;
     struct dims d = dims_of(ex);
-    double alpha = fabs(attr->alpha), beta = fabs(attr->beta), most_w = largest_weight(ex);
+    double alpha = fabs(attr->alpha), beta = fabs(attr->beta);
+    double most_w = ex->most_weight > 0 ? ex->most_weight : largest_weight(ex);
     nm_folding folded = nm_folding_of(ex);
 
     for (int64_t i = 0; i < d.rows; i++) {
