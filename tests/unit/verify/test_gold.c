@@ -16,7 +16,7 @@ typedef struct run {
 /* Whether an instance is listed as open: what it takes would only be the whole limit. */
 static bool is_open(const run *r, const instance *one)
 {
-    char net[128], property[128], name[300];
+    char net[512], property[512], name[1030];
 
     stem(one->net, net, sizeof net);
     stem(one->property, property, sizeof property);
