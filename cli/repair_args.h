@@ -16,7 +16,7 @@ typedef struct nm_repair_args {
     nm_opt_bounds bound;
     int method, norm, norm_counts, refine, safe, pins, solver;
     bool norm_includes_outputs, joint, elastic;
-    double margin, gap, damping;
+    double margin, gap, damping, label_share;
     int64_t max_rounds;
     const char *claim, *report;
     int strategy, on_infeasible, bounds_from;

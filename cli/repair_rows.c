@@ -247,6 +247,14 @@ static const nm_opt problem_rows[] = {
      .initial = "auto",
      .help = "function norm: then minimise what changes on the reference data itself, not its "
              "model: auto (where cheap, or the repair set large), on, off"},
+    {.name = "label-share",
+     .kind = NM_OPT_DOUBLE,
+     AT(label_share),
+     .arg = "S",
+     .max = 1,
+     .initial = "0.2",
+     .help = "refining: how much the labels of the reference data count (the keep set's, or "
+             "--reference-labels), against what the network said before"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),

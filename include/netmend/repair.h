@@ -78,6 +78,8 @@ typedef struct nm_repair_opts {
                                          mean diagonal entry, > 0; damping_in = NAN: as much as
                                          float32 evaluation blurs the outputs (docs/numerics.md) */
     nm_refining refine;
+    double label_share; /**< refining: weight of the labels of the reference data (where they are
+                             known) against what the network said before, 0 .. 1 */
     uint64_t seed;
     bool elastic; /**< where not all points can be repaired: as many as possible (NM_PARTLY) */
 } nm_repair_opts;
@@ -88,7 +90,7 @@ typedef struct nm_repair_opts {
 #define NM_REPAIR_OPTS_INIT                                                                        \
     {                                                                                              \
         .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20,              \
-        .damping_in = NAN, .damping_out = 0.1                                                      \
+        .damping_in = NAN, .damping_out = 0.1, .label_share = 0.2                                  \
     }
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */
@@ -96,8 +98,8 @@ typedef struct nm_repair_task {
     const nm_points *repair;     /**< inputs that must become right */
     const int64_t *targets;      /**< [repair->n] wanted classes; NULL = repair->labels */
     const nm_points *keep;       /**< inputs that must stay right (those that are right before) */
-    const nm_points *reference;  /**< data of the function norm, labels not needed; NULL = the keep
-                                      set, else the repair set */
+    const nm_points *reference;  /**< data of the function norm; labels are not needed, but help
+                                      refining; NULL = the keep set, else the repair set */
     const nm_points *test;       /**< drawdown is measured here */
     const nm_points *similar;    /**< generalization is measured here */
     const nm_points *validation; /**< what passes of a strategy, and layers that are tried, are
@@ -156,7 +158,7 @@ typedef struct nm_certificate {
     int64_t n_rows;
 } nm_certificate;
 
-/** What refining did: T^2 mean KL(before || after) on the reference data, T = 2. */
+/** What refining did: T^2 mean KL(before || after) on the reference data, T = 1.5. */
 typedef struct nm_refine_report {
     int evaluations; /**< 0 = not refined */
     double drift_before, drift_after;

@@ -11,7 +11,7 @@ struct nm_drift {
     const nm_ctx *ctx;
     const nm_edits *edits;
     const nm_crowd *reference;
-    double temperature;
+    nm_drift_opts opts;
     int64_t n_scores, chunk;
     float *before; /* [n x n_scores] */
     /* of one chunk */
@@ -63,7 +63,7 @@ done:
 }
 
 nm_status nm_drift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd *reference,
-                       double temperature, nm_drift **out, nm_err *err)
+                       const nm_drift_opts *opts, nm_drift **out, nm_err *err)
 {
     nm_drift *d = NULL;
     double *zero = NULL;
@@ -76,7 +76,7 @@ nm_status nm_drift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd 
     *d = (nm_drift){.ctx = ctx,
                     .edits = edits,
                     .reference = reference,
-                    .temperature = temperature,
+                    .opts = *opts,
                     .n_scores = n_scores,
                     .chunk = chunk < reference->n ? chunk : reference->n};
     NM_TRY(nm_alloc(&d->before, (size_t)reference->n, (size_t)n_scores * sizeof *d->before, err));
@@ -169,11 +169,11 @@ static double log_sum(const double *z, int64_t n)
     return most + log(sum);
 }
 
-/* T^2 KL of one point; seeds T (q - p) / points. z, w: scratch [n_scores] */
-static double divergence(const nm_drift *d, const float *before, const float *after, double *z,
-                         double *w, double *seed)
+/* T^2 KL of one point; adds weight T (q - p) to `seed`, unless NULL. scratch: [2 n_scores] */
+static double divergence(const nm_drift *d, const float *before, const float *after, double weight,
+                         double *scratch, double *seed)
 {
-    double t = d->temperature, sum = 0;
+    double t = d->opts.temperature, sum = 0, *z = scratch, *w = scratch + d->n_scores;
     int64_t n = d->n_scores;
 
     for (int64_t j = 0; j < n; j++) {
@@ -187,27 +187,51 @@ static double divergence(const nm_drift *d, const float *before, const float *af
 
         sum += exp(log_p) * (log_p - log_q);
         if (seed)
-            seed[j] = t * (exp(log_q) - exp(log_p)) / (double)d->reference->n;
+            seed[j] += weight * t * (exp(log_q) - exp(log_p));
     }
     return t * t * sum;
 }
 
-static nm_status score_chunk(nm_drift *d, int64_t first, int64_t n, bool backward, double *value,
-                             nm_err *err)
+/* -log q_label of one point; adds weight (q - label's indicator) to `seed`, unless NULL.
+   w: scratch [n_scores] */
+static double surprise(const nm_drift *d, const float *after, int64_t label, double weight,
+                       double *w, double *seed)
+{
+    int64_t n = d->n_scores;
+
+    for (int64_t j = 0; j < n; j++)
+        w[j] = (double)after[j];
+    double sum = log_sum(w, n);
+
+    for (int64_t j = 0; seed && j < n; j++)
+        seed[j] += weight * (exp(w[j] - sum) - (j == label ? 1 : 0));
+    return sum - w[label];
+}
+
+static nm_status score_chunk(nm_drift *d, int64_t first, int64_t n, bool backward,
+                             nm_drift_value *value, nm_err *err)
 {
     int scores = d->edits->net->scores;
-    double *scratch;
+    const int64_t *labels = d->opts.labels;
+    double share = labels ? d->opts.label_share : 0, each = 1 / (double)d->reference->n, *scratch;
     nm_status rc = nm_alloc(&scratch, 2 * (size_t)d->n_scores, sizeof *scratch, err);
 
     if (rc != NM_OK)
         return rc;
     if (backward)
         nm_tape_zero(d->adjoint);
-    for (int64_t p = 0; p < n; p++)
-        *value += divergence(d, d->before + (first + p) * d->n_scores,
-                             d->values[scores] + p * d->n_scores, scratch, scratch + d->n_scores,
-                             backward ? d->adjoint->val[scores] + p * d->n_scores : NULL) /
-                  (double)d->reference->n;
+    for (int64_t p = 0; p < n; p++) {
+        const float *before = d->before + (first + p) * d->n_scores;
+        const float *after = d->values[scores] + p * d->n_scores;
+        double *seed = backward ? d->adjoint->val[scores] + p * d->n_scores : NULL;
+        double drift = divergence(d, before, after, (1 - share) * each, scratch, seed);
+
+        value->drift += each * drift;
+        value->loss += each * (1 - share) * drift;
+        if (share > 0)
+            value->loss += each * share *
+                           surprise(d, after, labels[first + p], each * share, scratch, seed);
+    }
     nm_free(scratch);
     return NM_OK;
 }
@@ -251,14 +275,14 @@ done:
     return rc;
 }
 
-nm_status nm_drift_at(nm_drift *d, const double *change, double *value, double *gradient,
+nm_status nm_drift_at(nm_drift *d, const double *change, nm_drift_value *value, double *gradient,
                       nm_err *err)
 {
     double *outer = d->outer;
     int64_t n = d->reference->n, size = 0;
     nm_status rc = NM_OK;
 
-    *value = 0;
+    *value = (nm_drift_value){0};
     NM_TRY(nm_params_apply(d->edits->params, d->edits->net, change, d->net, err));
     for (int b = 0; b < d->edits->n; b++)
         size += d->edits->at[b].form.n_out * d->edits->at[b].width;

@@ -42,6 +42,7 @@ typedef struct nm_search {
     nm_edits *edits;            /* NULL: the edit is not of matrix form */
     nm_metric *metric;          /* function norm only */
     nm_crowd *crowd;            /* reference data of the metric; may be `keep` */
+    const int64_t *reference_labels; /* [crowd->n]; NULL: unknown */
     double damping_in;          /* share of the mean, as asked for or found */
     double typical_gap;         /* median distance between the two best scores there; else 0 */
     nm_refine_report refined;   /* what became of the last answer */
@@ -77,6 +78,7 @@ typedef struct nm_search_data {
     int64_t n_keep;
     double blur;              /* what float32 evaluation takes from a typical margin; 0: unknown */
     const float *reference_x; /* function norm only; may be keep_x or x */
+    const int64_t *reference_labels; /* [n_reference] classes; NULL: unknown */
     int64_t n_reference;
 } nm_search_data;
 

@@ -81,6 +81,7 @@ static nm_status open_metric(nm_search *s, const nm_search_data *data, nm_err *e
     else
         NM_TRY(nm_crowd_new(s->ctx, s->net, s->params, data->reference_x, data->n_reference,
                             &s->crowd, err));
+    s->reference_labels = data->reference_labels;
     NM_TRY(find_typical_gap(s, err));
     opts.damping_in = s->damping_in = find_damping(s, data->blur);
     NM_TRY(nm_metric_new(s->ctx, s->edits, s->crowd, &opts, &s->metric, err));
