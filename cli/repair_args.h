@@ -37,6 +37,9 @@ extern const nm_opt_group nm_repair_groups[];
 /** Rows of the same struct that other verbs share: the repair set; what `advise` asks. */
 extern const nm_opt nm_repair_set_rows[], nm_advise_rows[], nm_strategy_rows[];
 
+/** What --method chooses from, as in nm_method; NULL at the end. */
+extern const char *const nm_repair_method_names[];
+
 /** Options of the library call. */
 nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);
 
