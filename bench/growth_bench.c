@@ -12,15 +12,18 @@
  * loaded before); its phases are told apart by their shares of the wall clock. Memory is the peak
  * of the process, what was loaded included. The floor is what no method can do without: one float32
  * evaluation of all points and one product of the repair points' inputs with themselves, timed in
- * the same run. Exponents are slopes of a straight line through the logarithms. */
+ * the same run. Every repair is confirmed by the independent checker, which is not counted.
+ * Exponents are slopes of a straight line through the logarithms. */
 #include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/rng.h"
 #include "child.h"
+#include "confirm_repair.h"
 #include "support.h"
 
 #define MNIST_NET "aprnn/mnist_relu_3_100.onnx"
@@ -45,6 +48,8 @@ typedef struct outcome {
     int64_t right, n;
     double prepare, solve, judge, all; /* wall seconds */
     double floor;                      /* processor seconds */
+    double check;                      /* processor seconds of the independent checker */
+    double peak_mb;                    /* before it */
 } outcome;
 
 /* -- material --------------------------------------------------------------------------------- */
@@ -126,6 +131,14 @@ static int64_t inputs_of_layer(const task *t, const nm_plan *plan)
     return 1;
 }
 
+static double peak_mb(void)
+{
+    struct rusage used;
+
+    return getrusage(RUSAGE_SELF, &used) == 0 ? (double)used.ru_maxrss / 1024 : (double)NAN;
+}
+
+/* The repair; then, not counted, what the independent checker says of it. */
 static void work(const void *argument, void *out)
 {
     const task *t = argument;
@@ -135,6 +148,7 @@ static void work(const void *argument, void *out)
                            .keep = t->keep.n > 0 ? &t->keep : NULL};
     nm_repair_report r;
     nm_plan *plan;
+    nm_net *fixed;
     nm_err err = {0};
     outcome *o = out;
 
@@ -145,7 +159,7 @@ static void work(const void *argument, void *out)
     nm_ctx_set_time_limit(t->ctx, t->limit);
     nm_ctx_set_threads(t->ctx, t->threads);
     double start = bench_now();
-    bench_check(nm_repair(t->ctx, t->net, plan, &what, &opts, NULL, NULL, &r, &err), &err);
+    bench_check(nm_repair(t->ctx, t->net, plan, &what, &opts, NULL, &fixed, &r, &err), &err);
     *o = (outcome){.what = r.outcome,
                    .right = r.repair.right_after,
                    .n = r.repair.n,
@@ -154,11 +168,16 @@ static void work(const void *argument, void *out)
                    .judge = r.s_judge,
                    .all = bench_now() - start};
     o->floor = floor_of(t, inputs_of_layer(t, plan));
+    o->peak_mb = peak_mb();
+    start = bench_processor();
+    bench_check(nm_confirm_repair(&(nm_repaired){t->net, fixed, plan, &what, &opts, &r}, &err),
+                &err);
+    o->check = bench_processor() - start;
 }
 
 /* -- series ----------------------------------------------------------------------------------- */
 
-enum { MOST_ROWS = 16 };
+enum { MOST_ROWS = 16, MOST_CHECK_S = 300 };
 
 typedef struct series {
     int n;
@@ -190,18 +209,18 @@ static void measure(const task *t, const char *name, double x, series *s)
 {
     outcome o = {0};
     bench_cost cost;
-    bench_end end =
-        bench_in_child(work, t, &o, sizeof o, 3 * t->limit + 5, (double)INFINITY, &cost);
+    bench_end end = bench_in_child(work, t, &o, sizeof o, 3 * t->limit + 5 + MOST_CHECK_S,
+                                   (double)INFINITY, &cost);
 
     if (end != BENCH_DONE) {
         (void)printf("%-22s %9.0f > %.1f s\n", name, x, cost.seconds);
         return;
     }
-    double cpu = cost.seconds - o.floor, share = cpu / o.all;
+    double cpu = cost.seconds - o.floor - o.check, share = cpu / o.all;
 
     (void)printf("%-22s %9.0f %9.2f %9.2f %9.2f %9.2f %9.3f %9.1f %7.0f  %s %lld of %lld\n", name,
                  x, cpu, share * o.prepare, share * o.solve, share * o.judge, o.floor,
-                 cpu / o.floor, cost.peak_mb, nm_outcome_name(o.what), (long long)o.right,
+                 cpu / o.floor, o.peak_mb, nm_outcome_name(o.what), (long long)o.right,
                  (long long)o.n);
     (void)fflush(stdout);
     if (o.what != NM_REPAIRED)
@@ -209,7 +228,7 @@ static void measure(const task *t, const char *name, double x, series *s)
     s->x[s->n] = x;
     s->all[s->n] = cpu;
     s->solve[s->n] = fmax(share * o.solve, 1e-4);
-    s->memory[s->n++] = cost.peak_mb;
+    s->memory[s->n++] = o.peak_mb;
 }
 
 static void print_exponents(const series *s)

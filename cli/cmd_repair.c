@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "places.h"
 #include "repair_claim.h"
 #include "repair_curve.h"
 #include "repair_data.h"
@@ -230,6 +231,8 @@ static nm_status run(nm_cli *cli, void *args_memory, nm_err *err)
 
     NM_CLI_TRY(nm_repair_args_check(args, err));
     NM_CLI_TRY(nm_repair_claim_check(args, err));
+    NM_CLI_TRY(nm_cli_can_write(args->output, err));
+    NM_CLI_TRY(nm_cli_can_write(args->report, err));
     if (nm_repair_regions_asked(args))
         return nm_repair_regions_run(cli, args, err);
     if (nm_repair_args_property(args))

@@ -17,7 +17,7 @@ typedef struct nm_repair_args {
     int method, norm, norm_counts, refine, shift, safe, pins, solver;
     bool norm_includes_outputs, joint, elastic;
     double margin, gap, damping, label_share;
-    int64_t max_rounds;
+    int64_t max_rounds, copies;
     const char *claim, *report;
     int strategy, on_infeasible, bounds_from;
     int64_t batch, passes, patience;
@@ -36,6 +36,9 @@ extern const nm_opt_group nm_repair_groups[];
 
 /** Rows of the same struct that other verbs share: the repair set; what `advise` asks. */
 extern const nm_opt nm_repair_set_rows[], nm_advise_rows[], nm_strategy_rows[];
+
+/** What --method chooses from, as in nm_method; NULL at the end. */
+extern const char *const nm_repair_method_names[];
 
 /** Options of the library call. */
 nm_repair_opts nm_repair_args_opts(const nm_repair_args *args);

@@ -1,10 +1,10 @@
 #include "repair_claim.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
+
+#include "places.h"
 
 static bool is_nnet(const char *path)
 {
@@ -15,11 +15,6 @@ static bool is_nnet(const char *path)
 
 nm_status nm_repair_claim_check(const nm_repair_args *args, nm_err *err)
 {
-    const char *slash = args->claim ? strrchr(args->claim, '/') : NULL;
-    size_t length = slash ? (size_t)(slash - args->claim) + 1 : 0;
-    char *folder;
-    nm_status rc;
-
     if (!args->claim)
         return NM_OK;
     if (strcmp(args->claim, args->output) == 0)
@@ -29,14 +24,7 @@ nm_status nm_repair_claim_check(const nm_repair_args *args, nm_err *err)
                            "--claim says that nothing but weights changed, so --output must have "
                            "the format of %s",
                            args->model);
-    rc = nm_cli_alloc(&folder, (int64_t)length + 2, 1, err);
-    if (rc != NM_OK)
-        return rc;
-    memcpy(folder, slash ? args->claim : ".", slash ? length : 1);
-    if (access(folder, W_OK) != 0)
-        rc = nm_cli_fail(err, NM_E_IO, "%s: cannot write: %s", args->claim, strerror(errno));
-    free(folder);
-    return rc;
+    return nm_cli_can_write(args->claim, err);
 }
 
 /* The rows follow one another, as in the file. */

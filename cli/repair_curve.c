@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "places.h"
+
 static bool is_table(const char *text)
 {
     return strcmp(text, "table") == 0;
@@ -11,9 +13,10 @@ nm_status nm_curve_check(const nm_repair_args *args, nm_err *err)
 {
     size_t length = args->curve ? strlen(args->curve) : 0;
 
-    if (!args->curve || is_table(args->curve) ||
-        (length > 4 && strcmp(args->curve + length - 4, ".svg") == 0))
+    if (!args->curve || is_table(args->curve))
         return NM_OK;
+    if (length > 4 && strcmp(args->curve + length - 4, ".svg") == 0)
+        return nm_cli_can_write(args->curve, err);
     return nm_cli_fail(err, NM_E_ARG, "--curve must be table or a file FILE.svg, got '%s'",
                        args->curve);
 }

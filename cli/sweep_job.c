@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "places.h"
 #include "ranks.h"
 #include "sweep_report.h"
 #include "workers.h"
@@ -303,6 +304,8 @@ nm_status nm_sweep_all(nm_sweep *s, nm_err *err)
 {
     nm_status rc = NM_OK;
 
+    NM_CLI_TRY(nm_cli_can_write(s->to.csv, err));
+    NM_CLI_TRY(nm_cli_can_write(s->to.report, err));
     s->start = nm_term_now();
     make_digest(s);
     s->n = nm_sweep_n_cells(&s->config);

@@ -48,6 +48,26 @@ static nm_status choose_test(nm_sweep_task *t, nm_err *err)
     return rc;
 }
 
+/* What the network gives at the sets that every row looks at: the context keeps it, and workers
+   find it there. */
+static nm_status look_ahead(nm_cli *cli, const nm_sweep_task *t, nm_err *err)
+{
+    const nm_points *sets[] = {&t->keep, &t->reference, &t->validation, &t->similar};
+    nm_status rc = NM_OK;
+
+    for (size_t i = 0; rc == NM_OK && i < sizeof sets / sizeof *sets; i++) {
+        float *scores;
+
+        if (sets[i]->n == 0)
+            continue;
+        rc = nm_cli_alloc(&scores, sets[i]->n, (size_t)nm_net_n_out(t->net) * sizeof *scores, err);
+        if (rc == NM_OK)
+            rc = nm_scores(cli->ctx, t->net, sets[i]->x, sets[i]->n, scores, err);
+        free(scores);
+    }
+    return rc;
+}
+
 nm_status nm_sweep_task_open(nm_cli *cli, const nm_repair_args *args, nm_sweep_task *out,
                              nm_err *err)
 {
@@ -62,6 +82,7 @@ nm_status nm_sweep_task_open(nm_cli *cli, const nm_repair_args *args, nm_sweep_t
     each = (size_t)nm_net_n_out(out->net) * sizeof *out->pool_scores;
     NM_CLI_TRY(nm_cli_alloc(&out->pool_scores, out->pool.n, each, err));
     NM_CLI_TRY(nm_scores(cli->ctx, out->net, out->pool.x, out->pool.n, out->pool_scores, err));
+    NM_CLI_TRY(look_ahead(cli, out, err));
 done:
     return rc;
 }

@@ -69,6 +69,11 @@ NM_API void nm_ctx_set_progress(nm_ctx *ctx, nm_progress_fn fn, void *user);
 /** Wall seconds from now until calls stop with NM_E_LIMIT; INFINITY = none (default). */
 NM_API void nm_ctx_set_time_limit(nm_ctx *ctx, double seconds);
 
+/** Memory for what networks gave at points that they have seen, so that nothing is evaluated twice;
+ *  results do not depend on it. 0 = none; 384 MB by default, taken as points come. Forgets what is
+ *  known. */
+NM_API void nm_ctx_set_recall(nm_ctx *ctx, size_t bytes);
+
 /** Asks running calls to stop soon with NM_E_CANCELLED. Safe in a signal handler. */
 NM_API void nm_ctx_cancel(nm_ctx *ctx);
 NM_API bool nm_ctx_cancelled(const nm_ctx *ctx);

@@ -90,9 +90,15 @@ typedef struct nm_repair_opts {
     nm_shifting shift; /**< function norm, with reference or keep data */
     double label_share; /**< refining: weight of the labels of the reference data (where they are
                              known) against what the network said before, 0 .. 1 */
+    int copies; /**< refining: shifted and mirrored copies of each reference image, colour images
+                     only, 0 .. NM_MOST_COPIES; -1: 3 for large repair sets in front
+                     of activations */
     uint64_t seed;
     bool elastic; /**< where not all points can be repaired: as many as possible (NM_PARTLY) */
 } nm_repair_opts;
+
+/** Copies of a reference image at most. */
+enum { NM_MOST_COPIES = 16 };
 
 /** What damping_in = NAN means at least. */
 #define NM_DAMPING_LEAST 1e-3
@@ -100,7 +106,7 @@ typedef struct nm_repair_opts {
 #define NM_REPAIR_OPTS_INIT                                                                        \
     {                                                                                              \
         .size = sizeof(nm_repair_opts), .margin = NAN, .gap = 1e-6, .max_rounds = 20,              \
-        .damping_in = NAN, .damping_out = 0.1, .label_share = 0.2                                  \
+        .damping_in = NAN, .damping_out = 0.1, .label_share = 0.2, .copies = -1                    \
     }
 
 /** The data of one repair. Only `repair` is required; all need labels. Arrays stay the caller's. */

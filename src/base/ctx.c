@@ -9,6 +9,13 @@
 
 #include "base/mem.h"
 
+enum { RECALL_BYTES = 384 << 20 };
+
+struct kept {
+    void *object;
+    void (*end)(void *object);
+};
+
 struct nm_ctx {
     int n_threads;
     nm_log_fn log;
@@ -18,6 +25,8 @@ struct nm_ctx {
     double deadline;
     atomic_bool cancelled;
     bool granted;
+    size_t recall;
+    struct kept *kept; /* not part of what a const context promises */
 };
 
 nm_status nm_ctx_new(nm_ctx **out, nm_err *err)
@@ -30,11 +39,21 @@ nm_status nm_ctx_new(nm_ctx **out, nm_err *err)
     (*out)->n_threads = cores > 0 && cores < 1024 ? (int)cores : 1;
     (*out)->deadline = INFINITY;
     atomic_init(&(*out)->cancelled, false);
-    return NM_OK;
+    (*out)->recall = RECALL_BYTES;
+    rc = nm_alloc(&(*out)->kept, 1, sizeof *(*out)->kept, err);
+    if (rc != NM_OK) {
+        nm_free(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 void nm_ctx_free(nm_ctx *ctx)
 {
+    if (!ctx)
+        return;
+    nm_ctx_keep(ctx, NULL, NULL);
+    nm_free(ctx->kept);
     nm_free(ctx);
 }
 
@@ -63,6 +82,29 @@ void nm_ctx_set_progress(nm_ctx *ctx, nm_progress_fn fn, void *user)
 void nm_ctx_set_time_limit(nm_ctx *ctx, double seconds)
 {
     ctx->deadline = nm_now() + seconds;
+}
+
+void nm_ctx_keep(const nm_ctx *ctx, void *object, void (*end)(void *object))
+{
+    if (ctx->kept->end)
+        ctx->kept->end(ctx->kept->object);
+    *ctx->kept = (struct kept){object, end};
+}
+
+void *nm_ctx_kept(const nm_ctx *ctx)
+{
+    return ctx->kept->object;
+}
+
+void nm_ctx_set_recall(nm_ctx *ctx, size_t bytes)
+{
+    nm_ctx_keep(ctx, NULL, NULL);
+    ctx->recall = bytes;
+}
+
+size_t nm_ctx_recall(const nm_ctx *ctx)
+{
+    return ctx->recall;
 }
 
 void nm_ctx_cancel(nm_ctx *ctx)

@@ -18,6 +18,14 @@ bool nm_ctx_must_stop(const nm_ctx *ctx);
  *  found. Short work only. */
 void nm_ctx_grant(nm_ctx *ctx, bool granted);
 
+/** Something that a layer above keeps between calls, ended with the context or by the next one; one
+ *  at a time. */
+void nm_ctx_keep(const nm_ctx *ctx, void *object, void (*end)(void *object));
+void *nm_ctx_kept(const nm_ctx *ctx);
+
+/** What nm_ctx_set_recall() allows. */
+size_t nm_ctx_recall(const nm_ctx *ctx);
+
 /** Monotonic wall clock, seconds. */
 double nm_now(void);
 

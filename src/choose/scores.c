@@ -2,24 +2,15 @@
 
 #include <math.h>
 
-#include "base/mem.h"
 #include "base/order.h"
-#include "choose/layer_values.h"
+#include "net/partial.h"
 #include "netmend/heuristic.h"
 #include "repair/gap.h"
 
 nm_status nm_scores_of(const nm_ctx *ctx, const nm_net *net, const float *x, int64_t n,
                        float *scores, nm_err *err)
 {
-    float **wanted = NULL;
-    nm_status rc = nm_alloc(&wanted, (size_t)net->n_values, sizeof *wanted, err);
-
-    if (rc != NM_OK)
-        return rc;
-    wanted[net->scores] = scores;
-    rc = nm_values_at(ctx, net, x, n, wanted, err);
-    nm_free(wanted);
-    return rc;
+    return nm_partial_scores(ctx, net, x, n, scores, err);
 }
 
 nm_status nm_scores(nm_ctx *ctx, const nm_net *net, const float *x, int64_t n, float *scores,

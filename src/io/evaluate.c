@@ -10,7 +10,7 @@
 #include "base/ctx.h"
 #include "base/mem.h"
 #include "net/cross_entropy.h"
-#include "net/graph.h"
+#include "net/partial.h"
 #include "netmend/eval.h"
 
 /* Numbers (inputs and scores) of one chunk. */
@@ -74,7 +74,7 @@ static nm_status chunk_run(nm_ctx *ctx, chunk *c, const float *x, int64_t n, nm_
     if (c->in_float64 && !no_ops)
         return nm_net_forward_f64(ctx, &c->scores_net, c->x_f64, n, c->scores, err);
     if (!no_ops)
-        rc = nm_net_forward_f32(ctx, &c->scores_net, x, n, c->scores_f32, err);
+        rc = nm_partial_scores(ctx, c->net, x, n, c->scores_f32, err);
     for (int64_t i = 0; rc == NM_OK && i < n * c->n_out; i++)
         c->scores[i] = (double)(no_ops ? x[i] : c->scores_f32[i]);
     return rc;

@@ -11,7 +11,15 @@ struct nm_arena_block {
     struct nm_arena_block *next;
     size_t n_bytes;
     unsigned char *room; /* [n_bytes + ALIGN] */
+    bool lent;
 };
+
+static void free_block(struct nm_arena_block *block)
+{
+    if (!block->lent)
+        nm_free(block->room);
+    nm_free(block);
+}
 
 static bool add_block(nm_arena *arena, size_t n_bytes)
 {
@@ -54,6 +62,7 @@ void *nm_arena_take(nm_arena *arena, size_t n, size_t size)
         }
     }
     arena->used += bytes;
+    arena->taken += bytes;
     return aligned_room(arena->blocks) + arena->used - bytes;
 }
 
@@ -75,15 +84,14 @@ nm_status nm_arena_reset(nm_arena *arena, nm_err *err)
 {
     bool failed = arena->failed;
 
-    arena->used = 0;
+    arena->used = arena->taken = 0;
     arena->failed = false;
     /* The newest block is the largest: blocks grow by doubling. */
     while (arena->blocks && arena->blocks->next) {
         struct nm_arena_block *older = arena->blocks->next;
 
         arena->blocks->next = older->next;
-        nm_free(older->room);
-        nm_free(older);
+        free_block(older);
     }
     return failed ? nm_fail(err, NM_E_NOMEM, "out of memory in an operator") : NM_OK;
 }
@@ -94,17 +102,25 @@ void nm_arena_clear(nm_arena *arena)
         struct nm_arena_block *block = arena->blocks;
 
         arena->blocks = block->next;
-        nm_free(block->room);
-        nm_free(block);
+        free_block(block);
     }
     *arena = (nm_arena){0};
 }
 
-size_t nm_arena_bytes(const nm_arena *arena)
+size_t nm_arena_room(const nm_arena *arena)
 {
-    size_t sum = 0;
+    return arena->taken + ALIGN;
+}
 
-    for (const struct nm_arena_block *block = arena->blocks; block; block = block->next)
-        sum += block->n_bytes;
-    return sum;
+bool nm_arena_lend(nm_arena *arena, void *room, size_t n_bytes)
+{
+    struct nm_arena_block *block;
+
+    if (n_bytes < ALIGN || nm_alloc(&block, 1, sizeof *block, NULL) != NM_OK)
+        return false;
+    *block = (struct nm_arena_block){
+        .next = arena->blocks, .n_bytes = n_bytes - ALIGN, .room = room, .lent = true};
+    arena->blocks = block;
+    arena->used = 0;
+    return true;
 }

@@ -7,6 +7,7 @@
 typedef struct nm_arena {
     struct nm_arena_block *blocks; /* newest first */
     size_t used;                   /* bytes of the newest block */
+    size_t taken;                  /* bytes handed out since the last reset */
     bool failed;                   /* an allocation failed since the last reset */
 } nm_arena;
 
@@ -22,7 +23,11 @@ nm_status nm_arena_reset(nm_arena *arena, nm_err *err);
 
 void nm_arena_clear(nm_arena *arena);
 
-/** Bytes that the arena holds, handed out or not. */
-size_t nm_arena_bytes(const nm_arena *arena);
+/** Bytes of a room for nm_arena_lend() in which all that was taken since the last reset fits. */
+size_t nm_arena_room(const nm_arena *arena);
+
+/** An empty arena takes from `room` first; that stays the caller's, and has to outlive the arena.
+ */
+bool nm_arena_lend(nm_arena *arena, void *room, size_t n_bytes);
 
 #endif

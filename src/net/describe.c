@@ -137,3 +137,20 @@ nm_status nm_net_find_layer(const nm_net *net, const char *text, int *layer, nm_
                    "no layer '%s', expected -%d to %d, 'last' or the name of an affine layer", text,
                    net->n_layers, net->n_layers - 1);
 }
+
+double nm_net_work(const nm_net *net)
+{
+    double sum = 0;
+
+    for (int i = 0; i < net->n_layers; i++) {
+        const nm_op *op = &net->ops[net->layers[i].op];
+        const nm_value *out = &net->values[op->out];
+        const nm_shape *w = nm_op_shape(net, op, op->kind->weight_in);
+        bool dense = op->kind == &nm_op_dense || w->rank < 2;
+        int64_t n_out = dense ? out->shape.dim[out->shape.rank - 1] : out->shape.dim[1];
+        int64_t places = out->size / n_out;
+
+        sum += (double)net->layers[i].n_weights * (double)places;
+    }
+    return sum;
+}

@@ -134,6 +134,9 @@ nm_status nm_net_finish(nm_net *net, nm_err *err);
 /** Independent copy that shares all constants. */
 nm_status nm_net_clone(const nm_net *net, nm_net **out, nm_err *err);
 
+/** Products of weights in one evaluation: of each weight as often as it is used. */
+double nm_net_work(const nm_net *net);
+
 /** Replaces the weights or biases of a layer by `values` (rounded into f32, kept exactly in f64).
  */
 nm_status nm_net_set_layer(nm_net *net, int layer, bool bias, const double *values, nm_err *err);

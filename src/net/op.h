@@ -24,6 +24,7 @@ typedef struct nm_exec {
     /* local_error of kinds with a magnitude facet, which several bounds share: */
     const double *magnitude; /* [n x size_out] that facet's, of |in| and the biases */
     const double *spread;    /* [n x size_out] the spread at r; NULL = 0 */
+    double most_weight;      /* largest magnitude of the weights; 0 = to be looked for */
     struct nm_arena *arena;
 } nm_exec;
 
@@ -230,6 +231,10 @@ struct nm_op_kind {
 
     /** The operator only renames or reshapes: out may share the memory of input 0. */
     bool is_view;
+
+    /** Element j of the output is element from[j] of input 0, of any point; false where it is not
+     *  that simple. Optional. from: [size_out] */
+    bool (*copies)(const nm_net *net, const nm_op *op, int32_t *from);
 };
 
 /** The local_error facet with the magnitudes that it needs; kinds without one give 0.

@@ -112,16 +112,16 @@ void nm_drift_free(nm_drift *d)
     nm_free(d);
 }
 
-double nm_drift_work(const nm_drift *d)
+double nm_drift_work(const nm_edits *edits, int64_t n)
 {
     double work = 0;
 
-    for (int b = 0; b < d->edits->n; b++) {
-        const nm_edit *e = &d->edits->at[b];
+    for (int b = 0; b < edits->n; b++) {
+        const nm_edit *e = &edits->at[b];
 
         work += 2 * (double)(e->form.places * e->form.n_out * e->width);
     }
-    return work * (double)d->reference->n;
+    return work * (double)n;
 }
 
 /* -- one chunk ----------------------------------------------------------------------------- */
@@ -229,8 +229,8 @@ static nm_status score_chunk(nm_drift *d, int64_t first, int64_t n, bool backwar
         value->drift += each * drift;
         value->loss += each * (1 - share) * drift;
         if (share > 0)
-            value->loss += each * share *
-                           surprise(d, after, labels[first + p], each * share, scratch, seed);
+            value->loss +=
+                each * share * surprise(d, after, labels[first + p], each * share, scratch, seed);
     }
     nm_free(scratch);
     return NM_OK;

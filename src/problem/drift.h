@@ -11,8 +11,8 @@
  *
  *     loss(d) = (1 - share) drift(d) + share mean over points of -log q_label   (T = 1 there),
  *
- * as in distillation with labels (the same paper, section 2): what a repair has to move anyway moves
- * towards what is right rather than towards what the network said by mistake. */
+ * as in distillation with labels (the same paper, section 2): what a repair has to move anyway
+ * moves towards what is right rather than towards what the network said by mistake. */
 #ifndef NM_PROBLEM_DRIFT_H
 #define NM_PROBLEM_DRIFT_H
 
@@ -41,7 +41,7 @@ typedef struct nm_drift_value {
 nm_status nm_drift_at(nm_drift *drift, const double *d, nm_drift_value *value, double *gradient,
                       nm_err *err);
 
-/** Multiplications of one value with gradient, roughly. */
-double nm_drift_work(const nm_drift *drift);
+/** Multiplications of one value with gradient on n points, roughly. */
+double nm_drift_work(const nm_edits *edits, int64_t n);
 
 #endif

@@ -8,6 +8,9 @@
 /* Work that estimating one moment may cost, multiplications; and vectors enough for any. */
 static const double MOMENT_WORK = 2e10;
 
+/* Share of damping from which float32 products do. */
+static const double COARSE = 1e-4;
+
 enum { BLOCKS_A_CHUNK = 4 };
 
 struct build {
@@ -52,6 +55,10 @@ static nm_status open_moments(struct build *b, nm_err *err)
 
         NM_TRY(nm_moment_new(e->width, n * e->form.places, &m->seen[i], err));
         NM_TRY(nm_moment_new(e->form.n_out, n * e->form.places * b->draws, &m->emitted[i], err));
+        if (b->opts->damping_in >= COARSE)
+            nm_moment_make_coarse(m->seen[i]);
+        if (b->opts->damping_out >= COARSE)
+            nm_moment_make_coarse(m->emitted[i]);
     }
 done:
     return rc;

@@ -2,6 +2,7 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -10,6 +11,7 @@
 struct nm_moment {
     int64_t n;
     bool sampled;
+    bool coarse;    /* vectors are multiplied in float32 */
     double *matrix; /* dense: [n x n] lower half; sampled: [sample x sample] of V V' + e I */
     double *sample; /* sampled: V [n_sample x n] */
     int64_t n_sample, stride, seen;
@@ -48,6 +50,60 @@ void nm_moment_free(nm_moment *m)
     nm_free(m);
 }
 
+void nm_moment_make_coarse(nm_moment *m)
+{
+    enum { LARGE = 256 };
+
+    m->coarse = m->n >= LARGE;
+}
+
+/* A power of two that brings the largest of n numbers to about 1; 0 if there is none. */
+static double scale_of(const double *v, int64_t n)
+{
+    double most = fabs(v[cblas_idamax((int)n, v, 1)]);
+    int exponent;
+
+    if (!(most > 1e-300 && most < 1e300))
+        return 0;
+    (void)frexp(most, &exponent);
+    return ldexp(1, -exponent);
+}
+
+/* matrix += v'v with products and their sums over these vectors in float32. */
+static nm_status add_coarse(const nm_ctx *ctx, nm_moment *m, const double *v, int64_t count,
+                            double scale, nm_err *err)
+{
+    enum { TILE = 192 };
+    int64_t n = m->n, tiles = (n + TILE - 1) / TILE;
+    float *small = NULL, *sums = NULL;
+    int threads = nm_ctx_threads(ctx);
+    double back = 1 / (scale * scale);
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&small, (size_t)count, (size_t)n * sizeof *small, err));
+    NM_TRY(nm_alloc(&sums, (size_t)threads, TILE * TILE * sizeof *sums, err));
+    for (int64_t i = 0; i < count * n; i++)
+        small[i] = (float)(scale * v[i]);
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t t = 0; t < tiles * tiles; t++) {
+        int64_t i = t / tiles * TILE, j = t % tiles * TILE;
+        int64_t rows = n - i < TILE ? n - i : TILE, columns = n - j < TILE ? n - j : TILE;
+        float *sum = sums + (int64_t)omp_get_thread_num() * TILE * TILE;
+
+        if (j > i)
+            continue;
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)columns, (int)count, 1,
+                    small + i, (int)n, small + j, (int)n, 0, sum, TILE);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < columns; c++)
+                m->matrix[(i + r) * n + j + c] += back * (double)sum[r * TILE + c];
+    }
+done:
+    nm_free(small);
+    nm_free(sums);
+    return rc;
+}
+
 /* matrix += v'v: products of the vectors' transpose with itself. */
 static nm_status add_dense(const nm_ctx *ctx, nm_moment *m, const double *v, int64_t count,
                            nm_err *err)
@@ -71,8 +127,11 @@ nm_status nm_moment_add(const nm_ctx *ctx, nm_moment *m, const double *v, int64_
 {
     m->squares += cblas_ddot((int)(count * m->n), v, 1, v, 1);
     if (!m->sampled) {
+        double scale = m->coarse && count > 0 ? scale_of(v, count * m->n) : 0;
+
         m->seen += count;
-        return add_dense(ctx, m, v, count, err);
+        return scale > 0 ? add_coarse(ctx, m, v, count, scale, err)
+                         : add_dense(ctx, m, v, count, err);
     }
     for (int64_t i = 0; i < count; i++, m->seen++)
         if (m->seen % m->stride == 0 && m->n_sample < NM_MOMENT_SAMPLE)

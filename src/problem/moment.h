@@ -19,6 +19,10 @@ typedef struct nm_moment nm_moment;
 nm_status nm_moment_new(int64_t n, int64_t n_expected, nm_moment **out, nm_err *err);
 void nm_moment_free(nm_moment *moment);
 
+/** Multiplies large vectors in float32 from now on (sums over all that are added at once; those are
+ *  added up in double): good enough where the damping is well above float32 rounding. */
+void nm_moment_make_coarse(nm_moment *moment);
+
 /** Takes in `count` vectors v [count x n]. Order matters only for the sample. */
 nm_status nm_moment_add(const nm_ctx *ctx, nm_moment *moment, const double *v, int64_t count,
                         nm_err *err);

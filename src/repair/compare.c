@@ -65,9 +65,9 @@ static nm_status NM_TYPED(run_block)(void *user, int64_t first, int64_t n, nm_ar
     return ok ? NM_OK : NM_E_NOMEM;
 }
 
-nm_status NM_TYPED(nm_compare_scores)(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
-                                      const float *x, int64_t n, NM_REAL *before, NM_REAL *after,
-                                      nm_err *err)
+static nm_status NM_TYPED(compare)(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
+                                   const float *x, int64_t n, NM_REAL *before, NM_REAL *after,
+                                   nm_err *err)
 {
     NM_TYPED(job)
     job = {.net = {net, fixed},
@@ -84,42 +84,28 @@ nm_status NM_TYPED(nm_compare_scores)(const nm_ctx *ctx, const nm_net *net, cons
 
 #include <string.h>
 
+#include "net/partial.h"
 #include "net/pass.h"
-
-/* What matters of a constant: all of it in double. */
-static bool same_constant(const nm_tensor *a, const nm_tensor *b)
-{
-    return a == b || (a && b && a->size == b->size &&
-                      memcmp(a->f64, b->f64, (size_t)a->size * sizeof *a->f64) == 0);
-}
-
-static bool same_op(const nm_op *a, const nm_op *b)
-{
-    return a->kind == b->kind && a->n_in == b->n_in && a->out == b->out &&
-           memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) == 0 &&
-           a->attr_bytes == b->attr_bytes &&
-           (a->attr_bytes == 0 || memcmp(a->attr, b->attr, a->attr_bytes) == 0);
-}
-
-int nm_first_difference(const nm_net *a, const nm_net *b)
-{
-    if (a->n_ops != b->n_ops || a->n_values != b->n_values || a->input != b->input ||
-        a->scores != b->scores)
-        return 0;
-    for (int v = 0; v < a->n_values; v++)
-        if (!nm_shape_equal(&a->values[v].shape, &b->values[v].shape) ||
-            !a->values[v].constant != !b->values[v].constant)
-            return 0;
-    for (int k = 0; k < a->n_ops; k++)
-        if (!same_op(&a->ops[k], &b->ops[k]))
-            return 0;
-    for (int k = 0; k < a->n_ops; k++)
-        for (int i = 0; i < a->ops[k].n_in; i++)
-            if (!same_constant(nm_op_constant(a, &a->ops[k], i), nm_op_constant(b, &b->ops[k], i)))
-                return k;
-    return a->n_ops;
-}
 
 #define NM_SELF "repair/compare.c"
 #include "tensor/typed.h"
+
+nm_status nm_compare_scores_f64(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
+                                const float *x, int64_t n, double *before, double *after,
+                                nm_err *err)
+{
+    return compare_f64(ctx, net, fixed, x, n, before, after, err);
+}
+
+/* What recalling is for; without it, both nets go through each block of points together. */
+nm_status nm_compare_scores_f32(const nm_ctx *ctx, const nm_net *net, const nm_net *fixed,
+                                const float *x, int64_t n, float *before, float *after, nm_err *err)
+{
+    nm_status rc;
+
+    if (nm_ctx_recall(ctx) == 0)
+        return compare_f32(ctx, net, fixed, x, n, before, after, err);
+    rc = nm_partial_scores(ctx, net, x, n, before, err);
+    return rc == NM_OK && fixed ? nm_partial_scores(ctx, fixed, x, n, after, err) : rc;
+}
 #endif

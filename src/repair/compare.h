@@ -4,11 +4,7 @@
 #define NM_REPAIR_COMPARE_H
 
 #include "base/ctx.h"
-#include "net/graph.h"
-
-/** First operator whose constants differ between two nets of equal structure; n_ops if none does,
- *  0 if the structures differ. */
-int nm_first_difference(const nm_net *a, const nm_net *b);
+#include "net/difference.h"
 
 /** @param fixed   NULL = only `before` is wanted
  *  @param x       [n x n_in] float32 inputs

@@ -1,4 +1,4 @@
-#include "repair/elastic_conflicts.h"
+#include "repair/elastic_proven.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "repair/conflicts.h"
 #include "repair/misses.h"
 
-enum { MAX_EXACT_TESTS = 60, MAX_RETRIES = 16, FEW_POINTS = 8 };
+enum { MAX_EXACT_TESTS = 60, MAX_RETRIES = 16 };
 
 /* Tests only ask whether there is a solution. */
 static const double LOOSE_GAP = 1;
@@ -80,7 +80,7 @@ void nm_elastic_close(nm_elastic *e)
 
 /* -- which points take part ------------------------------------------------------------------- */
 
-static int64_t count_in(const nm_elastic *e)
+int64_t nm_elastic_count_in(const nm_elastic *e)
 {
     int64_t n = 0;
 
@@ -106,7 +106,7 @@ static void ask_margins(nm_elastic *e)
         e->search->demand.margin[p] = e->out[p] ? -INFINITY : e->margin[p];
 }
 
-static void leave_out_stuck(nm_elastic *e)
+void nm_elastic_leave_out_stuck(nm_elastic *e)
 {
     for (int64_t p = 0; p < e->n; p++)
         e->out[p] = e->stuck[p];
@@ -169,7 +169,7 @@ done:
  * are exact and such an end is an accident of numbers), and come back for another try later. */
 static nm_status leave_laggards(nm_elastic *e, nm_err *err)
 {
-    int64_t n, in = count_in(e);
+    int64_t n, in = nm_elastic_count_in(e);
     lag *list = NULL;
     nm_status rc = NM_OK;
 
@@ -182,7 +182,7 @@ static nm_status leave_laggards(nm_elastic *e, nm_err *err)
     for (int64_t i = 0; i < n; i++)
         e->stuck[list[i].point] = e->out[list[i].point] = true;
     nm_log(e->search->ctx, NM_LOG_INFO, "elastic: %lld points not reached, %lld go on",
-           (long long)n, (long long)count_in(e));
+           (long long)n, (long long)nm_elastic_count_in(e));
 done:
     nm_free(list);
     return rc;
@@ -193,7 +193,7 @@ done:
 static void remember_found(nm_elastic *e)
 {
     const nm_search *s = e->search;
-    int64_t in = count_in(e);
+    int64_t in = nm_elastic_count_in(e);
 
     if (in >= e->n_best) {
         memcpy(e->best, s->delta, (size_t)s->params->n * sizeof *e->best);
@@ -201,9 +201,7 @@ static void remember_found(nm_elastic *e)
     }
 }
 
-/* Searches for the points that take part. What stands in the way otherwise is known afterwards: a
- * conflict more, or points that are stuck (and out already). */
-static nm_status try_points(nm_elastic *e, bool loose, bool *found, nm_err *err)
+nm_status nm_elastic_try(nm_elastic *e, bool loose, bool *found, nm_err *err)
 {
     nm_search *s = e->search;
     const nm_engine *engine = s->engine;
@@ -233,179 +231,10 @@ static nm_status try_points(nm_elastic *e, bool loose, bool *found, nm_err *err)
         NM_TRY(nm_elastic_take_conflict(e, &taken, err));
     if (!*found && !taken)
         NM_TRY(leave_laggards(e, err));
-    nm_progress(s->ctx, "leaving out", e->n - count_in(e), e->n, (double)e->n_conflicts);
+    nm_progress(s->ctx, "leaving out", e->n - nm_elastic_count_in(e), e->n, (double)e->n_conflicts);
     nm_log(s->ctx, NM_LOG_INFO, "elastic: %lld of %lld points %s, %lld conflicts known",
-           (long long)count_in(e), (long long)e->n, *found ? "can be repaired" : "cannot",
-           (long long)e->n_conflicts);
-done:
-    return rc;
-}
-
-/* -- the largest set, where proofs can be had ------------------------------------------------ */
-
-static void leave_conflicts(nm_elastic *e, int64_t since)
-{
-    for (int64_t c = since; c < e->n_conflicts; c++)
-        for (int64_t i = 0; i < e->conflicts[c].n_points; i++)
-            e->out[e->conflicts[c].points[i]] = true;
-}
-
-/* The points that take part come in by and by (twice as many where all went well, few after a
- * conflict); all points of each conflict on the way leave for good. The conflicts have no common
- * points, so their number is a bound; and they are found in small programs, where most points of
- * large ones may be impossible. */
-static nm_status find_disjoint(nm_elastic *e, nm_err *err)
-{
-    bool *waiting = NULL, found;
-    int64_t next = 0, block = FEW_POINTS;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&waiting, (size_t)e->n, sizeof *waiting, err));
-    for (int64_t p = 0; p < e->n; p++) {
-        waiting[p] = !e->out[p];
-        e->out[p] = true;
-    }
-    while (next < e->n) {
-        int64_t known = e->n_conflicts, before = known;
-
-        for (int64_t fresh = 0; next < e->n && fresh < block; next++)
-            if (waiting[next]) {
-                e->out[next] = false;
-                fresh++;
-            }
-        for (found = false; !found && count_in(e) > 0; known = e->n_conflicts) {
-            NM_TRY(try_points(e, true, &found, err));
-            leave_conflicts(e, known);
-        }
-        block = e->n_conflicts == before ? 2 * block : FEW_POINTS;
-    }
-done:
-    nm_free(waiting);
-    return rc;
-}
-
-static int64_t count_conflicts_of(const nm_elastic *e, int64_t p)
-{
-    int64_t n = 0;
-
-    for (int64_t c = 0; c < e->n_conflicts; c++)
-        for (int64_t i = 0; i < e->conflicts[c].n_points; i++)
-            n += e->conflicts[c].points[i] == p;
-    return n;
-}
-
-/* Of the points of a conflict the one in most conflicts leaves. */
-static void leave_most_conflicting(nm_elastic *e, const nm_conflict_report *c)
-{
-    int64_t worst = c->points[0], most = 0;
-
-    for (int64_t i = 0; i < c->n_points; i++) {
-        int64_t n = count_conflicts_of(e, c->points[i]);
-
-        if (n > most) {
-            most = n;
-            worst = c->points[i];
-        }
-    }
-    e->out[worst] = true;
-}
-
-static nm_status shrink_until_found(nm_elastic *e, nm_err *err)
-{
-    bool found = false;
-    nm_status rc = NM_OK;
-
-    while (!found && count_in(e) > 0) {
-        int64_t c = nm_elastic_known_conflict(e);
-
-        if (c >= 0)
-            leave_most_conflicting(e, &e->conflicts[c]);
-        else
-            NM_TRY(try_points(e, true, &found, err));
-    }
-done:
-    return rc;
-}
-
-/* Point p comes back if there is a solution with it; else all is as before. */
-static nm_status bring_back_one(nm_elastic *e, int64_t p, nm_err *err)
-{
-    bool *out = NULL, *stuck = NULL, found = false;
-    size_t n = (size_t)e->n;
-    int64_t known = e->n_conflicts;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_memdup(&out, e->out, n, sizeof *out, err));
-    NM_TRY(nm_memdup(&stuck, e->stuck, n, sizeof *stuck, err));
-    e->out[p] = false;
-    if (nm_elastic_known_conflict(e) < 0) {
-        NM_TRY(try_points(e, true, &found, err));
-        stuck[p] = !found && e->n_conflicts == known; /* no solution, no proof */
-    }
-    if (!found) {
-        memcpy(e->out, out, n * sizeof *out);
-        memcpy(e->stuck, stuck, n * sizeof *stuck);
-    }
-done:
-    nm_free(out);
-    nm_free(stuck);
-    return rc;
-}
-
-/* Points that left come back one by one where they fit. */
-static nm_status bring_back(nm_elastic *e, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    for (int64_t p = 0; p < e->n; p++)
-        if (e->out[p] && !e->stuck[p])
-            NM_TRY(bring_back_one(e, p, err));
-done:
-    return rc;
-}
-
-/* What leaves is the smallest set that meets the known conflicts. *found: the rest has a solution
- * (or is empty); *least: no fewer can leave. */
-static nm_status try_smallest(nm_elastic *e, bool loose, bool *found, bool *least, nm_err *err)
-{
-    bool *hit = NULL;
-    int64_t bound, size = 0;
-    nm_status rc = NM_OK;
-
-    NM_TRY(nm_alloc(&hit, (size_t)e->n, sizeof *hit, err));
-    leave_out_stuck(e);
-    NM_TRY(nm_elastic_meet(e, true, hit, &bound, err));
-    for (int64_t p = 0; p < e->n; p++) {
-        size += hit[p];
-        e->out[p] = hit[p] || e->stuck[p];
-    }
-    *least = bound == size;
-    *found = count_in(e) == 0;
-    if (!*found)
-        NM_TRY(try_points(e, loose, found, err));
-done:
-    nm_free(hit);
-    return rc;
-}
-
-static nm_status choose_proven(nm_elastic *e, nm_err *err)
-{
-    bool found = false, least = false;
-    nm_status rc = NM_OK;
-
-    leave_out_stuck(e);
-    NM_TRY(find_disjoint(e, err));
-    if (e->n_conflicts == 0)
-        goto done;
-    for (int i = 0; i < e->max_tests && !found; i++)
-        NM_TRY(try_smallest(e, true, &found, &least, err));
-    if (found && least)
-        goto done;
-    if (!found) {
-        leave_out_stuck(e);
-        NM_TRY(shrink_until_found(e, err));
-    }
-    NM_TRY(bring_back(e, err));
+           (long long)nm_elastic_count_in(e), (long long)e->n,
+           *found ? "can be repaired" : "cannot", (long long)e->n_conflicts);
 done:
     return rc;
 }
@@ -484,9 +313,9 @@ static nm_status retry_exactly(nm_elastic *e, bool *found, nm_err *err)
     for (int64_t p = 0; p < e->n; p++)
         if (e->stuck[p] && isfinite(e->margin[p])) {
             e->stuck[p] = false;
-            NM_TRY(bring_back_one(e, p, err));
+            NM_TRY(nm_elastic_bring_back_one(e, p, err));
         }
-    NM_TRY(try_points(e, false, found, err));
+    NM_TRY(nm_elastic_try(e, false, found, err));
 done:
     return rc;
 }
@@ -507,19 +336,19 @@ static nm_status find_largest(nm_elastic *e, nm_search_outcome *outcome, nm_err 
     bool exact = nm_search_is_exact(e->search), found = false, least;
     nm_status rc = NM_OK;
 
-    if (!exact || count_in(e) <= FEW_POINTS || e->n_best > 0)
-        NM_TRY(try_points(e, false, &found, err));
-    while (!found && count_in(e) > 0) {
+    if (!exact || nm_elastic_count_in(e) <= NM_FEW_POINTS || e->n_best > 0)
+        NM_TRY(nm_elastic_try(e, false, &found, err));
+    while (!found && nm_elastic_count_in(e) > 0) {
         if (exact)
-            NM_TRY(choose_proven(e, err));
+            NM_TRY(nm_elastic_choose_proven(e, err));
         if (!exact)
-            NM_TRY(try_smallest(e, false, &found, &least, err));
-        else if (count_in(e) > 0)
-            NM_TRY(try_points(e, false, &found, err));
+            NM_TRY(nm_elastic_try_smallest(e, false, &found, &least, err));
+        else if (nm_elastic_count_in(e) > 0)
+            NM_TRY(nm_elastic_try(e, false, &found, err));
     }
-    *outcome = count_in(e) > 0       ? NM_SEARCH_FOUND
-               : count_stuck(e) == 0 ? NM_SEARCH_INFEASIBLE
-                                     : NM_SEARCH_GAVE_UP;
+    *outcome = nm_elastic_count_in(e) > 0 ? NM_SEARCH_FOUND
+               : count_stuck(e) == 0      ? NM_SEARCH_INFEASIBLE
+                                          : NM_SEARCH_GAVE_UP;
     if (*outcome != NM_SEARCH_FOUND || e->retried || count_stuck(e) == 0)
         goto done;
     e->retried = true;

@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "problem/row_set.h"
-#include "repair/engine.h"
-#include "solve/gram.h"
+#include "repair/least.h"
 
 enum { LABELS_A_POINT = 2, PINS_A_POINT = 8, ROWS_A_ROUND = 4000, MAX_ROUNDS = 500 };
 enum { UNITS_A_ROUND = 300, MAX_UNITS = 3000 };
@@ -16,30 +14,11 @@ enum { UNITS_A_ROUND = 300, MAX_UNITS = 3000 };
 /* Broken by less than this (relative) is the solver's accuracy; steps need less. */
 static const double ROW_TOLERANCE = 1e-9, STEP_TOLERANCE = 1e-6;
 
-typedef struct least {
-    const nm_ctx *ctx;
-    const nm_tail *tail;
-    const nm_demand *demand;
-    nm_program_opts opts;
-    nm_forms *forms; /* lent */
-    nm_gram gram;
-    nm_row_set rows;
-    double *value;  /* [rows] where the tail stands */
-    double *wanted; /* [rows] */
-    int64_t room;
-    double *base, *delta, *step; /* [params->n] */
-    bool moved_base;             /* base is not where the tail stands */
-    nm_tape *shift;              /* tangents of base - tail->delta, if moved_base */
-    nm_tape *tangent;            /* tangents of delta - tail->delta */
-    int64_t n_units;
-    nm_program_figures figures;
-} least;
-
 /* -- opening ------------------------------------------------------------------------------- */
 
 static void close_least(void *state)
 {
-    least *s = state;
+    nm_least *s = state;
 
     if (!s)
         return;
@@ -60,12 +39,13 @@ static nm_status open_least(const nm_ctx *ctx, const nm_tail *tail, const nm_dem
                             nm_err *err)
 {
     size_t n = (size_t)tail->params->n;
-    least *s = NULL;
+    nm_least *s = NULL;
     nm_status rc = NM_OK;
 
     *state = NULL;
     NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
-    *s = (least){.ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
+    *s =
+        (nm_least){.ctx = ctx, .tail = tail, .demand = demand, .opts = *opts, .forms = room->forms};
     NM_TRY(nm_alloc(&s->base, n, sizeof *s->base, err));
     if (opts->base)
         memcpy(s->base, opts->base, n * sizeof *s->base);
@@ -83,7 +63,7 @@ done:
 /* -- tangents ------------------------------------------------------------------------------ */
 
 /* Tangents of `to` - tail->delta at all points of the tail. */
-static nm_status tangents(least *s, const double *to, nm_tape **tape, nm_err *err)
+static nm_status tangents(nm_least *s, const double *to, nm_tape **tape, nm_err *err)
 {
     nm_status rc = NM_OK;
 
@@ -100,7 +80,7 @@ static nm_status tangents(least *s, const double *to, nm_tape **tape, nm_err *er
 
 /* -- rows ---------------------------------------------------------------------------------- */
 
-static nm_status make_room(least *s, int64_t n, nm_err *err)
+static nm_status make_room(nm_least *s, int64_t n, nm_err *err)
 {
     int64_t room = 2 * n;
     nm_status rc = NM_OK;
@@ -115,7 +95,8 @@ done:
 }
 
 /* Rows first .. of the forms enter the Gram matrix; h in terms of the step from the base. */
-static nm_status take_over(least *s, const nm_row_id *rows, int64_t n, const double *h, nm_err *err)
+static nm_status take_over(nm_least *s, const nm_row_id *rows, int64_t n, const double *h,
+                           nm_err *err)
 {
     int64_t first = s->gram.m;
     nm_status rc = NM_OK;
@@ -129,7 +110,7 @@ done:
     return rc;
 }
 
-static nm_status add_fresh(least *s, const nm_row_id *rows, int64_t n, nm_err *err)
+static nm_status add_fresh(nm_least *s, const nm_row_id *rows, int64_t n, nm_err *err)
 {
     int64_t first = s->gram.m;
     double *h = NULL;
@@ -157,7 +138,7 @@ done:
 
 static nm_status add(void *state, const nm_row_id *rows, int64_t n, int64_t *added, nm_err *err)
 {
-    least *s = state;
+    nm_least *s = state;
     nm_row_id *fresh;
     nm_status rc = nm_alloc(&fresh, (size_t)n, sizeof *fresh, err);
 
@@ -193,7 +174,7 @@ static int by_amount(const void *a, const void *b)
     return x->unknown < y->unknown ? -1 : x->unknown > y->unknown;
 }
 
-static nm_status list_excesses(const least *s, excess **out, int64_t *n, nm_err *err)
+static nm_status list_excesses(const nm_least *s, excess **out, int64_t *n, nm_err *err)
 {
     const nm_plan *plan = s->opts.plan;
     int64_t unknowns = s->tail->params->n;
@@ -225,7 +206,7 @@ static nm_status list_excesses(const least *s, excess **out, int64_t *n, nm_err 
 }
 
 /* The bounds that the present solution breaks most become rows. */
-static nm_status add_bounds(least *s, int64_t *added, nm_err *err)
+static nm_status add_bounds(nm_least *s, int64_t *added, nm_err *err)
 {
     const nm_plan *plan = s->opts.plan;
     excess *list = NULL;
@@ -275,7 +256,7 @@ done:
 
 /* -- solving ------------------------------------------------------------------------------- */
 
-static nm_status combine(least *s, double *y, nm_err *err)
+static nm_status combine(nm_least *s, double *y, nm_err *err)
 {
     nm_status rc = NM_OK;
 
@@ -289,7 +270,7 @@ done:
 }
 
 /* Value of row r at the present solution. */
-static double value_of(const least *s, int64_t r)
+static double value_of(const nm_least *s, int64_t r)
 {
     const nm_row_id *row = &s->rows.at[r];
 
@@ -300,7 +281,7 @@ static double value_of(const least *s, int64_t r)
 
 /* The Gram matrix alone gives up half the digits where rows are nearly dependent: the multipliers
  * are corrected until the rows of the basis take their values. */
-static nm_status refine(least *s, double *y, nm_err *err)
+static nm_status refine(nm_least *s, double *y, nm_err *err)
 {
     enum { ROUNDS = 2 };
     double *residual;
@@ -322,7 +303,7 @@ static nm_status refine(least *s, double *y, nm_err *err)
     return rc;
 }
 
-static nm_status solve_once(least *s, nm_master_outcome *outcome, nm_err *err)
+static nm_status solve_once(nm_least *s, nm_master_outcome *outcome, nm_err *err)
 {
     nm_ldp_outcome got;
     double *y = NULL;
@@ -349,7 +330,7 @@ done:
     return rc;
 }
 
-static nm_status add_broken(least *s, int64_t *added, nm_err *err)
+static nm_status add_broken(nm_least *s, int64_t *added, nm_err *err)
 {
     nm_separation how = {.pins = s->opts.all_pins,
                          .labels_a_point = LABELS_A_POINT,
@@ -374,7 +355,7 @@ done:
 
 static nm_status solve(void *state, nm_master_outcome *outcome, nm_err *err)
 {
-    least *s = state;
+    nm_least *s = state;
     int64_t added = 1, bounded = 0;
     nm_status rc = NM_OK;
 
@@ -403,7 +384,7 @@ done:
 
 static void retarget(void *state)
 {
-    least *s = state;
+    nm_least *s = state;
 
     for (int64_t r = 0; r < s->rows.n; r++) {
         const nm_row_id *row = &s->rows.at[r];
@@ -421,12 +402,12 @@ static void retarget(void *state)
 
 static const double *delta(const void *state)
 {
-    return ((const least *)state)->delta;
+    return ((const nm_least *)state)->delta;
 }
 
 static nm_program_figures report(const void *state)
 {
-    const least *s = state;
+    const nm_least *s = state;
     nm_program_figures f = s->figures;
 
     f.n_rows = s->rows.n;
@@ -437,95 +418,10 @@ static nm_program_figures report(const void *state)
 
 static const nm_row_id *rows(const void *state, int64_t *n)
 {
-    const least *s = state;
+    const nm_least *s = state;
 
     *n = s->rows.n;
     return s->rows.at;
-}
-
-/* Whether rows contradict each other does not depend on the norm: the explicit program over the
- * rows of the ray proves it again, in arithmetic that is checked.
- * @param out  NULL where it does not */
-static nm_status prove_again(const least *s, nm_program **out, nm_err *err)
-{
-    nm_repair_opts repair = *s->opts.repair;
-    nm_program_opts opts = s->opts;
-    nm_row_id *used = NULL;
-    nm_master_outcome outcome = NM_MASTER_FAILED;
-    int64_t n = 0, added;
-    nm_status rc = NM_OK;
-
-    *out = NULL;
-    repair.norm = NM_NORM_L2;
-    opts.repair = &repair;
-    NM_TRY(nm_alloc(&used, (size_t)s->rows.n, sizeof *used, err));
-    for (int64_t r = 0; r < s->rows.n; r++)
-        if (s->gram.ldp.ray[r] > 0 &&
-            (s->rows.at[r].kind == NM_ROW_LABEL || s->rows.at[r].kind == NM_ROW_PIN))
-            used[n++] = s->rows.at[r];
-    NM_TRY(nm_program_open(s->ctx, s->tail, s->demand, &opts, out, err));
-    NM_TRY(nm_program_add(*out, used, n, &added, err));
-    NM_TRY(nm_program_solve(*out, &outcome, err));
-done:
-    if (rc != NM_OK || outcome != NM_MASTER_INFEASIBLE) {
-        nm_program_close(*out);
-        *out = NULL;
-    }
-    nm_free(used);
-    return rc;
-}
-
-static nm_status conflict(void *state, bool *member, nm_err *err)
-{
-    const least *s = state;
-    nm_program *program;
-    nm_status rc = prove_again(s, &program, err);
-
-    memset(member, 0, (size_t)s->tail->at->n * sizeof *member);
-    if (rc == NM_OK && program)
-        rc = nm_program_conflict(program, member, err);
-    nm_program_close(program);
-    return rc;
-}
-
-/* Multipliers of |d|^2 / 2, without those of bounds. */
-static nm_status copy_solution(const least *s, nm_row_id *rows, double *y, int64_t *n, nm_err *err)
-{
-    double *all;
-    nm_status rc = nm_alloc(&all, (size_t)s->gram.m, sizeof *all, err);
-
-    if (rc != NM_OK)
-        return rc;
-    nm_gram_multipliers(&s->gram, all);
-    for (int64_t r = 0; r < s->rows.n; r++)
-        if (s->rows.at[r].kind == NM_ROW_LABEL || s->rows.at[r].kind == NM_ROW_PIN) {
-            rows[*n] = s->rows.at[r];
-            y[(*n)++] = all[r];
-        }
-    nm_free(all);
-    return NM_OK;
-}
-
-static nm_status multipliers(void *state, bool infeasible, nm_row_id **out, double **y, int64_t *n,
-                             nm_err *err)
-{
-    const least *s = state;
-    nm_program *program = NULL;
-    nm_status rc = NM_OK;
-
-    *n = 0;
-    if (infeasible) {
-        NM_TRY(prove_again(s, &program, err));
-        if (program)
-            NM_TRY(nm_program_copy_multipliers(program, out, y, n, err));
-    } else {
-        NM_TRY(nm_alloc(out, (size_t)s->rows.n, sizeof **out, err));
-        NM_TRY(nm_alloc(y, (size_t)s->rows.n, sizeof **y, err));
-        NM_TRY(copy_solution(s, *out, *y, n, err));
-    }
-done:
-    nm_program_close(program);
-    return rc;
 }
 
 const nm_engine nm_engine_least = {.open = open_least,
@@ -536,5 +432,5 @@ const nm_engine nm_engine_least = {.open = open_least,
                                    .delta = delta,
                                    .report = report,
                                    .rows = rows,
-                                   .conflict = conflict,
-                                   .multipliers = multipliers};
+                                   .conflict = nm_least_conflict,
+                                   .multipliers = nm_least_multipliers};

@@ -45,10 +45,10 @@ typedef struct nm_search {
     nm_metric *metric;          /* function norm only */
     nm_crowd *crowd;            /* reference data of the metric; may be `keep` */
     const int64_t *reference_labels; /* [crowd->n]; NULL: unknown */
-    double damping_in;          /* share of the mean, as asked for or found */
-    double typical_gap;         /* median distance between the two best scores there; else 0 */
-    nm_refine_report refined;   /* what became of the last answer */
-    bool own_reference;         /* reference data that are not the repair points */
+    double damping_in;               /* share of the mean, as asked for or found */
+    double typical_gap;              /* median distance between the two best scores there; else 0 */
+    nm_refine_report refined;        /* what became of the last answer */
+    bool own_reference;              /* reference data that are not the repair points */
     bool shift_sought;
     double *shift; /* [params->n] where steps start (repair/shifted.h); NULL: at no change */
     nm_shift_report shifted;

@@ -39,9 +39,41 @@ nm_status nm_job_judge(struct nm_job *j, const nm_net *net, nm_deploy *out, nm_e
     nm_deploy_clear(out);
     if (!j->judge)
         rc = nm_deploy_open(j->ctx, j->net, j->task->repair->x, j->target, j->task->repair->n,
-                            nm_job_first_op(j), true, &j->judge, err);
+                            nm_job_first_op(j), true, NM_DEPLOY_MEMORY, &j->judge, err);
     if (rc == NM_OK)
         rc = nm_deploy_run(j->judge, net, out, err);
+    j->report->s_judge += nm_now() - start;
+    return rc;
+}
+
+/* What passed well keeps its bounds for now: they move little from round to round, and many points
+   take long. */
+nm_status nm_job_judge_next(struct nm_job *j, const nm_net *net, nm_err *err)
+{
+    enum { MANY = 500 };
+    nm_deploy *judged = &j->judged;
+    double start = nm_now(), *enough = NULL;
+    nm_status rc = NM_OK;
+
+    if (j->elastic || judged->n < MANY)
+        return nm_job_judge(j, net, judged, err);
+    NM_TRY(nm_alloc(&enough, (size_t)judged->n, sizeof *enough, err));
+    for (int64_t p = 0; p < judged->n; p++)
+        enough[p] = nm_deploy_passes(judged, j->opts.safe, p)
+                        ? 1.05 * nm_deploy_bound(judged, j->opts.safe, p)
+                        : (double)INFINITY;
+    NM_TRY(nm_deploy_run_again(j->judge, net, enough, judged, err));
+    j->report->s_judge += nm_now() - start;
+done:
+    nm_free(enough);
+    return rc;
+}
+
+nm_status nm_job_judge_rest(struct nm_job *j, nm_err *err)
+{
+    double start = nm_now();
+    nm_status rc = nm_deploy_run_rest(j->judge, j->fixed, &j->judged, err);
+
     j->report->s_judge += nm_now() - start;
     return rc;
 }
@@ -218,6 +250,10 @@ static nm_status repair_round(struct nm_job *j, bool *passed, bool *on, nm_err *
     NM_TRY(nm_job_make_candidate(j, j->search->delta, err));
     settle_for_first_order(j);
     *passed = nm_job_raise_margins(j);
+    if (*passed && nm_deploy_any_stale(&j->judged)) {
+        NM_TRY(nm_job_judge_rest(j, err));
+        *passed = nm_job_raise_margins(j);
+    }
     j->keeps = true;
     NM_TRY(nm_job_raise_keep_margins(j, &j->keeps, err));
     *passed = *passed && j->keeps;

@@ -82,6 +82,9 @@ nm_status nm_job_check_opts(const struct nm_job *j, nm_err *err)
         return nm_fail(err, NM_E_ARG, "gap and rounds must be positive");
     if (!(o->label_share >= 0 && o->label_share <= 1))
         return nm_fail(err, NM_E_ARG, "label share %g, expected a number 0 .. 1", o->label_share);
+    if (o->copies < -1 || o->copies > NM_MOST_COPIES)
+        return nm_fail(err, NM_E_ARG, "%d copies of reference images, expected 0 .. %d", o->copies,
+                       NM_MOST_COPIES);
     if (!((isnan(o->damping_in) || o->damping_in > 0) && o->damping_out > 0))
         return nm_fail(err, NM_E_ARG, "damping must be positive");
     if (o->norm_includes_outputs && (o->norm == NM_NORM_L2 || o->norm == NM_NORM_FUNCTION))

@@ -46,7 +46,7 @@ nm_status nm_job_make_candidate(struct nm_job *j, const double *delta, nm_err *e
     nm_net_free(j->fixed);
     j->fixed = NULL;
     NM_TRY(nm_round_repair(j->net, j->plan, j->params, delta, j->rounded, &j->fixed, err));
-    NM_TRY(nm_job_judge(j, j->fixed, &j->judged, err));
+    NM_TRY(nm_job_judge_next(j, j->fixed, err));
 done:
     return rc;
 }
@@ -145,6 +145,10 @@ static nm_status choose_candidate(struct nm_job *j, int64_t *repaired, nm_err *e
     nm_status rc = NM_OK;
 
     *repaired = j->keeps && j->fixed ? nm_job_count_repaired(j, &j->judged) : 0;
+    if (*repaired == j->task->repair->n && nm_deploy_any_stale(&j->judged)) {
+        NM_TRY(nm_job_judge_rest(j, err));
+        *repaired = nm_job_count_repaired(j, &j->judged);
+    }
     if (*repaired >= j->n_checked)
         return NM_OK;
     NM_TRY(nm_job_make_candidate(j, j->checked, err));

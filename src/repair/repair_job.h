@@ -58,6 +58,13 @@ int nm_job_first_op(const struct nm_job *job);
 
 nm_status nm_job_judge(struct nm_job *job, const nm_net *net, nm_deploy *out, nm_err *err);
 
+/** The next candidate, into job->judged: of many points only those that need it are bounded anew,
+ *  others are stale (verify/deploy.h). */
+nm_status nm_job_judge_next(struct nm_job *job, const nm_net *net, nm_err *err);
+
+/** Bounds of the stale points of job->fixed: before it counts as repaired. */
+nm_status nm_job_judge_rest(struct nm_job *job, nm_err *err);
+
 /* -- margins (repair_margins.c) ------------------------------------------------------------ */
 
 /** The smallest margin that can pass: a little above what deployment may take away. */

@@ -3,6 +3,7 @@
  *     #ifdef NM_CLONE
  *     NM_CLONE_TARGET static void NM_CLONED(add)(...) { add_body(...); }   becomes add_base,
  *     static const table NM_CLONED(kernels)[1] = {{...}};                  add_avx2, add_avx512
+ *     ... NM_CLONE_BYTES is the size of a vector register ...
  *     #else
  *     ... everything else: the bodies, always inline ...
  *     #define NM_SELF "verify/rows.c"
@@ -14,21 +15,27 @@
 #define NM_CLONE
 
 #define NM_CLONE_TARGET
+#define NM_CLONE_BYTES 16
 #define NM_CLONED(name) name##_base
 #include NM_SELF
+#undef NM_CLONE_BYTES
 #undef NM_CLONE_TARGET
 #undef NM_CLONED
 
 #if defined(__x86_64__)
 #define NM_CLONE_TARGET __attribute__((target("avx2" NM_CLONE_WITH)))
+#define NM_CLONE_BYTES 32
 #define NM_CLONED(name) name##_avx2
 #include NM_SELF
+#undef NM_CLONE_BYTES
 #undef NM_CLONE_TARGET
 #undef NM_CLONED
 
 #define NM_CLONE_TARGET __attribute__((target("avx512f" NM_CLONE_WITH)))
+#define NM_CLONE_BYTES 64
 #define NM_CLONED(name) name##_avx512
 #include NM_SELF
+#undef NM_CLONE_BYTES
 #undef NM_CLONE_TARGET
 #undef NM_CLONED
 

@@ -1,5 +1,10 @@
 #ifdef NM_REAL
 
+static inline NM_REAL NM_TYPED(magnitude)(NM_REAL x)
+{
+    return (NM_REAL)fabs((double)x);
+}
+
 typedef NM_REAL NM_TYPED(strip) __attribute__((vector_size(STRIP_BYTES)));
 
 enum { NM_TYPED(STRIP) = STRIP_BYTES / sizeof(NM_REAL) };
@@ -65,25 +70,28 @@ static NM_TYPED(tile_fn) NM_TYPED(best_tile)(void)
 
 /* Copies n rows (columns, for the other operand) of k elements into strips of `width`, element by
    element: to[(i / width) * k * width + p * width + i % width] = from[i * step + p * along], 0 in
-   the last strip where there is no row. */
-static void NM_TYPED(pack)(bool absolute, int64_t n, int64_t k, int64_t width, const NM_REAL *from,
-                           int64_t step, int64_t along, NM_REAL *to)
+   the last strip where there is no row. Inlined, so that copies of `width` elements are a few
+   moves: where few rows meet a large matrix, packing is half of the product's time. */
+static inline __attribute__((always_inline)) void NM_TYPED(pack)(bool absolute, int64_t n,
+                                                                 int64_t k, int64_t width,
+                                                                 const NM_REAL *from, int64_t step,
+                                                                 int64_t along, NM_REAL *to)
 {
-    for (int64_t first = 0; first < n; first += width, to += k * width, from += width * step) {
-        int64_t rows = at_most(width, n - first);
-
-        if (step == 1 && rows == width) {
+    for (; n > 0; n -= width, to += k * width, from += width * step) {
+        if (n < width)
+            memset(to, 0, (size_t)(k * width) * sizeof *to);
+        if (n >= width && step == 1)
             for (int64_t p = 0; p < k; p++)
                 memcpy(to + p * width, from + p * along, (size_t)width * sizeof *to);
-        } else {
-            if (rows < width)
-                memset(to, 0, (size_t)(k * width) * sizeof *to);
-            for (int64_t i = 0; i < rows; i++)
+        else if (n >= width && along == 1)
+            NM_TYPED(nm_lanes_gather)(width, k, from, step, to);
+        else
+            for (int64_t i = 0; i < at_most(width, n); i++)
                 for (int64_t p = 0; p < k; p++)
                     to[p * width + i] = from[i * step + p * along];
-        }
-        for (int64_t i = 0; absolute && i < k * width; i++)
-            to[i] = to[i] < 0 ? -to[i] : to[i];
+        for (int64_t p = 0; absolute && p < k; p++)
+            for (int64_t i = 0; i < width; i++)
+                to[p * width + i] = NM_TYPED(magnitude)(to[p * width + i]);
     }
 }
 
@@ -182,8 +190,11 @@ void NM_TYPED(nm_gemm)(const nm_gemm *g, const NM_REAL *a, const NM_REAL *b, NM_
 #include <assert.h>
 #include <cblas.h>
 #include <limits.h>
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
+
+#include "tensor/lanes.h"
 
 /* Plain loops, after Goto & Van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM
    TOMS 34, 2008): tiles of C of TILE_ROWS rows and one vector in width stay in registers; op(A) is

@@ -1,4 +1,4 @@
-#include "verify/bound.h"
+#include "verify/bound_lines.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,127 +37,6 @@ void nm_bounder_close(nm_bounder *b)
 {
     nm_arena_clear(&b->arena);
     *b = (nm_bounder){0};
-}
-
-/* -- lines ----------------------------------------------------------------------------------- */
-
-/* Between 0 and z, and the chord. Any slope will do for the chord, if it is raised to be above both
-   ends: relu is convex. */
-static void relu_lines(nm_lines *l, int64_t i)
-{
-    double lo = l->lo[i], hi = l->hi[i], slope;
-
-    l->below_at[i] = l->above_at[i] = 0;
-    if (!(lo < 0 && hi > 0)) {
-        l->below[i] = l->above[i] = lo >= 0 ? 1 : 0;
-        return;
-    }
-    slope = hi / (hi - lo);
-    l->below[i] = hi > -lo ? 1 : 0;
-    l->above[i] = slope;
-    l->above_at[i] = fmax(-slope * lo, hi - slope * hi) * (1 + 8 * ROUNDOFF) + 1e-300;
-    if (hi - slope * hi > -slope * lo) /* cancelled: what is left rounds by as much as hi */
-        l->above_at[i] += 4 * ROUNDOFF * hi;
-}
-
-static double smooth_slope(nm_vkind kind, double z)
-{
-    double t = exp(-(kind == NM_VNODE_TANH ? 2 : 1) * fabs(z));
-
-    return (kind == NM_VNODE_TANH ? 4 : 1) * t / ((1 + t) * (1 + t));
-}
-
-/* The slope of an S curve is least at an end of any interval, so lines of that slope through the
-   ends enclose it. Where the curve bends one way only, the chord and a tangent do better. */
-static void smooth_lines(nm_vkind kind, nm_lines *l, int64_t i)
-{
-    double lo = l->lo[i], hi = l->hi[i], middle = 0.5 * (lo + hi);
-    double f_lo = nm_vnode_value(kind, lo), f_hi = nm_vnode_value(kind, hi);
-    double least = fmin(smooth_slope(kind, lo), smooth_slope(kind, hi)) * (1 - 1e-13);
-    double chord = hi - lo > 1e-6 ? (f_hi - f_lo) / (hi - lo) : least;
-    double tangent = smooth_slope(kind, middle), f_middle = nm_vnode_value(kind, middle);
-    bool bends_up = hi <= 0 && hi - lo > 1e-6, bends_down = lo >= 0 && hi - lo > 1e-6;
-    double slack = 1e-11 * (1 + fabs(lo) + fabs(hi));
-
-    l->below[i] = bends_up ? tangent : bends_down ? chord : least;
-    l->below_at[i] = (bends_up ? f_middle - tangent * middle : f_lo - l->below[i] * lo) - slack;
-    if (bends_down) /* the computed chord may be off by its rounding: below both ends */
-        l->below_at[i] = fmin(f_lo - chord * lo, f_hi - chord * hi) - slack;
-    l->above[i] = bends_down ? tangent : bends_up ? chord : least;
-    l->above_at[i] = (bends_down ? f_middle - tangent * middle : f_hi - l->above[i] * hi) + slack;
-    if (bends_up)
-        l->above_at[i] = fmax(f_lo - chord * lo, f_hi - chord * hi) + slack;
-}
-
-static bool is_smooth(nm_vkind kind)
-{
-    return kind == NM_VNODE_SIGMOID || kind == NM_VNODE_TANH;
-}
-
-void nm_bound_set_lines(nm_bounder *b, int k)
-{
-    const nm_vnode *node = &b->v->nodes[k];
-    nm_lines *l = &b->lines;
-    int32_t *alive = l->alive + node->first, n = 0;
-
-    for (int64_t r = 0; r < node->n; r++) {
-        int64_t i = node->first + r;
-
-        if (node->kind == NM_VNODE_RELU)
-            relu_lines(l, i);
-        else if (is_smooth(node->kind))
-            smooth_lines(node->kind, l, i);
-        else {
-            l->below[i] = l->above[i] = 1;
-            l->below_at[i] = l->above_at[i] = 0;
-        }
-        l->n_unstable +=
-            is_smooth(node->kind) || (node->kind == NM_VNODE_RELU && l->lo[i] < 0 && l->hi[i] > 0);
-        if (node->kind != NM_VNODE_RELU || l->hi[i] > 0)
-            alive[n++] = (int32_t)r;
-    }
-    l->n_alive[k] = n;
-}
-
-static bool is_unstable(const nm_bounder *b, int k, int64_t i)
-{
-    return is_smooth(b->v->nodes[k].kind) ||
-           (b->v->nodes[k].kind == NM_VNODE_RELU && b->lines.lo[i] < 0 && b->lines.hi[i] > 0);
-}
-
-void nm_bound_touch(nm_bounder *b, const double *x)
-{
-    for (int k = 1; k < b->v->n_nodes; k++) {
-        const nm_vnode *node = &b->v->nodes[k];
-
-        for (int64_t i = node->first; node->kind == NM_VNODE_RELU && i < node->first + node->n; i++)
-            if (is_unstable(b, k, i))
-                b->lines.below[i] = x[i] > 0 ? 1 : 0;
-    }
-}
-
-void nm_bound_linearise(nm_bounder *b, const double *x)
-{
-    nm_lines *l = &b->lines;
-
-    for (int k = 1; k < b->v->n_nodes; k++) {
-        const nm_vnode *node = &b->v->nodes[k];
-        int32_t n = 0;
-
-        for (int64_t r = 0; r < node->n; r++) {
-            int64_t i = node->first + r;
-            double slope = node->kind == NM_VNODE_RELU      ? x[i] > 0
-                           : node->kind == NM_VNODE_SIGMOID ? x[i] * (1 - x[i])
-                           : node->kind == NM_VNODE_TANH    ? 1 - x[i] * x[i]
-                                                            : 1;
-
-            l->below[i] = l->above[i] = slope;
-            l->below_at[i] = l->above_at[i] = 0;
-            if (slope != 0)
-                l->alive[node->first + n++] = (int32_t)r;
-        }
-        l->n_alive[k] = n;
-    }
 }
 
 /* -- carrying -------------------------------------------------------------------------------- */
@@ -201,7 +80,7 @@ static void keep_rows(nm_bounder *b, int k, int lanes)
     const int32_t *alive = b->lines.alive + first;
 
     for (int64_t i = 0; i < b->lines.n_alive[k]; i++)
-        if (is_unstable(b, k, first + alive[i]))
+        if (nm_bound_is_unstable(b, k, first + alive[i]))
             memcpy(b->before + (first + alive[i]) * NM_MOST_LANES,
                    rows_of(b, k) + (int64_t)alive[i] * lanes, (size_t)lanes * sizeof *b->before);
 }
@@ -221,7 +100,7 @@ static void carry(nm_bounder *b, int k, int lanes, bool keep, double *bound)
                                .at = l->alive + i,
                                .below = l->below + i,
                                .above = l->above + i,
-                               .below_at = is_smooth(node->kind) ? l->below_at + i : NULL,
+                               .below_at = nm_vkind_is_smooth(node->kind) ? l->below_at + i : NULL,
                                .above_at = l->above_at + i,
                                .bias = node->bias,
                                .error = node->error};
@@ -355,7 +234,7 @@ static bool has_intervals(const nm_vnet *v, const nm_vnode *node)
     for (int t = 0; t < node->n_maps; t++) {
         nm_vkind kind = v->nodes[node->maps[t].from].kind;
 
-        if (kind == NM_VNODE_LINEAR || is_smooth(kind))
+        if (kind == NM_VNODE_LINEAR || nm_vkind_is_smooth(kind))
             return false;
     }
     return true;
@@ -437,7 +316,7 @@ static bool bound_node(nm_bounder *b, int k)
             interval(b, node, r, &lo, &hi);
             improve(l, i, lo, hi);
         }
-        if (l->lo[i] < 0 && l->hi[i] > 0 ? true : is_smooth(node->kind))
+        if (l->lo[i] < 0 && l->hi[i] > 0 ? true : nm_vkind_is_smooth(node->kind))
             open[n++] = (int32_t)r;
     }
     if (!reads_input_only(node))
@@ -492,7 +371,7 @@ void nm_bound_costs(const nm_bounder *b, int n, const double *weight, double *co
             const double *slope = b->z_slope + i * n_in;
             double lost = 0, width = 0;
 
-            if (!is_unstable(b, k, i))
+            if (!nm_bound_is_unstable(b, k, i))
                 continue;
             for (int r = 0; r < n; r++)
                 lost += weight[r] * gap(l, i, b->before[i * NM_MOST_LANES + r]);

@@ -5,216 +5,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-
-enum { MOST_DEPTH = 2000 };
-
-struct literal {
-    int32_t neuron;
-    bool active;
-};
-
-/* A line to be bounded: of a neuron, or a leaf of a case. */
-struct task {
-    int64_t neuron; /* -1: a leaf */
-    int side;
-    int64_t c; /* case of a leaf */
-    int64_t first_float, first_byte;
-    int n_literals;
-    int64_t first_literal; /* in the list of all tasks' literals */
-    bool closed;           /* a leaf's bound is > 0 */
-    double least;
-};
-
-/* What threads work with. */
-struct hand {
-    nm_check_bounds bounds;
-    double *slope, *coef;
-    nm_arena arena;
-};
-
-struct check {
-    nm_ctx *ctx;
-    const nm_check_chain *chain;
-    const nm_property *property;
-    const nm_in_box *box;
-    const nm_region_proof *proof;
-    int64_t at_int, at_float, at_byte; /* read so far */
-    double *lo, *hi;                   /* [n_neurons] of the present scope */
-    int32_t *open;                     /* [n_open] of it */
-    int64_t n_open;
-    struct literal path[MOST_DEPTH];
-    struct task *tasks;
-    int64_t n_tasks, room_tasks;
-    struct literal *literals; /* of the tasks, one after the other */
-    int64_t n_literals, room_literals;
-    struct hand *hands; /* of each thread */
-    int n_hands;
-};
-
-static nm_status refuse(const struct check *c, nm_err *err, const char *why)
-{
-    return nm_fail(err, NM_E_ARG, "number %lld of the proof: %s", (long long)c->at_int, why);
-}
-
-/* -- reading ---------------------------------------------------------------------------------- */
-
-static nm_status read_int(struct check *c, int64_t lo, int64_t hi, int64_t *out, nm_err *err)
-{
-    if (c->at_int >= c->proof->n_ints)
-        return refuse(c, err, "parts are missing");
-    *out = c->proof->ints[c->at_int++];
-    return *out < lo || *out > hi ? refuse(c, err, "a number is out of range") : NM_OK;
-}
-
-/* Passes n floats, which are to be finite and >= 0, and so many bytes. */
-static nm_status pass(struct check *c, int64_t n_floats, int64_t n_bytes, nm_err *err)
-{
-    if (n_floats > c->proof->n_floats - c->at_float || n_bytes > c->proof->n_bytes - c->at_byte)
-        return refuse(c, err, "multipliers or slopes are missing");
-    for (int64_t i = c->at_float; i < c->at_float + n_floats; i++)
-        if (!(c->proof->floats[i] >= 0 && isfinite(c->proof->floats[i])))
-            return refuse(c, err, "a multiplier is negative");
-    c->at_float += n_floats;
-    c->at_byte += n_bytes;
-    return NM_OK;
-}
-
-static int64_t n_hidden(const struct check *c)
-{
-    return c->chain->n_neurons - c->chain->layers[c->chain->n_layers - 1].n_out;
-}
-
-static nm_status read_open(struct check *c, nm_err *err)
-{
-    int64_t last = -1, neuron = 0;
-    nm_status rc = read_int(c, 0, n_hidden(c), &c->n_open, err);
-
-    for (int64_t i = 0; rc == NM_OK && i < c->n_open; i++) {
-        rc = read_int(c, last + 1, n_hidden(c) - 1, &neuron, err);
-        c->open[i] = (int32_t)neuron;
-        last = neuron;
-    }
-    return rc;
-}
-
-static nm_status add_task(struct check *c, struct task t, int n_path, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    if (c->n_tasks == c->room_tasks) {
-        c->room_tasks = 2 * c->room_tasks + 256;
-        rc = nm_realloc(&c->tasks, (size_t)c->room_tasks, sizeof *c->tasks, err);
-    }
-    if (rc == NM_OK && c->n_literals + n_path > c->room_literals) {
-        c->room_literals = 2 * (c->room_literals + n_path) + 256;
-        rc = nm_realloc(&c->literals, (size_t)c->room_literals, sizeof *c->literals, err);
-    }
-    if (rc != NM_OK)
-        return rc;
-    t.n_literals = n_path;
-    t.first_literal = c->n_literals;
-    if (n_path > 0)
-        memcpy(c->literals + c->n_literals, c->path, (size_t)n_path * sizeof *c->path);
-    c->n_literals += n_path;
-    c->tasks[c->n_tasks++] = t;
-    return NM_OK;
-}
-
-/* -- bounding --------------------------------------------------------------------------------- */
-
-/* Slopes of open neurons before `until`, and given signs with their multipliers. */
-static void load_lines(const struct check *c, nm_check_bounds *b, const struct task *t,
-                       int64_t until, const float *multiplier)
-{
-    for (int64_t i = 0; i < c->n_open && c->open[i] < until; i++)
-        if (b->lo[c->open[i]] < 0 && b->hi[c->open[i]] > 0)
-            b->below[c->open[i]] = c->proof->bytes[t->first_byte + i] / 255.0;
-    for (int i = 0; i < t->n_literals; i++) {
-        const struct literal *l = &c->literals[t->first_literal + i];
-
-        b->below[l->neuron] = b->above[l->neuron] = l->active ? 1 : 0;
-        b->above_at[l->neuron] = 0;
-        b->push[l->neuron] = l->active ? -(double)multiplier[i] : (double)multiplier[i];
-    }
-}
-
-static void run_neuron(const struct check *c, struct hand *h, struct task *t, int64_t first)
-{
-    double constant;
-
-    load_lines(c, &h->bounds, t, first, c->proof->floats + t->first_float);
-    nm_check_unit_line(&h->bounds, t->neuron, t->side == 0 ? 1 : -1, h->slope, &constant);
-    t->least = nm_check_least(c->chain->n_in, h->slope, constant, c->box->lo_out, c->box->hi_out);
-}
-
-/* The weighted sum of the case's rows, "unsafe when <= 0". */
-static void run_leaf(const struct check *c, struct hand *h, struct task *t)
-{
-    const nm_out_case *cs = &c->property->cases[c->box->first_case + t->c];
-    const float *weight = c->proof->floats + t->first_float;
-    const nm_chain_layer *out = &c->chain->layers[c->chain->n_layers - 1];
-    double at_0 = 0, size = 0, constant;
-
-    memset(h->coef, 0, (size_t)c->property->n_out * sizeof *h->coef);
-    for (int k = 0; k < cs->n_rows; k++) {
-        const nm_out_row *row = &c->property->rows[cs->first + k];
-
-        at_0 -= (double)weight[k] * row->limit_out;
-        size += (double)weight[k] * fabs(row->limit_out);
-        for (int i = 0; i < row->n_terms; i++) {
-            int32_t o = row->output[i];
-
-            h->coef[o] += (double)weight[k] * row->coef[i];
-            size +=
-                (double)weight[k] * fabs(row->coef[i]) * fmax(fabs(out->lo[o]), fabs(out->hi[o]));
-        }
-    }
-    /* What the sums round, on outputs as large as they may be. */
-    at_0 -= (cs->n_rows + 2) * 0x1p-52 * size;
-    load_lines(c, &h->bounds, t, c->chain->n_neurons, weight + cs->n_rows);
-    nm_check_line(&h->bounds, h->coef, at_0, h->slope, &constant);
-    t->least = nm_check_least(c->chain->n_in, h->slope, constant, c->box->lo_out, c->box->hi_out);
-    t->closed = t->least > 0 && isfinite(t->least);
-}
-
-/* Where the literals of one task were, the lines are those of the scope again. */
-static void reset_lines(const struct check *c, nm_check_bounds *b, const struct task *t)
-{
-    for (int i = 0; i < t->n_literals; i++)
-        b->push[c->literals[t->first_literal + i].neuron] = 0;
-    nm_check_set_lines(b);
-}
-
-/* Runs tasks first .. n_tasks - 1, of neurons of a layer that begins at `layer`, or leaves. */
-static void run_tasks(struct check *c, int64_t first, int64_t layer)
-{
-    size_t bytes = (size_t)c->chain->n_neurons * sizeof(double);
-
-#pragma omp parallel num_threads(c->n_hands)
-    {
-        struct hand *h = &c->hands[omp_get_thread_num()];
-
-        memcpy(h->bounds.lo, c->lo, bytes);
-        memcpy(h->bounds.hi, c->hi, bytes);
-        nm_check_set_lines(&h->bounds);
-#pragma omp for schedule(dynamic, 8)
-        for (int64_t i = first; i < c->n_tasks; i++) {
-            struct task *t = &c->tasks[i];
-
-            if (nm_ctx_must_stop(c->ctx))
-                continue;
-            if (t->neuron >= 0)
-                run_neuron(c, h, t, layer);
-            else
-                run_leaf(c, h, t);
-            reset_lines(c, &h->bounds, t);
-        }
-    }
-}
+#include "verify/check_signs.h"
 
 /* -- scopes ----------------------------------------------------------------------------------- */
 
-static int64_t layer_of(const struct check *c, int64_t neuron)
+static int64_t layer_of(const nm_sign_check *c, int64_t neuron)
 {
     int64_t first = 0;
 
@@ -223,7 +18,7 @@ static int64_t layer_of(const struct check *c, int64_t neuron)
     return first;
 }
 
-static int64_t n_open_before(const struct check *c, int64_t neuron)
+static int64_t n_open_before(const nm_sign_check *c, int64_t neuron)
 {
     int64_t n = 0;
 
@@ -233,10 +28,10 @@ static int64_t n_open_before(const struct check *c, int64_t neuron)
 }
 
 /* Takes the bounds that tasks found. */
-static void take_bounds(struct check *c)
+static void take_bounds(nm_sign_check *c)
 {
     for (int64_t i = 0; i < c->n_tasks; i++) {
-        const struct task *t = &c->tasks[i];
+        const nm_sign_task *t = &c->tasks[i];
 
         if (t->side == 0 && t->least > c->lo[t->neuron])
             c->lo[t->neuron] = t->least;
@@ -247,38 +42,38 @@ static void take_bounds(struct check *c)
 }
 
 /* Bounds of neurons, layer by layer: those of one layer use those of the layers before. */
-static nm_status check_bounds(struct check *c, int depth, nm_err *err)
+static nm_status check_bounds(nm_sign_check *c, int depth, nm_err *err)
 {
     int64_t n = 0, layer = 0;
     nm_status rc = NM_OK;
 
-    NM_TRY(read_open(c, err));
-    NM_TRY(read_int(c, 0, 2 * n_hidden(c), &n, err));
+    NM_TRY(nm_signs_open(c, err));
+    NM_TRY(nm_signs_int(c, 0, 2 * nm_signs_n_hidden(c), &n, err));
     for (int64_t i = 0; i < n; i++) {
-        struct task t = {.first_float = c->at_float, .first_byte = c->at_byte};
+        nm_sign_task t = {.first_float = c->at_float, .first_byte = c->at_byte};
         int64_t neuron = 0, side = 0;
 
-        NM_TRY(read_int(c, layer, n_hidden(c) - 1, &neuron, err));
-        NM_TRY(read_int(c, 0, 1, &side, err));
+        NM_TRY(nm_signs_int(c, layer, nm_signs_n_hidden(c) - 1, &neuron, err));
+        NM_TRY(nm_signs_int(c, 0, 1, &side, err));
         if (layer_of(c, neuron) > layer) {
-            run_tasks(c, 0, layer);
+            nm_signs_run(c, 0, layer);
             take_bounds(c);
             layer = layer_of(c, neuron);
         }
         t.neuron = neuron;
         t.side = (int)side;
         t.least = -(double)INFINITY;
-        NM_TRY(pass(c, depth, n_open_before(c, layer), err));
-        NM_TRY(add_task(c, t, depth, err));
+        NM_TRY(nm_signs_pass(c, depth, n_open_before(c, layer), err));
+        NM_TRY(nm_signs_add(c, t, depth, err));
     }
-    run_tasks(c, 0, layer);
+    nm_signs_run(c, 0, layer);
     take_bounds(c);
 done:
     return rc;
 }
 
 /* A sign that is given is a bound. False if no input has all signs. */
-static bool give_signs(struct check *c, int depth)
+static bool give_signs(nm_sign_check *c, int depth)
 {
     bool can_be = true;
 
@@ -293,48 +88,48 @@ static bool give_signs(struct check *c, int depth)
 }
 
 /* Lists the leaves of a tree as tasks. */
-static nm_status read_tree(struct check *c, int64_t which, int depth, bool can_be, nm_err *err)
+static nm_status read_tree(nm_sign_check *c, int64_t which, int depth, bool can_be, nm_err *err)
 {
     const nm_out_case *cs = &c->property->cases[c->box->first_case + which];
-    struct task t = {
+    nm_sign_task t = {
         .neuron = -1, .c = which, .first_float = c->at_float, .first_byte = c->at_byte};
     int64_t neuron = 0;
-    nm_status rc = read_int(c, -2, n_hidden(c) - 1, &neuron, err);
+    nm_status rc = nm_signs_int(c, -2, nm_signs_n_hidden(c) - 1, &neuron, err);
 
     if (rc != NM_OK)
         return rc;
     if (neuron == -2)
-        return can_be ? refuse(c, err, "inputs with these signs may exist") : NM_OK;
+        return can_be ? nm_signs_refuse(c, err, "inputs with these signs may exist") : NM_OK;
     if (neuron == -1) {
-        rc = pass(c, cs->n_rows + depth, c->n_open, err);
-        return rc == NM_OK ? add_task(c, t, depth, err) : rc;
+        rc = nm_signs_pass(c, cs->n_rows + depth, c->n_open, err);
+        return rc == NM_OK ? nm_signs_add(c, t, depth, err) : rc;
     }
-    if (depth + 1 >= MOST_DEPTH)
-        return refuse(c, err, "too many signs are given");
+    if (depth + 1 >= NM_MOST_SIGNS)
+        return nm_signs_refuse(c, err, "too many signs are given");
     for (int side = 0; rc == NM_OK && side < 2; side++) {
-        c->path[depth] = (struct literal){(int32_t)neuron, side == 1};
+        c->path[depth] = (nm_sign){(int32_t)neuron, side == 1};
         rc = read_tree(c, which, depth + 1, can_be, err);
     }
     return rc;
 }
 
-static nm_status check_leaves(struct check *c, nm_err *err)
+static nm_status check_leaves(nm_sign_check *c, nm_err *err)
 {
     nm_status rc;
 
-    run_tasks(c, 0, 0);
+    nm_signs_run(c, 0, 0);
     rc = nm_ctx_check(c->ctx, err);
     for (int64_t i = 0; rc == NM_OK && i < c->n_tasks; i++)
         if (!c->tasks[i].closed)
-            rc = refuse(c, err, "a part is not closed");
+            rc = nm_signs_refuse(c, err, "a part is not closed");
     c->n_tasks = c->n_literals = 0;
     return rc;
 }
 
-static nm_status check_scope(struct check *c, int depth, bool *open, nm_err *err);
+static nm_status check_scope(nm_sign_check *c, int depth, bool *open, nm_err *err);
 
 /* Both signs of a neuron, with the bounds of this scope. */
-static nm_status check_halves(struct check *c, int depth, const bool *open, nm_err *err)
+static nm_status check_halves(nm_sign_check *c, int depth, const bool *open, nm_err *err)
 {
     size_t n = (size_t)c->chain->n_neurons, n_cases = (size_t)c->box->n_cases;
     double *lo = NULL, *hi = NULL;
@@ -342,9 +137,9 @@ static nm_status check_halves(struct check *c, int depth, const bool *open, nm_e
     int64_t neuron = 0;
     nm_status rc = NM_OK;
 
-    NM_TRY(read_int(c, 0, n_hidden(c) - 1, &neuron, err));
-    if (depth + 1 >= MOST_DEPTH)
-        NM_TRY(refuse(c, err, "too many signs are given"));
+    NM_TRY(nm_signs_int(c, 0, nm_signs_n_hidden(c) - 1, &neuron, err));
+    if (depth + 1 >= NM_MOST_SIGNS)
+        NM_TRY(nm_signs_refuse(c, err, "too many signs are given"));
     NM_TRY(nm_memdup(&lo, c->lo, n, sizeof *lo, err));
     NM_TRY(nm_memdup(&hi, c->hi, n, sizeof *hi, err));
     for (int side = 0; side < 2; side++) {
@@ -353,7 +148,7 @@ static nm_status check_halves(struct check *c, int depth, const bool *open, nm_e
         nm_free(mine);
         mine = NULL;
         NM_TRY(nm_memdup(&mine, open, n_cases, sizeof *open, err));
-        c->path[depth] = (struct literal){(int32_t)neuron, side == 1};
+        c->path[depth] = (nm_sign){(int32_t)neuron, side == 1};
         NM_TRY(check_scope(c, depth + 1, mine, err));
     }
 done:
@@ -363,7 +158,7 @@ done:
     return rc;
 }
 
-static nm_status check_scope(struct check *c, int depth, bool *open, nm_err *err)
+static nm_status check_scope(nm_sign_check *c, int depth, bool *open, nm_err *err)
 {
     bool can_be, any = false;
     nm_status rc = NM_OK;
@@ -376,7 +171,7 @@ static nm_status check_scope(struct check *c, int depth, bool *open, nm_err *err
 
         if (!open[i])
             continue;
-        NM_TRY(read_int(c, 0, 1, &closed, err));
+        NM_TRY(nm_signs_int(c, 0, 1, &closed, err));
         any = any || closed == 0;
         open[i] = closed == 0;
         if (closed)
@@ -391,7 +186,7 @@ done:
 
 /* -- all -------------------------------------------------------------------------------------- */
 
-static nm_status open_check(struct check *c, nm_arena *arena, nm_err *err)
+static nm_status open_check(nm_sign_check *c, nm_arena *arena, nm_err *err)
 {
     size_t n = (size_t)c->chain->n_neurons;
     nm_status rc = NM_OK;
@@ -403,9 +198,9 @@ static nm_status open_check(struct check *c, nm_arena *arena, nm_err *err)
     if (arena->failed)
         return nm_fail(err, NM_E_NOMEM, "out of memory");
     for (; rc == NM_OK && c->n_hands < nm_ctx_threads(c->ctx); c->n_hands++) {
-        struct hand *h = &c->hands[c->n_hands];
+        nm_sign_hand *h = &c->hands[c->n_hands];
 
-        *h = (struct hand){0};
+        *h = (nm_sign_hand){0};
         h->slope = nm_arena_take(&h->arena, (size_t)c->chain->n_in, sizeof(double));
         h->coef = nm_arena_take(&h->arena, (size_t)c->property->n_out, sizeof(double));
         rc = nm_check_bounds_open(&h->bounds, c->chain, err);
@@ -415,7 +210,7 @@ static nm_status open_check(struct check *c, nm_arena *arena, nm_err *err)
     return rc;
 }
 
-static void close_check(struct check *c)
+static void close_check(nm_sign_check *c)
 {
     for (int i = 0; i < c->n_hands; i++) {
         nm_check_bounds_close(&c->hands[i].bounds);
@@ -426,7 +221,7 @@ static void close_check(struct check *c)
 }
 
 /* lo, hi: room for the new ones, [n_neurons] */
-static void bound_layer(struct check *c, int k, int64_t first, double *lo, double *hi)
+static void bound_layer(nm_sign_check *c, int k, int64_t first, double *lo, double *hi)
 {
     size_t bytes = (size_t)c->chain->n_neurons * sizeof(double);
     int64_t n = c->chain->layers[k].n_out;
@@ -451,7 +246,7 @@ static void bound_layer(struct check *c, int k, int64_t first, double *lo, doubl
 }
 
 /* Bounds of all neurons before any sign is given, layer by layer, by lines of slopes 0 and 1. */
-static nm_status bound_all(struct check *c, double *lo, double *hi, nm_err *err)
+static nm_status bound_all(nm_sign_check *c, double *lo, double *hi, nm_err *err)
 {
     size_t bytes = (size_t)c->chain->n_neurons * sizeof(double);
     int64_t first = 0;
@@ -467,7 +262,7 @@ nm_status nm_check_neuron_proof(nm_ctx *ctx, const nm_check_chain *chain,
                                 const nm_property *property, const nm_in_box *box,
                                 const nm_region_proof *proof, nm_err *err)
 {
-    struct check *c;
+    nm_sign_check *c;
     nm_arena arena = {0};
     double *lo, *hi;
     bool *open = NULL;
@@ -491,7 +286,7 @@ nm_status nm_check_neuron_proof(nm_ctx *ctx, const nm_check_chain *chain,
     NM_TRY(check_scope(c, 0, open, err));
     if (c->at_int != proof->n_ints || c->at_float != proof->n_floats ||
         c->at_byte != proof->n_bytes)
-        rc = refuse(c, err, "something is left over");
+        rc = nm_signs_refuse(c, err, "something is left over");
 done:
     close_check(c);
     nm_arena_clear(&arena);

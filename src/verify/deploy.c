@@ -8,49 +8,15 @@
 #include "base/mem.h"
 #include "net/op/facet.h"
 #include "net/pass.h"
-#include "verify/deploy_block.h"
+#include "verify/deploy_session.h"
 
 /* Points that share matrix products. */
 enum { BLOCK = 16 };
 
-/* What the operators before the first edited one give for a block of points. */
-struct record {
-    nm_arena arena;
-    nm_linear *points; /* [n]; NULL = not kept, to be computed each time */
-    double **val;      /* [n_values] [n x size] those that later operators need */
-    double **radius;
-    double **source[NM_N_MODELS]; /* only of what a fused layer reads */
-    bool *infinite;               /* [NM_N_MODELS][n] */
-};
-
-struct nm_deploy_session {
-    const nm_ctx *ctx;
-    const nm_net *net;
-    const float *x;
-    const int64_t *target;
-    int64_t n;
-    int first; /* first edited operator */
-    bool plain;
-    nm_linear_plan *plan;
-    bool *cut;              /* [n_values] kept in records */
-    struct record *records; /* [n_blocks] */
-    size_t n_bytes;         /* of records */
-    struct room *rooms;     /* [n_rooms] one for each thread */
-    int n_rooms;
-};
-
-/* Memory that a thread uses for one block after the other. */
-struct room {
-    nm_arena rows, scratch;
-};
-
-/* Records may take this much together. */
-static const size_t most_bytes = (size_t)3 << 27;
-
 /* -- a block ----------------------------------------------------------------------------- */
 
 /* Arrays for the values made by operators from..; those of a record are lent. */
-static bool open_values(nm_block *b, const struct record *record, int from)
+static bool open_values(nm_block *b, const nm_record *record, int from)
 {
     const nm_net *net = b->net;
     size_t n_values = (size_t)net->n_values;
@@ -63,6 +29,7 @@ static bool open_values(nm_block *b, const struct record *record, int from)
     for (int m = 0; m < NM_N_MODELS; m++) {
         b->infinite[m] = nm_arena_zeroed(b->arena, (size_t)b->n, sizeof *b->infinite[m]);
     }
+    b->skipped = nm_arena_zeroed(b->arena, (size_t)b->n, sizeof *b->skipped);
     b->points = nm_arena_zeroed(b->arena, (size_t)b->n, sizeof *b->points);
     b->point_val = nm_arena_zeroed(b->arena, (size_t)b->n * n_values, sizeof *b->point_val);
     for (int v = 0; !b->arena->failed && v < net->n_values; v++) {
@@ -95,7 +62,7 @@ static void find_point_values(nm_block *b)
                 b->val[v] ? b->val[v] + p * net->values[v].size : NULL;
 }
 
-static bool open_points(nm_block *b, const struct record *record)
+static bool open_points(nm_block *b, const nm_record *record)
 {
     const nm_net *net = b->net;
     bool ok = true;
@@ -110,13 +77,21 @@ static bool open_points(nm_block *b, const struct record *record)
     return ok;
 }
 
-/* Values and bounds of operators from .. end - 1. */
-static bool run_ops(nm_block *b, int from, int end)
+/* Values of operators from .. end - 1. */
+static bool find_values(nm_block *b, int from, int end)
 {
     bool ok = true;
 
     for (int k = from; ok && k < end; k++)
         ok = nm_block_forward(b, k);
+    return ok;
+}
+
+/* Their bounds. */
+static bool find_bounds(nm_block *b, int from, int end)
+{
+    bool ok = true;
+
     for (int k = from; ok && k < end; k++)
         ok = nm_block_bound_op(b, k);
     return ok;
@@ -132,89 +107,6 @@ static bool take_points(nm_block *b)
     return nm_block_bound_input(b);
 }
 
-/* -- records ------------------------------------------------------------------------------- */
-
-/* Whether an edited layer is fused with the operator that makes the value. */
-static bool is_read_fused(const nm_deploy_session *s, int v)
-{
-    for (int k = s->first; k < s->net->n_ops; k++)
-        if (s->plan->ops[k].fused_with >= 0 && s->plan->ops[k].fused_with < s->first &&
-            s->net->ops[s->plan->ops[k].fused_with].out == v)
-            return true;
-    return false;
-}
-
-/* What operators from `first` on need of the values before, and what rows need on their way. */
-static nm_status find_cut(nm_deploy_session *s, nm_err *err)
-{
-    const nm_net *net = s->net;
-    nm_status rc = nm_alloc(&s->cut, (size_t)net->n_values, sizeof *s->cut, err);
-
-    for (int k = 0; rc == NM_OK && k < net->n_ops; k++) {
-        const nm_op *op = &net->ops[k];
-        bool by_vjp = s->plan->ops[k].passage == NM_BY_VJP;
-
-        for (int i = 0; i < op->n_in; i++)
-            if (op->in[i] >= 0 && !net->values[op->in[i]].constant &&
-                net->values[op->in[i]].producer < s->first && (k >= s->first || by_vjp))
-                s->cut[op->in[i]] = true;
-        if (k < s->first && by_vjp)
-            s->cut[op->out] = true;
-    }
-    for (int v = 0; rc == NM_OK && v < net->n_values; v++)
-        s->cut[v] = s->cut[v] || is_read_fused(s, v);
-    if (rc == NM_OK && net->values[net->scores].producer < s->first)
-        s->cut[net->scores] = true;
-    return rc;
-}
-
-static double *kept_copy(nm_arena *arena, const double *from, size_t n)
-{
-    double *to = nm_arena_take(arena, n, sizeof *to);
-
-    if (to)
-        memcpy(to, from, n * sizeof *to);
-    return to;
-}
-
-static bool keep_record(nm_block *b, struct record *record)
-{
-    const nm_net *net = b->net;
-    size_t n_values = (size_t)net->n_values;
-
-    record->val = nm_arena_zeroed(&record->arena, n_values, sizeof *record->val);
-    record->radius = nm_arena_zeroed(&record->arena, n_values, sizeof *record->radius);
-    for (int m = 0; m < NM_N_MODELS; m++)
-        record->source[m] = nm_arena_zeroed(&record->arena, n_values, sizeof *record->source[m]);
-    record->points = nm_arena_zeroed(&record->arena, (size_t)b->n, sizeof *record->points);
-    record->infinite =
-        nm_arena_zeroed(&record->arena, (size_t)b->n * NM_N_MODELS, sizeof *record->infinite);
-    for (int v = 0; !record->arena.failed && v < net->n_values; v++) {
-        size_t size = (size_t)(b->n * net->values[v].size);
-
-        if (!b->s->cut[v])
-            continue;
-        record->val[v] = kept_copy(&record->arena, b->val[v], size);
-        record->radius[v] = kept_copy(&record->arena, b->radius[v], size);
-        for (int m = 0; m < NM_N_MODELS && is_read_fused(b->s, v); m++)
-            record->source[m][v] = kept_copy(&record->arena, b->source[m][v], size);
-    }
-    if (record->arena.failed)
-        return false;
-    for (int64_t p = 0; p < b->n; p++)
-        if (!nm_linear_pack(&record->points[p], &b->points[p], b->s->first, &record->arena))
-            return false;
-    for (int m = 0; m < NM_N_MODELS; m++)
-        memcpy(record->infinite + m * b->n, b->infinite[m], (size_t)b->n);
-    return true;
-}
-
-static void drop_record(struct record *record)
-{
-    nm_arena_clear(&record->arena);
-    *record = (struct record){0};
-}
-
 /* -- a session ----------------------------------------------------------------------------- */
 
 /* One pass over the blocks: either to keep records, or to judge a net. */
@@ -223,36 +115,56 @@ struct pass {
     const nm_net *net;
     nm_linear_net weights;
     nm_deploy *out; /* NULL: keep records */
-    int64_t first;  /* point */
+    /* At most one of the two: */
+    const double *enough; /* nm_deploy_run_again() */
+    bool rest;            /* nm_deploy_run_rest() */
+    int64_t first;        /* point */
 };
 
-static bool run_record(nm_block *b, struct record *record)
+static bool run_record(nm_block *b, nm_record *record)
 {
-    size_t have;
-
     if (!record) /* a pass without judgement is there to make records */
         return true;
     b->keep = b->arena;
     if (!open_values(b, NULL, 0))
         return false;
     find_point_values(b);
-    if (!open_points(b, NULL) || !take_points(b) || !run_ops(b, 0, b->s->first) ||
-        !keep_record(b, record))
-        return false;
-#pragma omp atomic read
-    have = b->s->n_bytes;
-    if (have > most_bytes) /* the others take their turn again */
-        drop_record(record);
-    else {
-        size_t bytes = nm_arena_bytes(&record->arena);
-
-#pragma omp atomic
-        b->s->n_bytes += bytes;
-    }
-    return true;
+    return open_points(b, NULL) && take_points(b) && find_values(b, 0, b->s->first) &&
+           find_bounds(b, 0, b->s->first) && nm_record_keep(b, record);
 }
 
-static bool run_judge(nm_block *b, const struct record *record, nm_deploy *out)
+static void forget_point(nm_deploy *out, int64_t p)
+{
+    out->margin[p] = out->slack[p] = (double)INFINITY;
+    out->safe[p] = out->safe_first_order[p] = out->safe_probable[p] = true;
+    out->stale[p] = false;
+}
+
+/* Which points of the block need no bounds. @return how many do */
+static int64_t find_skipped(nm_block *b, const struct pass *pass)
+{
+    nm_deploy *out = pass->out;
+    int64_t n = b->n;
+
+    for (int64_t p = 0; p < b->n; p++) {
+        int64_t at = b->first + p;
+        double margin = nm_block_margin(b, p, b->s->target[at]);
+
+        if (pass->enough && margin > pass->enough[at]) {
+            out->margin[at] = margin;
+            out->slack[at] = margin - out->rigorous[at];
+            out->stale[at] = b->skipped[p] = true;
+        } else if (pass->rest && !out->stale[at]) {
+            b->skipped[p] = true;
+        } else {
+            forget_point(out, at);
+        }
+        n -= b->skipped[p];
+    }
+    return n;
+}
+
+static bool run_judge(nm_block *b, const nm_record *record, const struct pass *pass)
 {
     int from = record ? b->s->first : 0;
     bool ok;
@@ -262,12 +174,17 @@ static bool run_judge(nm_block *b, const struct record *record, nm_deploy *out)
     if (ok)
         find_point_values(b);
     ok = ok && open_points(b, record) && (record || take_points(b)) &&
-         run_ops(b, from, b->net->n_ops);
-    for (int m = 0; ok && record && m < NM_N_MODELS; m++)
-        for (int64_t p = 0; p < b->n; p++)
-            b->infinite[m][p] = b->infinite[m][p] || record->infinite[m * b->n + p];
-    for (int64_t p = 0; ok && p < b->n; p++)
-        ok = nm_block_judge(b, p, b->s->target[b->first + p], out);
+         find_values(b, from, b->net->n_ops);
+    if (ok && find_skipped(b, pass) > 0) {
+        ok = find_bounds(b, from, b->net->n_ops);
+        for (int m = 0; ok && record && m < NM_N_MODELS; m++)
+            for (int64_t p = 0; p < b->n; p++)
+                b->infinite[m][p] = b->infinite[m][p] || record->infinite[m * b->n + p];
+        for (int64_t p = 0; ok && p < b->n; p++)
+            ok = b->skipped[p] || nm_block_judge(b, p, b->s->target[b->first + p], pass->out);
+    }
+    if (record)
+        nm_store_rest(b->s->store, record->room);
     return ok;
 }
 
@@ -275,7 +192,7 @@ static nm_status run_block(void *user, int64_t first, int64_t n, nm_arena *arena
 {
     const struct pass *pass = user;
     nm_deploy_session *s = pass->s;
-    struct room *room = &s->rooms[omp_get_thread_num() % s->n_rooms];
+    nm_room *room = &s->rooms[omp_get_thread_num() % s->n_rooms];
     nm_block b = {.s = s,
                   .plan = s->plan,
                   .plain = s->plain,
@@ -285,12 +202,14 @@ static nm_status run_block(void *user, int64_t first, int64_t n, nm_arena *arena
                   .n = n,
                   .arena = arena,
                   .rows = &room->rows,
-                  .scratch = &room->scratch};
-    struct record *record = s->records ? &s->records[b.first / BLOCK] : NULL;
-    bool ok = pass->out ? run_judge(&b, record && record->points ? record : NULL, pass->out)
+                  .scratch = &room->scratch,
+                  .carried = &room->carried};
+    nm_record *record = s->records ? &s->records[b.first / BLOCK] : NULL;
+    bool ok = pass->out ? run_judge(&b, record && record->points ? record : NULL, pass)
                         : run_record(&b, record);
 
     (void)nm_arena_reset(b.scratch, NULL);
+    (void)nm_arena_reset(b.carried, NULL);
     return nm_arena_reset(b.rows, NULL) == NM_OK && ok ? NM_OK : NM_E_NOMEM;
 }
 
@@ -298,7 +217,8 @@ static nm_status run_blocks(struct pass *pass, nm_err *err)
 {
     const int64_t stretch = 64 * BLOCK; /* between two signs of life */
     nm_deploy_session *s = pass->s;
-    nm_status rc = nm_linear_net_open(&pass->weights, s->plan, pass->net, err);
+    nm_status rc =
+        nm_linear_net_open(&pass->weights, s->plan, pass->net, &s->weights, s->first, err);
 
     for (pass->first = 0; rc == NM_OK && pass->first < s->n; pass->first += stretch) {
         int64_t n = s->n - pass->first < stretch ? s->n - pass->first : stretch;
@@ -312,7 +232,7 @@ static nm_status run_blocks(struct pass *pass, nm_err *err)
 
 nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
                          const int64_t *target, int64_t n, int first_op, bool plain,
-                         nm_deploy_session **out, nm_err *err)
+                         size_t most_bytes, nm_deploy_session **out, nm_err *err)
 {
     nm_deploy_session *s;
     nm_status rc = nm_alloc(&s, 1, sizeof *s, err);
@@ -328,12 +248,14 @@ nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
     s->first = first_op;
     s->plain = plain;
     NM_TRY(nm_linear_plan_new(net, &s->plan, err));
-    NM_TRY(find_cut(s, err));
+    NM_TRY(nm_record_find_cut(s, err));
     s->n_rooms = nm_ctx_threads(ctx) > 1 ? nm_ctx_threads(ctx) : 1;
     NM_TRY(nm_alloc(&s->rooms, (size_t)s->n_rooms, sizeof *s->rooms, err));
     if (first_op > 0) {
         struct pass pass = {.s = s, .net = net};
 
+        NM_TRY(nm_store_open(most_bytes, &s->store, err));
+        NM_TRY(nm_linear_net_open(&s->weights, s->plan, net, NULL, 0, err));
         NM_TRY(nm_alloc(&s->records, (size_t)((n + BLOCK - 1) / BLOCK), sizeof *s->records, err));
         NM_TRY(run_blocks(&pass, err));
     }
@@ -349,14 +271,17 @@ void nm_deploy_close(nm_deploy_session *s)
     if (!s)
         return;
     for (int64_t i = 0; s->records && i < (s->n + BLOCK - 1) / BLOCK; i++)
-        drop_record(&s->records[i]);
+        nm_arena_clear(&s->records[i].arena);
     for (int i = 0; s->rooms && i < s->n_rooms; i++) {
         nm_arena_clear(&s->rooms[i].rows);
         nm_arena_clear(&s->rooms[i].scratch);
+        nm_arena_clear(&s->rooms[i].carried);
     }
     nm_free(s->rooms);
     nm_free(s->records);
+    nm_store_close(s->store);
     nm_free(s->cut);
+    nm_linear_net_close(&s->weights);
     nm_linear_plan_free(s->plan);
     nm_free(s);
 }
@@ -376,10 +301,7 @@ static nm_status deploy_new(nm_deploy *out, int64_t n, nm_err *err)
     NM_TRY(nm_alloc(&out->safe, count, sizeof *out->safe, err));
     NM_TRY(nm_alloc(&out->safe_first_order, count, sizeof *out->safe_first_order, err));
     NM_TRY(nm_alloc(&out->safe_probable, count, sizeof *out->safe_probable, err));
-    for (int64_t p = 0; p < n; p++) {
-        out->margin[p] = out->slack[p] = (double)INFINITY;
-        out->safe[p] = out->safe_first_order[p] = out->safe_probable[p] = true;
-    }
+    NM_TRY(nm_alloc(&out->stale, count, sizeof *out->stale, err));
 done:
     return rc;
 }
@@ -396,6 +318,35 @@ nm_status nm_deploy_run(nm_deploy_session *s, const nm_net *net, nm_deploy *out,
     return rc;
 }
 
+nm_status nm_deploy_run_again(nm_deploy_session *s, const nm_net *net, const double *enough,
+                              nm_deploy *inout, nm_err *err)
+{
+    struct pass pass = {.s = s, .net = net, .out = inout, .enough = enough};
+    nm_status rc = run_blocks(&pass, err);
+
+    if (rc != NM_OK)
+        nm_deploy_clear(inout);
+    return rc;
+}
+
+nm_status nm_deploy_run_rest(nm_deploy_session *s, const nm_net *net, nm_deploy *inout, nm_err *err)
+{
+    struct pass pass = {.s = s, .net = net, .out = inout, .rest = true};
+    nm_status rc = run_blocks(&pass, err);
+
+    if (rc != NM_OK)
+        nm_deploy_clear(inout);
+    return rc;
+}
+
+bool nm_deploy_any_stale(const nm_deploy *deploy)
+{
+    for (int64_t p = 0; p < deploy->n; p++)
+        if (deploy->stale[p])
+            return true;
+    return false;
+}
+
 nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
                           const int64_t *target, int64_t n, bool plain, nm_deploy *out, nm_err *err)
 {
@@ -403,7 +354,7 @@ nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
     nm_status rc;
 
     memset(out, 0, sizeof *out);
-    rc = nm_deploy_open(ctx, net, x, target, n, 0, plain, &s, err);
+    rc = nm_deploy_open(ctx, net, x, target, n, 0, plain, 0, &s, err);
     if (rc == NM_OK)
         rc = nm_deploy_run(s, net, out, err);
     nm_deploy_close(s);
@@ -420,5 +371,6 @@ void nm_deploy_clear(nm_deploy *deploy)
     nm_free(deploy->safe);
     nm_free(deploy->safe_first_order);
     nm_free(deploy->safe_probable);
+    nm_free(deploy->stale);
     memset(deploy, 0, sizeof *deploy);
 }

@@ -35,6 +35,7 @@ typedef struct nm_deploy {
     bool *safe;    /* every margin exceeds its rigorous any-order bound */
     bool *safe_first_order;
     bool *safe_probable;
+    bool *stale; /* bounds are those of an earlier net (nm_deploy_run_again) */
 } nm_deploy;
 
 /** @param x       [n x n_in] float32 inputs, as the net receives them
@@ -47,17 +48,35 @@ nm_status nm_deploy_check(const nm_ctx *ctx, const nm_net *net, const float *x,
 void nm_deploy_clear(nm_deploy *deploy);
 
 /** The same for nets that differ in the parameters of late operators only: what those before
- *  first_op give is computed once and kept (up to 384 MiB; the rest is computed each time). */
+ *  first_op give is computed once and kept. */
 typedef struct nm_deploy_session nm_deploy_session;
 
-/** @param first_op  first operator whose constants may change; 0 = all may
+/** What of it lies in memory by default. */
+#define NM_DEPLOY_MEMORY ((size_t)1 << 27)
+
+/** @param first_op    first operator whose constants may change; 0 = all may
+ *  @param most_bytes  of what is kept that lie in memory; the rest lies in an unlinked temporary
+ *                     file (base/store.h), and what that has no room for is computed each time
  *  net, x and target are lent until the session is closed. */
 nm_status nm_deploy_open(const nm_ctx *ctx, const nm_net *net, const float *x,
                          const int64_t *target, int64_t n, int first_op, bool plain,
-                         nm_deploy_session **out, nm_err *err);
+                         size_t most_bytes, nm_deploy_session **out, nm_err *err);
 
 /** @param net  like the session's but for constants from first_op on */
 nm_status nm_deploy_run(nm_deploy_session *session, const nm_net *net, nm_deploy *out, nm_err *err);
+
+/** The next of a row of nets that differ little: margins of all points, but bounds only of points
+ *  whose margin is not above enough[p]; others keep those that they have, and are stale.
+ *  @param enough  [n]
+ *  @param inout   from nm_deploy_run() or this; cleared on failure */
+nm_status nm_deploy_run_again(nm_deploy_session *session, const nm_net *net, const double *enough,
+                              nm_deploy *inout, nm_err *err);
+
+/** Bounds of the stale points, with the same net as last: then all is as from nm_deploy_run(). */
+nm_status nm_deploy_run_rest(nm_deploy_session *session, const nm_net *net, nm_deploy *inout,
+                             nm_err *err);
+bool nm_deploy_any_stale(const nm_deploy *deploy);
+
 void nm_deploy_close(nm_deploy_session *session);
 
 #endif

@@ -9,8 +9,12 @@
 
 nm_exec nm_block_exec(nm_block *b, int k)
 {
-    return (nm_exec){
-        .net = b->net, .op = &b->net->ops[k], .n = b->n, .plain = b->plain, .arena = b->scratch};
+    return (nm_exec){.net = b->net,
+                     .op = &b->net->ops[k],
+                     .n = b->n,
+                     .plain = b->plain,
+                     .most_weight = b->weights->most_weight[k],
+                     .arena = b->scratch};
 }
 
 bool nm_block_settle(nm_block *b)
@@ -123,17 +127,23 @@ static bool any_but_zero(const double *x, int64_t n)
 static bool add_fused_sources(nm_block *b, nm_exec *ex, int k)
 {
     const nm_op *op = ex->op;
-    int from = b->net->ops[b->plan->ops[k].fused_with].out;
+    int from = b->net->ops[b->plan->ops[k].fused_with].out, models[NM_N_MODELS], n_models = 0;
     int64_t n_in = nm_in_total(ex, 0), n = nm_out_total(ex);
-    double *more = nm_scratch(ex, (size_t)n, sizeof *more);
+    double *source = nm_scratch(ex, (size_t)(NM_N_MODELS * n_in), sizeof *source);
+    double *more = nm_scratch(ex, (size_t)(NM_N_MODELS * n), sizeof *more);
+    nm_exec all = *ex; /* models count as further points: the weights are read once */
 
-    for (int m = 0; more && m < NM_N_MODELS; m++) {
-        if (!any_but_zero(b->source[m][from], n_in))
-            continue;
-        op->kind->magnitude(ex, b->source[m][from], false, more);
+    for (int m = 0; source && more && m < NM_N_MODELS; m++)
+        if (any_but_zero(b->source[m][from], n_in)) {
+            memcpy(source + n_models * n_in, b->source[m][from], (size_t)n_in * sizeof *source);
+            models[n_models++] = m;
+        }
+    all.n = n_models * ex->n;
+    if (n_models > 0)
+        op->kind->magnitude(&all, source, false, more);
+    for (int m = 0; m < n_models; m++)
         for (int64_t i = 0; i < n; i++)
-            b->source[m][op->out][i] += more[i];
-    }
+            b->source[models[m]][op->out][i] += more[m * n + i];
     return !b->scratch->failed;
 }
 
@@ -215,6 +225,8 @@ static bool add_to_points(nm_block *b, int k)
                                .rise = rise ? rise + p * size : NULL,
                                .radius = b->radius[v] + p * size};
 
+        if (b->skipped[p])
+            continue;
         for (int m = 0; m < NM_N_SOURCES; m++)
             part.source[m] = b->source[m][v] + p * size;
         if (at) {

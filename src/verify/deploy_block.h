@@ -19,10 +19,12 @@ typedef struct nm_block {
     const double **point_val;    /* [n][n_values] */
     bool *sharp;                 /* [n_values] radii are as sharp as they get */
     bool *infinite[NM_N_MODELS]; /* [n] something may overflow */
+    bool *skipped;               /* [n] values only, no bounds */
     nm_linear *points;           /* [n] */
     nm_arena *arena;             /* the values above */
     nm_arena *keep, *rows;       /* of points */
     nm_arena *scratch;           /* of one step */
+    nm_arena *carried;           /* of several steps */
 } nm_block;
 
 /* All give false when memory ran out. */
@@ -41,6 +43,9 @@ bool nm_block_bound_input(nm_block *b);
 bool nm_block_bound_op(nm_block *b, int k);
 
 /* -- deploy_judge.c ------------------------------------------------------------------------ */
+
+/** Smallest margin of point p over its target class, by the values alone. */
+double nm_block_margin(const nm_block *b, int64_t p, int64_t target);
 
 /** With all operators bounded: what point p's margins over its target class are, and can lose, into
  *  entry b->first + p of `out`. */

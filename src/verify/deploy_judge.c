@@ -68,6 +68,21 @@ static void judge_pair(double gap, const double *bound, struct verdict *least, n
     out->slack[p] = least->slack[NM_RIGOROUS];
 }
 
+double nm_block_margin(const nm_block *b, int64_t p, int64_t target)
+{
+    int64_t n_classes = b->net->values[b->net->scores].size;
+    const double *score = b->val[b->net->scores] + p * n_classes;
+    double least = (double)INFINITY;
+
+    for (int64_t j = 0; j < n_classes; j++) {
+        double gap = score[target] - score[j];
+
+        if (j != target && (gap < least || isnan(gap)))
+            least = gap;
+    }
+    return least;
+}
+
 bool nm_block_judge(nm_block *b, int64_t p, int64_t target, nm_deploy *out)
 {
     int64_t n_classes = b->net->values[b->net->scores].size, at = b->first + p;

@@ -63,8 +63,26 @@ static bool find_matters(nm_block *b, int k, bool *matters)
     return !b->scratch->failed;
 }
 
+/* Elements of a value in the order in which rows are best carried: what a layer makes of the same
+   inputs comes together, so that rows that are carried at once reach the same few elements. */
+static int32_t *find_order(const nm_block *b, int v, nm_arena *arena)
+{
+    const nm_linear_op *plan = &b->plan->ops[b->net->values[v].producer];
+    int64_t size = b->net->values[v].size, n = 0;
+    int32_t *order = nm_arena_take(arena, (size_t)size, sizeof *order);
+
+    if (!order)
+        return NULL;
+    for (int64_t f = 0; plan->passage == NM_BY_FANS && f < plan->n_fans; f++)
+        for (int64_t c = 0; c < plan->fans[f].n_out; c++)
+            order[n++] = (int32_t)(plan->fans[f].first_out + c * plan->fans[f].out_step);
+    for (; n < size; n++)
+        order[n] = (int32_t)n;
+    return order;
+}
+
 /* Rows from the elements that matter, as many at a time as can be carried. */
-static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters)
+static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters, const int32_t *order)
 {
     int64_t size = b->net->values[v].size;
     double *radius = b->radius[v] + p * size, bound[1][NM_MAX_ROWS];
@@ -81,8 +99,8 @@ static bool sharpen_point(nm_block *b, int v, int64_t p, const bool *matters)
                   .arena = b->scratch};
 
     for (int64_t i = 0; i < size; i++) {
-        if (matters[i]) {
-            element[c.n] = (int32_t)i;
+        if (matters[order[i]]) {
+            element[c.n] = order[i];
             row[c.n] = c.n;
             factor[c.n++] = 1;
         }
@@ -122,24 +140,26 @@ bool nm_block_sharpen_inputs(nm_block *b, int k)
     for (int i = 0; op->kind->residual && i < op->n_in; i++) {
         int v = op->in[i], from = v >= 0 ? b->net->values[v].producer : -1;
         int64_t size = v >= 0 ? b->net->values[v].size : 0;
+        int32_t *order;
         bool *matters;
-        nm_arena marks = {0};
         bool ok = true;
 
         if (from < 0 || b->sharp[v] || b->net->ops[from].kind->residual ||
             layers_behind(b->net, v) < least_behind)
             continue;
         b->sharp[v] = true;
-        matters = nm_arena_take(&marks, (size_t)(b->n * size), sizeof *matters);
+        matters = nm_arena_take(b->carried, (size_t)(b->n * size), sizeof *matters);
+        order = find_order(b, v, b->carried);
         if (matters && i == 0 && op->kind->reach)
             ok = find_matters(b, k, matters) && nm_block_settle(b);
         else if (matters)
             memset(matters, true, (size_t)(b->n * size) * sizeof *matters);
-        for (int64_t p = 0; ok && matters && p < b->n; p++)
-            ok = !is_worth_it(b, v, p, matters + p * size) ||
-                 sharpen_point(b, v, p, matters + p * size);
-        nm_arena_clear(&marks);
-        if (!ok || !matters)
+        ok = ok && matters && order;
+        for (int64_t p = 0; ok && p < b->n; p++)
+            ok = b->skipped[p] || !is_worth_it(b, v, p, matters + p * size) ||
+                 sharpen_point(b, v, p, matters + p * size, order);
+        (void)nm_arena_reset(b->carried, NULL);
+        if (!ok)
             return false;
     }
     return true;
@@ -164,8 +184,9 @@ bool nm_block_summarise(nm_block *b, int v)
     if (!wanted || layers_behind(b->net, v) < 3)
         return true;
     for (int64_t p = 0; p < b->n; p++)
-        if (b->points[p].kept[v].n <= most && n_rows > 4 * b->points[p].kept[v].n &&
-            (!nm_linear_summarise(&b->points[p], v, b->plain, b->scratch) || !nm_block_settle(b)))
+        if (!b->skipped[p] && b->points[p].kept[v].n <= most &&
+            n_rows > 4 * b->points[p].kept[v].n &&
+            (!nm_linear_summarise(&b->points[p], v, b->scratch, b->carried) || !nm_block_settle(b)))
             return false;
     return true;
 }

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "tensor/gemm.h"
 #include "verify/rows.h"
 
 struct carrying {
@@ -43,12 +42,18 @@ static const float *weights_of(nm_linear *l, int k, int64_t f, int64_t c, int64_
     if (to)
         return to;
     if (scale == 1 && n > 0 && at[n - 1] - at[0] == n - 1) /* offsets ascend */
-        return w + at[0] + first;
+        return w + first + at[0];
     to = passed->weights[o] = nm_arena_take(l->rows, (size_t)n, sizeof *to);
+    w += first;
     for (int32_t i = 0; to && i < n; i++)
-        to[i] = scale == 1 ? w[at[i] + first] : (float)(scale * (double)w[at[i] + first]);
+        to[i] = w[at[i]];
+    for (int32_t i = 0; to && scale != 1 && i < n; i++)
+        to[i] = (float)(scale * (double)to[i]);
     return to;
 }
+
+/* Outputs whose rows pass together, so that these stay in the cache. */
+enum { MOST_OUTPUTS = 128 };
 
 static bool carry_by_fans(struct carrying *w, int k)
 {
@@ -59,28 +64,24 @@ static bool carry_by_fans(struct carrying *w, int k)
 
     for (int64_t f = 0; to && f < l->plan->ops[k].n_fans; f++) {
         const nm_fan *fan = &l->plan->ops[k].fans[f];
-        const float *weights[4], *rows[4];
-        int n = 0;
+        const float *weights[MOST_OUTPUTS], *rows[MOST_OUTPUTS];
+        int64_t n = 0;
 
-        for (int64_t c = 0; c <= fan->n_out; c++) {
-            if (c < fan->n_out) {
-                int64_t o = fan->first_out + c * fan->out_step;
-                int32_t place = nm_kept_place(out, o);
+        for (int64_t c = 0; c < fan->n_out; c++) {
+            int64_t o = fan->first_out + c * fan->out_step;
+            int32_t place = nm_kept_place(out, o);
 
-                if (place < 0 || nm_rows_are_zero(from + place * w->width, w->width))
-                    continue;
+            if (place >= 0 && !nm_rows_are_zero(from + place * w->width, w->width)) {
                 rows[n] = from + place * w->width;
                 weights[n] = weights_of(l, k, f, c, o);
                 if (!weights[n++])
                     return false;
             }
-            if (n == 4)
-                w->kernels->four[w->width / NM_ROWS_VECTOR - 1](
-                    l->passed[k].fan_n[f], l->passed[k].fan_place[f], weights, rows, to);
-            for (int i = 0; c == fan->n_out && n < 4 && i < n; i++)
-                w->kernels->one[w->width / NM_ROWS_VECTOR - 1](
-                    l->passed[k].fan_n[f], l->passed[k].fan_place[f], weights + i, rows + i, to);
-            n = n == 4 ? 0 : n;
+            if (n < MOST_OUTPUTS && (n == 0 || c + 1 < fan->n_out))
+                continue;
+            w->kernels->add[w->width / NM_ROWS_VECTOR - 1](
+                l->passed[k].fan_n[f], l->passed[k].fan_place[f], n, weights, rows, to);
+            n = 0;
         }
     }
     return to;
@@ -259,30 +260,18 @@ static bool weigh_summed(struct carrying *w, int value, const nm_summed *s, doub
     int32_t n = w->l->kept[value].n;
     const float *rows = w->adj[value];
     double rest[NM_MAX_ROWS] = {0}, length[NM_MAX_ROWS] = {0};
-    float *image = nm_arena_take(w->c->arena, (size_t)(n * w->width), sizeof *image);
-    float *p = nm_arena_take(w->c->arena, (size_t)n * (size_t)n, sizeof *p);
-    const nm_gemm g = {.plain = true,
-                       .m = n,
-                       .n = w->width,
-                       .k = n,
-                       .lda = n,
-                       .ldb = w->width,
-                       .ldc = w->width,
-                       .alpha = 1};
+    float *half = nm_arena_take(w->c->arena, (size_t)(n * w->width), sizeof *half);
 
-    if (!image || !p)
+    if (!half)
         return false;
-    for (int32_t i = 0; i < n; i++)
-        for (int32_t j = 0; j <= i; j++)
-            p[j * n + i] = p[i * n + j] = s->p[(int64_t)i * (i + 1) / 2 + j];
-    nm_gemm_f32(&g, p, rows, image);
+    w->kernels->halve[w->width / NM_ROWS_VECTOR - 1](n, s->p, rows, half);
     w->kernels->weigh(n, w->width, rows, s->root, length);
     w->kernels->weigh(n, w->width, rows, s->rest, rest);
     for (int r = 0; r < w->c->n; r++) {
         double square = 0, size = 0;
 
         for (int32_t i = 0; i < n; i++) {
-            square += (double)image[i * w->width + r] * (double)rows[i * w->width + r];
+            square += 2 * (double)half[i * w->width + r] * (double)rows[i * w->width + r];
             size += fabs((double)rows[i * w->width + r]);
         }
         /* length = sum |w_i| sqrt(P_ii) bounds what rounding makes of the square; what underflows

@@ -83,15 +83,18 @@ typedef struct nm_linear_plan {
 nm_status nm_linear_plan_new(const nm_net *net, nm_linear_plan **out, nm_err *err);
 void nm_linear_plan_free(nm_linear_plan *plan);
 
-/** Weights of fused layers of one net. */
+/** Weights of one net: those of fused layers, and how large they are. */
 typedef struct nm_linear_net {
     const nm_net *net;
-    float **fused; /* [n_ops] [n_out x size of the input]; NULL = not fused */
+    float **fused;       /* [n_ops] [n_out x size of the input]; NULL = not fused */
+    double *most_weight; /* [n_ops] largest magnitude of a layer's weights; 0 = no layer */
     nm_arena arena;
 } nm_linear_net;
 
+/** @param like   weights of a net with the same constants before operator `first`, which are lent;
+ *                not read where `first` is 0 */
 nm_status nm_linear_net_open(nm_linear_net *n, const nm_linear_plan *plan, const nm_net *net,
-                             nm_err *err);
+                             const nm_linear_net *like, int first, nm_err *err);
 void nm_linear_net_close(nm_linear_net *n);
 
 /* -- one point -------------------------------------------------------------------------------- */
@@ -189,7 +192,7 @@ typedef struct nm_carry {
 bool nm_linear_carry(nm_linear *l, const nm_carry *c, double bound[][NM_MAX_ROWS]);
 
 /** Sums up what the elements of a value may be off by, together.
- *  @param plain  own loops instead of BLAS for the products */
-bool nm_linear_summarise(nm_linear *l, int value, bool plain, nm_arena *scratch);
+ *  @param scratch, rows  two arenas; what was in the second is lost */
+bool nm_linear_summarise(nm_linear *l, int value, nm_arena *scratch, nm_arena *rows);
 
 #endif

@@ -1,6 +1,7 @@
 /* How rows of derivatives pass each operator of a net, found once. */
 #include "verify/linear.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -140,6 +141,32 @@ void nm_linear_plan_free(nm_linear_plan *plan)
     nm_free(plan);
 }
 
+/* An element of the input and a copy of it, or what it has a share in. */
+struct link {
+    int32_t from, to;
+    double share;
+};
+
+static struct link *list_links(const nm_net *net, const nm_op *op, int64_t n_links, int64_t *count,
+                               nm_arena *arena)
+{
+    int64_t size = net->values[op->out].size;
+    nm_exec ex = {.net = net, .op = op, .n = 1, .arena = arena};
+    int64_t *at = nm_arena_take(arena, (size_t)(size * n_links), sizeof *at);
+    double *share = nm_arena_take(arena, (size_t)size, sizeof *share);
+    struct link *links = nm_arena_take(arena, (size_t)(size * n_links), sizeof *links);
+
+    *count = 0;
+    if (!at || !share || !links)
+        return NULL;
+    op->kind->links(&ex, (const double *[NM_OP_MAX_IN]){NULL}, at, share);
+    for (int64_t i = 0; i < size * n_links; i++)
+        if (at[i] >= 0)
+            links[(*count)++] =
+                (struct link){(int32_t)at[i], (int32_t)(i / n_links), share[i / n_links]};
+    return arena->failed ? NULL : links;
+}
+
 /* Column i of the product: all weights that meet copies of element i. */
 static bool fuse(nm_linear_net *n, const nm_linear_plan *plan, int k)
 {
@@ -147,46 +174,54 @@ static bool fuse(nm_linear_net *n, const nm_linear_plan *plan, int k)
     const nm_op *op = &net->ops[k], *link = &net->ops[plan->ops[k].fused_with];
     const nm_fan *fan = &plan->ops[k].fans[0];
     const nm_tensor *w = nm_op_constant(net, op, op->kind->weight_in);
-    int64_t n_links = plan->ops[plan->ops[k].fused_with].n_links;
-    int64_t n_in = net->values[link->in[0]].size, size = net->values[link->out].size;
+    int64_t n_in = net->values[link->in[0]].size, count;
     nm_arena scratch = {0};
-    nm_exec ex = {.net = net, .op = link, .n = 1, .arena = &scratch};
-    int64_t *at = nm_arena_take(&scratch, (size_t)(size * n_links), sizeof *at);
-    double *share = nm_arena_take(&scratch, (size_t)size, sizeof *share);
+    struct link *links =
+        list_links(net, link, plan->ops[plan->ops[k].fused_with].n_links, &count, &scratch);
     double *row = nm_arena_take(&scratch, (size_t)n_in, sizeof *row);
+    bool ready;
 
     n->fused[k] = nm_arena_take(&n->arena, (size_t)(fan->n_out * n_in), sizeof **n->fused);
-    bool ready = at && share && row && n->fused[k];
-
-    if (ready)
-        link->kind->links(&ex, (const double *[NM_OP_MAX_IN]){NULL}, at, share);
+    ready = links && row && n->fused[k];
     for (int64_t o = 0; ready && o < fan->n_out; o++) {
+        const float *from = w->f32 + o * fan->step;
+
         memset(row, 0, (size_t)n_in * sizeof *row);
-        for (int64_t i = 0; i < size; i++)
-            for (int64_t j = 0; j < n_links; j++)
-                if (at[i * n_links + j] >= 0)
-                    row[at[i * n_links + j]] +=
-                        share[i] * (double)w->f32[fan->weight[i] + o * fan->step];
+        for (int64_t i = 0; i < count; i++)
+            row[links[i].from] += links[i].share * (double)from[fan->weight[links[i].to]];
         for (int64_t i = 0; i < n_in; i++)
             n->fused[k][o * n_in + i] = (float)(fan->scale * row[i]);
     }
-    ready = ready && !scratch.failed;
     nm_arena_clear(&scratch);
     return ready;
 }
 
+static double largest_weight(const nm_net *net, const nm_op *op)
+{
+    const nm_tensor *w = op->kind->n_fans ? nm_op_constant(net, op, op->kind->weight_in) : NULL;
+    double most = 0;
+
+    for (int64_t i = 0; w && i < w->size; i++)
+        most = fabs(w->f64[i]) > most ? fabs(w->f64[i]) : most;
+    return most;
+}
+
 nm_status nm_linear_net_open(nm_linear_net *n, const nm_linear_plan *plan, const nm_net *net,
-                             nm_err *err)
+                             const nm_linear_net *like, int first, nm_err *err)
 {
     bool ok = true;
 
     *n = (nm_linear_net){.net = net};
-    n->fused = nm_arena_take(&n->arena, (size_t)net->n_ops, sizeof *n->fused);
-    for (int k = 0; n->fused && k < net->n_ops; k++)
-        n->fused[k] = NULL;
-    for (int k = 0; ok && n->fused && k < net->n_ops; k++)
-        ok = plan->ops[k].fused_with < 0 || fuse(n, plan, k);
-    if (ok && n->fused)
+    n->fused = nm_arena_zeroed(&n->arena, (size_t)net->n_ops, sizeof *n->fused);
+    n->most_weight = nm_arena_take(&n->arena, (size_t)net->n_ops, sizeof *n->most_weight);
+    for (int k = 0; ok && n->fused && n->most_weight && k < net->n_ops; k++) {
+        n->most_weight[k] = k < first ? like->most_weight[k] : largest_weight(net, &net->ops[k]);
+        if (plan->ops[k].fused_with >= 0 && k < first)
+            n->fused[k] = like->fused[k];
+        else if (plan->ops[k].fused_with >= 0)
+            ok = fuse(n, plan, k);
+    }
+    if (ok && n->fused && n->most_weight)
         return NM_OK;
     nm_linear_net_close(n);
     return nm_fail(err, NM_E_NOMEM, "out of memory");

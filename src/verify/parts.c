@@ -1,225 +1,25 @@
-#include "verify/parts.h"
-
 #include <math.h>
 #include <sched.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "verify/parts_lane.h"
 
-enum { LANES = NM_MOST_LANES, FIRST_STEPS = 50, STEPS = 10, LAST_STEPS = 500, MOST_WEIGHED = 64 };
+enum { FIRST_STEPS = 50, STEPS = 10, LAST_STEPS = 500 };
 
 #define FIRST_RATE 0.3
 #define FADE 0.9
 
-typedef struct worker {
-    nm_parts *s;
-    nm_batch batch, probe;
-    nm_part *lane[LANES];
-    int step[LANES];
-    double best[LANES];
-    double *values;
-    float *point;
-    nm_arena arena;
-    int64_t n_nodes;
-} worker;
-
-/* -- the pool -------------------------------------------------------------------------------- */
-
-nm_part *nm_part_new(const nm_parts *s, int c, int n_splits)
-{
-    int m = s->region->first[c + 1] - s->region->first[c];
-    nm_err ignored = {0};
-    nm_part *p;
-    char *room;
-    size_t bytes = sizeof *p + (size_t)n_splits * sizeof *p->splits +
-                   ((size_t)s->n_open + (size_t)m) * sizeof(float);
-
-    if (nm_alloc(&room, 1, bytes, &ignored) != NM_OK)
-        return NULL;
-    p = (nm_part *)(void *)room;
-    p->c = c;
-    p->n_splits = n_splits;
-    p->splits = (nm_part_split *)(void *)(room + sizeof *p);
-    p->slope = (float *)(void *)(p->splits + n_splits);
-    p->weight = p->slope + s->n_open;
-    return p;
-}
-
-int64_t nm_parts_nodes(nm_parts *s, int n)
-{
-    nm_err ignored = {0};
-    int64_t first = 0;
-
-    if (!s->opts->keep_tree)
-        return 0;
-    omp_set_lock(&s->lock);
-    if (s->n_nodes_kept + n > s->room_nodes) {
-        int64_t more = 2 * s->room_nodes + 256;
-
-        if (nm_realloc(&s->nodes, (size_t)more, sizeof *s->nodes, &ignored) != NM_OK)
-            first = -1;
-        else
-            s->room_nodes = more;
-    }
-    if (first == 0) {
-        first = s->n_nodes_kept;
-        s->n_nodes_kept += n;
-        for (int i = 0; i < n; i++)
-            s->nodes[first + i] = (nm_part_node){.neuron = -2};
-    }
-    omp_unset_lock(&s->lock);
-    return first;
-}
-
-void nm_parts_clear_nodes(nm_parts *s)
-{
-    for (int64_t i = 0; i < s->n_nodes_kept; i++)
-        nm_free(s->nodes[i].floats);
-    s->n_nodes_kept = 0;
-}
-
-static void fail(nm_parts *s, nm_status rc)
-{
-    omp_set_lock(&s->lock);
-    if (s->rc == NM_OK) {
-        s->rc = rc;
-        if (rc == NM_E_NOMEM)
-            (void)nm_fail(s->err, rc, "out of memory");
-    }
-    s->stop = true;
-    omp_unset_lock(&s->lock);
-}
-
-bool nm_parts_push(nm_parts *s, nm_part *p)
-{
-    nm_err ignored = {0};
-    bool ok = true;
-
-    omp_set_lock(&s->lock);
-    if (s->n_stack == s->room) {
-        int64_t more = s->room > 0 ? 2 * s->room : 256;
-
-        ok = nm_realloc(&s->stack, (size_t)more, sizeof(nm_part *), &ignored) == NM_OK;
-        s->room = ok ? more : s->room;
-    }
-    if (ok) {
-        s->stack[s->n_stack++] = p;
-        s->n_parts[p->c]++;
-    }
-    omp_unset_lock(&s->lock);
-    return ok;
-}
-
-/* The leaf of a lane: what its bound came from. False when memory ran out. */
-static bool note_leaf(worker *w, int lane)
-{
-    nm_parts *s = w->s;
-    const nm_part *p = w->lane[lane];
-    int m = s->region->first[p->c + 1] - s->region->first[p->c];
-    size_t n_floats = (size_t)(m + p->n_splits);
-    nm_part_node leaf = {.neuron = -1, .n_floats = (int32_t)n_floats};
-    nm_err ignored = {0};
-
-    if (!s->opts->keep_tree)
-        return true;
-    if (nm_alloc(&leaf.floats, n_floats * sizeof(float) + (size_t)s->n_open, 1, &ignored) != NM_OK)
-        return false;
-    leaf.bytes = (unsigned char *)(leaf.floats + n_floats);
-    memcpy(leaf.floats, p->weight, (size_t)m * sizeof(float));
-    for (int i = 0; i < p->n_splits; i++)
-        leaf.floats[m + i] =
-            (float)w->batch.multiplier[(int64_t)p->splits[i].neuron * LANES + lane];
-    for (int64_t i = 0; i < s->n_open; i++)
-        leaf.bytes[i] = (unsigned char)lrint(
-            fmin(1, w->batch.below[(int64_t)s->open[i] * LANES + lane]) * NM_SLOPE_STEPS);
-    omp_set_lock(&s->lock);
-    s->nodes[p->node] = leaf;
-    omp_unset_lock(&s->lock);
-    return true;
-}
-
-/* A lane is done with its part: closed, split, or stuck (which leaves it open for good). */
-static void put_down(worker *w, int lane, bool closed, bool stuck)
-{
-    nm_parts *s = w->s;
-    nm_part *p = w->lane[lane];
-
-    omp_set_lock(&s->lock);
-    s->n_busy--;
-    if (closed) {
-        s->case_least[p->c] = fmin(s->case_least[p->c], w->best[lane]);
-        s->proved += p->volume;
-    }
-    if (stuck) {
-        s->worst = fmin(s->worst, w->best[lane]);
-        s->n_stuck++;
-    } else
-        s->n_parts[p->c]--;
-    omp_unset_lock(&s->lock);
-    nm_free(p);
-    w->lane[lane] = NULL;
-    w->batch.rate[lane] = 0;
-}
-
 /* -- lanes ----------------------------------------------------------------------------------- */
 
-/* Rows of a case with weights, as one row on the output. */
-static void set_row(worker *w, int lane)
-{
-    const nm_region *r = w->s->region;
-    const nm_part *p = w->lane[lane];
-    nm_batch *b = &w->batch;
-    int64_t n_out = nm_vnet_output(r->v)->n;
-    int first = r->first[p->c], m = r->first[p->c + 1] - first;
-    double size = 0;
-
-    b->at_0[lane] = 0;
-    for (int64_t o = 0; o < n_out; o++)
-        b->start[o * LANES + lane] = 0;
-    for (int k = 0; k < m; k++) {
-        const nm_vrow *row = &r->rows[first + k];
-        double weight = (double)p->weight[k];
-
-        b->at_0[lane] += weight * row->at_0;
-        size += weight * fabs(row->at_0);
-        for (int64_t o = 0; o < n_out; o++) {
-            b->start[o * LANES + lane] += weight * row->c[o];
-            size += weight * fabs(row->c[o]) * nm_vnet_output(r->v)->size[o];
-        }
-    }
-    /* What the sums round, on outputs as large as they may be; one row is taken as it is. */
-    if (m > 1)
-        b->at_0[lane] -= (m + 2) * 0x1p-52 * size;
-}
-
-static void load_lane(worker *w, int lane)
-{
-    const nm_parts *s = w->s;
-    const nm_part *p = w->lane[lane];
-    nm_batch *b = &w->batch;
-
-    nm_batch_clear_lane(b, lane);
-    for (int64_t i = 0; i < s->n_open; i++)
-        b->below[(int64_t)s->open[i] * LANES + lane] = (double)p->slope[i];
-    for (int i = 0; i < p->n_splits; i++)
-        nm_batch_split(b, lane, p->splits[i].neuron, p->splits[i].active,
-                       (double)p->splits[i].multiplier, (double)p->splits[i].reach);
-    set_row(w, lane);
-    if (s->opts->keep_tree)
-        nm_batch_round(b);
-    w->step[lane] = 0;
-    w->best[lane] = -(double)INFINITY;
-    w->n_nodes++;
-}
-
 /* Takes parts for idle lanes; returns how many lanes have work. */
-static int take_parts(worker *w, bool *over)
+static int take_parts(nm_part_worker *w, bool *over)
 {
     nm_parts *s = w->s;
     int n = 0;
 
     omp_set_lock(&s->lock);
-    for (int lane = 0; lane < LANES && !s->stop; lane++) {
+    for (int lane = 0; lane < NM_MOST_LANES && !s->stop; lane++) {
         if (!w->lane[lane] && s->n_stack > 0) {
             w->lane[lane] = s->stack[--s->n_stack];
             w->step[lane] = -1; /* to be loaded */
@@ -244,29 +44,29 @@ static int take_parts(worker *w, bool *over)
 }
 
 /* False when there is no work left for anyone. */
-static bool fill_lanes(worker *w)
+static bool fill_lanes(nm_part_worker *w)
 {
     bool over;
 
     while (take_parts(w, &over) == 0 && !over)
         (void)sched_yield();
-    for (int lane = 0; lane < LANES && !over; lane++)
+    for (int lane = 0; lane < NM_MOST_LANES && !over; lane++)
         if (w->lane[lane] && w->step[lane] < 0)
-            load_lane(w, lane);
+            nm_lane_load(w, lane);
     return !over;
 }
 
 /* -- points ---------------------------------------------------------------------------------- */
 
 /* The minimising input of a lane. */
-static bool try_lane(worker *w, int lane)
+static bool try_lane(nm_part_worker *w, int lane)
 {
     const nm_region *r = w->s->region;
 
     if (!r->try_point || !nm_region_has_points(r))
         return false;
     for (int64_t j = 0; j < r->v->nodes[0].n; j++)
-        w->point[j] = nm_region_inside(r, j, w->batch.x[j * LANES + lane]);
+        w->point[j] = nm_region_inside(r, j, w->batch.x[j * NM_MOST_LANES + lane]);
     if (nm_region_is_unsafe(r, w->point, w->values))
         return true;
     return r->attack_from && (w->n_nodes & (w->n_nodes - 1)) == 0 &&
@@ -275,7 +75,7 @@ static bool try_lane(worker *w, int lane)
 
 /* -- splits ---------------------------------------------------------------------------------- */
 
-static nm_part *child_of(worker *w, int lane, int32_t neuron, bool active, double reach,
+static nm_part *child_of(nm_part_worker *w, int lane, int32_t neuron, bool active, double reach,
                          int64_t node)
 {
     const nm_parts *s = w->s;
@@ -288,9 +88,9 @@ static nm_part *child_of(worker *w, int lane, int32_t neuron, bool active, doubl
     memcpy(child->splits, p->splits, (size_t)p->n_splits * sizeof *p->splits);
     memcpy(child->weight, p->weight, (size_t)m * sizeof *p->weight);
     for (int64_t i = 0; i < s->n_open; i++)
-        child->slope[i] = (float)w->batch.below[(int64_t)s->open[i] * LANES + lane];
+        child->slope[i] = (float)w->batch.below[(int64_t)s->open[i] * NM_MOST_LANES + lane];
     for (int i = 0; i < p->n_splits; i++) {
-        int64_t at = (int64_t)p->splits[i].neuron * LANES + lane;
+        int64_t at = (int64_t)p->splits[i].neuron * NM_MOST_LANES + lane;
 
         child->splits[i].multiplier = (float)w->batch.multiplier[at];
         child->splits[i].reach = (float)w->batch.reach[at];
@@ -303,13 +103,13 @@ static nm_part *child_of(worker *w, int lane, int32_t neuron, bool active, doubl
     return child;
 }
 
-static bool is_whole(const worker *w, int lane)
+static bool is_whole(const nm_part_worker *w, int lane)
 {
     return w->s->first_split[w->lane[lane]->c] < 0;
 }
 
 /* What the whole scope is split by, if it comes to that, and what its worst case depends on. */
-static void note_first(worker *w, int lane, int32_t neuron)
+static void note_first(nm_part_worker *w, int lane, int32_t neuron)
 {
     nm_parts *s = w->s;
     const nm_part *p = w->lane[lane];
@@ -328,16 +128,16 @@ static void note_first(worker *w, int lane, int32_t neuron)
 
 /* Nothing is relaxed that matters, so ascent comes to the exact bound, which has no end where no
    input has these signs. */
-static void widen_steps(worker *w, int lane)
+static void widen_steps(nm_part_worker *w, int lane)
 {
     const nm_part *p = w->lane[lane];
 
     for (int i = 0; w->step[lane] % 32 == 0 && i < p->n_splits; i++)
-        w->batch.reach[(int64_t)p->splits[i].neuron * LANES + lane] *= 2;
+        w->batch.reach[(int64_t)p->splits[i].neuron * NM_MOST_LANES + lane] *= 2;
     w->batch.rate[lane] = 0.3 / (1 + w->step[lane] % 32);
 }
 
-static bool split_lane(worker *w, int lane)
+static bool split_lane(nm_part_worker *w, int lane)
 {
     nm_candidates c;
     nm_part *off, *on;
@@ -352,7 +152,7 @@ static bool split_lane(worker *w, int lane)
         return true;
     }
     if (c.n == 0) {
-        put_down(w, lane, false, true);
+        nm_lane_put_down(w, lane, false, true);
         return true;
     }
     best = nm_branch_probe(&w->probe, &w->batch, lane, &c, &bound_off, &bound_on);
@@ -373,45 +173,19 @@ static bool split_lane(worker *w, int lane)
         ok = nm_parts_push(w->s, on) && nm_parts_push(w->s, off);
     else if (ok)
         ok = nm_parts_push(w->s, off) && nm_parts_push(w->s, on);
-    put_down(w, lane, false, false);
+    nm_lane_put_down(w, lane, false, false);
     return ok;
-}
-
-/* Weights of the rows of a case follow their values (multiplicative weights). */
-static void weigh_rows(worker *w, int lane)
-{
-    const nm_region *r = w->s->region;
-    const double *z = w->batch.z + nm_vnet_output(r->v)->first * LANES + lane;
-    nm_part *p = w->lane[lane];
-    int first = r->first[p->c], m = r->first[p->c + 1] - first;
-    double value[MOST_WEIGHED], largest = 1e-30, sum = 0;
-
-    if (m < 2 || m > MOST_WEIGHED)
-        return;
-    for (int k = 0; k < m; k++) {
-        value[k] = r->rows[first + k].at_0;
-        for (int64_t o = 0; o < nm_vnet_output(r->v)->n; o++)
-            value[k] += r->rows[first + k].c[o] * z[o * LANES];
-        largest = fmax(largest, fabs(value[k]));
-    }
-    for (int k = 0; k < m; k++) {
-        p->weight[k] *= (float)exp(w->batch.rate[lane] * value[k] / largest);
-        sum += (double)p->weight[k];
-    }
-    for (int k = 0; k < m; k++)
-        p->weight[k] /= (float)sum;
-    set_row(w, lane);
 }
 
 /* -- workers --------------------------------------------------------------------------------- */
 
 /* Steps for splits that were handed down from the scope: as much as arrives there. */
-static void set_reaches(worker *w, int lane)
+static void set_reaches(nm_part_worker *w, int lane)
 {
     const nm_part *p = w->lane[lane];
 
     for (int i = 0; i < p->n_splits; i++) {
-        int64_t at = (int64_t)p->splits[i].neuron * LANES + lane;
+        int64_t at = (int64_t)p->splits[i].neuron * NM_MOST_LANES + lane;
 
         if (w->batch.reach[at] == 0)
             w->batch.reach[at] = fabs(w->batch.kept[at]);
@@ -420,11 +194,11 @@ static void set_reaches(worker *w, int lane)
 
 /* After a pass back: closes lanes, sets steps. Returns whether any lane goes on; done: has had all
    its steps. */
-static bool judge_lanes(worker *w, bool *done, bool *ok)
+static bool judge_lanes(nm_part_worker *w, bool *done, bool *ok)
 {
     bool any = false;
 
-    for (int lane = 0; lane < LANES; lane++) {
+    for (int lane = 0; lane < NM_MOST_LANES; lane++) {
         double bound = w->batch.bound[lane];
 
         done[lane] = false;
@@ -435,8 +209,8 @@ static bool judge_lanes(worker *w, bool *done, bool *ok)
         if (bound > w->best[lane])
             w->best[lane] = bound;
         if (w->best[lane] > 0 && isfinite(w->best[lane])) {
-            *ok = *ok && note_leaf(w, lane);
-            put_down(w, lane, true, false);
+            *ok = *ok && nm_lane_note_leaf(w, lane);
+            nm_lane_put_down(w, lane, true, false);
             continue;
         }
         any = true;
@@ -447,19 +221,19 @@ static bool judge_lanes(worker *w, bool *done, bool *ok)
 }
 
 /* One pass of all lanes. */
-static bool run_lanes(worker *w)
+static bool run_lanes(nm_part_worker *w)
 {
-    bool done[LANES], ok = true;
+    bool done[NM_MOST_LANES], ok = true;
 
     nm_batch_back(&w->batch);
     if (!judge_lanes(w, done, &ok) || !ok)
         return ok;
     nm_batch_forward(&w->batch);
-    for (int lane = 0; lane < LANES; lane++) {
+    for (int lane = 0; lane < NM_MOST_LANES; lane++) {
         if (!w->lane[lane])
             continue;
         if (!done[lane])
-            weigh_rows(w, lane);
+            nm_lane_weigh_rows(w, lane);
         else if (try_lane(w, lane)) {
             omp_set_lock(&w->s->lock);
             w->s->found = w->s->stop = true;
@@ -474,16 +248,16 @@ static bool run_lanes(worker *w)
     return true;
 }
 
-static bool open_worker(worker *w, nm_parts *s)
+static bool open_worker(nm_part_worker *w, nm_parts *s)
 {
     const nm_vnet *v = s->region->v;
     nm_err ignored = {0};
 
-    *w = (worker){.s = s};
+    *w = (nm_part_worker){.s = s};
     if (nm_batch_open(&w->batch, v, &s->root->lines, &ignored) != NM_OK ||
         nm_batch_open(&w->probe, v, &s->root->lines, &ignored) != NM_OK)
         return false;
-    for (int lane = 0; lane < LANES; lane++)
+    for (int lane = 0; lane < NM_MOST_LANES; lane++)
         nm_batch_clear_lane(&w->batch, lane);
     w->values = nm_arena_take(&w->arena, (size_t)v->n_neurons, sizeof(double));
     w->point = nm_arena_take(&w->arena, (size_t)v->nodes[0].n, sizeof(float));
@@ -491,9 +265,9 @@ static bool open_worker(worker *w, nm_parts *s)
 }
 
 /* Parts in lanes go back to the stack, for whoever asks what is left. */
-static void close_worker(worker *w)
+static void close_worker(nm_part_worker *w)
 {
-    for (int lane = 0; lane < LANES; lane++)
+    for (int lane = 0; lane < NM_MOST_LANES; lane++)
         if (w->lane[lane]) {
             nm_part *p = w->lane[lane];
 
@@ -503,7 +277,7 @@ static void close_worker(worker *w)
             w->s->n_parts[p->c]--; /* comes back in the next line */
             omp_unset_lock(&w->s->lock);
             if (!nm_parts_push(w->s, p)) {
-                fail(w->s, NM_E_NOMEM);
+                nm_parts_fail(w->s, NM_E_NOMEM);
                 nm_free(p);
             }
         }
@@ -528,19 +302,19 @@ static void report_progress(nm_parts *s)
 
 void nm_parts_run(nm_parts *s)
 {
-    worker w;
+    nm_part_worker w;
     bool ok = open_worker(&w, s);
 
     if (!ok)
-        fail(s, NM_E_NOMEM);
+        nm_parts_fail(s, NM_E_NOMEM);
     for (int64_t n = 0; ok && fill_lanes(&w); n++) {
         if (nm_ctx_must_stop(s->ctx)) {
-            fail(s, NM_E_LIMIT);
+            nm_parts_fail(s, NM_E_LIMIT);
             break;
         }
         ok = run_lanes(&w);
         if (!ok)
-            fail(s, NM_E_NOMEM);
+            nm_parts_fail(s, NM_E_NOMEM);
         omp_set_lock(&s->lock);
         s->n_passes += 2;
         omp_unset_lock(&s->lock);

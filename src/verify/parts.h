@@ -94,6 +94,9 @@ void nm_parts_clear_nodes(nm_parts *s);
 /** Puts a part on the stack. */
 bool nm_parts_push(nm_parts *s, nm_part *p);
 
+/** Stops all threads with a status; the first one counts. */
+void nm_parts_fail(nm_parts *s, nm_status rc);
+
 /** Works until the stack is empty and nobody has work, or until stop. One call in each thread. */
 void nm_parts_run(nm_parts *s);
 

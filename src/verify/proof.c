@@ -1,142 +1,13 @@
-#include "verify/proof.h"
+#include "verify/proof_job.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "net/op.h"
-#include "net/tape.h"
-#include "verify/dot.h"
 
 /* float64 rounding against a bound on float32 rounding: half of it, to be safe. */
 static const double f64_share = 0x1p-28;
-
-struct job {
-    const nm_check_state *s;
-    const nm_claim_proof *proof;
-    const nm_net *at; /* where rows are taken */
-    nm_reach reach;
-    bool *pinned;           /* [n_ops] */
-    int64_t room;           /* points at once */
-    float *x;               /* [room x n_in] */
-    nm_tape *val, *radius;  /* values, and how far they are from the exact ones */
-    nm_tape *adj, *abs_adj; /* adjoints, and through magnitudes */
-    double roundings;       /* along any path backwards, and in the sums over points */
-    nm_dot h;
-    double missing; /* allowance of h */
-    double scale;
-    nm_proof_sum *out;
-};
-
-/* -- what rows may name ------------------------------------------------------------------- */
-
-static nm_status check_label_row(const struct job *j, const nm_claim_row *row, int64_t wanted,
-                                 nm_err *err)
-{
-    if (row->k < 0 || row->k >= j->at->values[j->at->scores].size || row->k == wanted)
-        return nm_fail(err, NM_E_ARG, "a row compares class %lld with class %lld",
-                       (long long)wanted, (long long)row->k);
-    return NM_OK;
-}
-
-static nm_status check_pin_row(const struct job *j, const nm_claim_row *row, nm_err *err)
-{
-    const nm_op *op = row->op < j->at->n_ops ? &j->at->ops[row->op] : NULL;
-
-    if (j->proof->pieces == NM_PIECES_ANY)
-        return nm_fail(err, NM_E_ARG, "a row holds a piece, but the proof is for any pieces");
-    if (!op || !op->kind->n_pins || row->k < 0 || row->k >= op->kind->n_pins(j->at, op))
-        return nm_fail(err, NM_E_ARG, "a row holds piece %lld of operator %d, which has none such",
-                       (long long)row->k, row->op);
-    j->pinned[row->op] = true;
-    return NM_OK;
-}
-
-static nm_status check_rows(const struct job *j, nm_err *err)
-{
-    nm_status rc = NM_OK;
-
-    for (int64_t i = 0; rc == NM_OK && i < j->proof->n_points; i++) {
-        const nm_claim_point *point = &j->proof->points[i];
-        const nm_points *set = &j->s->sets[point->set];
-
-        if (point->point >= set->n)
-            return nm_fail(err, NM_E_ARG, "a row is of point %lld of the %s set, which has %lld",
-                           (long long)point->point, nm_claim_sets[point->set], (long long)set->n);
-        for (int64_t r = point->first; rc == NM_OK && r < point->first + point->n; r++) {
-            const nm_claim_row *row = &j->proof->rows[r];
-
-            rc = row->op < 0 ? check_label_row(j, row, set->labels[point->point], err)
-                             : check_pin_row(j, row, err);
-        }
-    }
-    return rc;
-}
-
-/* Linear operators of which vjp with magnitudes of the constants, made positive, is the adjoint
-   through magnitudes: what meets in one sum has one sign. */
-static bool is_known_linear(const nm_net *net, const nm_op *op)
-{
-    static const nm_op_kind *const known[] = {
-        &nm_op_add,     &nm_op_sub,          &nm_op_neg,       &nm_op_mul,     &nm_op_div,
-        &nm_op_reduce,  &nm_op_average_pool, &nm_op_identity,  &nm_op_flatten, &nm_op_reshape,
-        &nm_op_squeeze, &nm_op_unsqueeze,    &nm_op_transpose, &nm_op_concat,  &nm_op_slice,
-        &nm_op_gather,  &nm_op_pad,          &nm_op_expand,    &nm_op_cast};
-
-    if (nm_op_is_smooth(net, op))
-        return false;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (op->kind == known[i])
-            return true;
-    return op->kind->weight_in > 0;
-}
-
-/* An operator that reads an unknown must be linear, or piecewise where pieces are kept. */
-static nm_status check_exact(const struct job *j, nm_err *err)
-{
-    if (!j->reach.behind[j->at->scores])
-        return nm_fail(err, NM_E_ARG, "no claimed parameter reaches the scores");
-    for (int i = 0; i < j->at->n_ops; i++) {
-        const nm_op *op = &j->at->ops[i];
-        bool reads_unknown = false;
-
-        for (int k = 0; k < op->n_in; k++)
-            reads_unknown = reads_unknown || (op->in[k] >= 0 && j->reach.behind[op->in[k]]);
-        if (j->pinned[i] && !j->reach.behind[op->in[0]])
-            return nm_fail(err, NM_E_ARG, "a row holds a piece of '%.60s', which no change reaches",
-                           op->name);
-        if (!j->reach.tail[i] || !reads_unknown || is_known_linear(j->at, op))
-            continue;
-        if (!op->kind->n_pins)
-            return nm_fail(err, NM_E_UNSUPPORTED,
-                           "%s '%.60s' behind the edited layer has no exact "
-                           "rows",
-                           op->kind->name, op->name);
-        if (j->proof->pieces == NM_PIECES_ANY)
-            return nm_fail(err, NM_E_ARG,
-                           "%s '%.60s' behind the edited layer has pieces, and the "
-                           "proof is for any",
-                           op->kind->name, op->name);
-    }
-    return NM_OK;
-}
-
-/* Weights multiply their layer's input: that must not depend on unknowns. */
-static nm_status check_tensors(const struct job *j, nm_err *err)
-{
-    for (int i = 0; i < j->s->claim->n_tensors; i++) {
-        const nm_claim_tensor *t = &j->s->claim->tensors[i];
-        const nm_op *op = &j->at->ops[j->at->layers[t->layer].op];
-
-        if (!t->bias && j->reach.behind[op->in[0]])
-            return nm_fail(err, NM_E_ARG, "weights of layer %d are free behind another free layer",
-                           t->layer);
-        if (!t->bias && op->kind == &nm_op_batch_norm)
-            return nm_fail(err, NM_E_UNSUPPORTED,
-                           "rows of batch normalisation scales have no rounding bound here");
-    }
-    return NM_OK;
-}
 
 /* -- forward, with radii ------------------------------------------------------------------ */
 
@@ -155,7 +26,7 @@ static void follow_piece(const nm_exec *ex, const double *const *in, const doubl
 
 static void visit_values(const nm_exec *ex, int64_t first, void *user)
 {
-    const struct job *j = user;
+    const nm_proof_job *j = user;
     const nm_op *op = ex->op;
     int64_t size = ex->net->values[op->out].size, n = ex->n * size;
     double *out = j->val->val[op->out] + first * size;
@@ -184,7 +55,7 @@ static void visit_values(const nm_exec *ex, int64_t first, void *user)
 
 static void visit_adjoints(const nm_exec *ex, int64_t first, void *user)
 {
-    const struct job *j = user;
+    const nm_proof_job *j = user;
     int64_t shift = first * ex->net->values[ex->op->out].size;
     const double *in[NM_OP_MAX_IN];
     double *din[NM_OP_MAX_IN];
@@ -215,7 +86,7 @@ static void take_magnitudes(const nm_exec *ex, const double **in)
 
 static void visit_magnitudes(const nm_exec *ex, int64_t first, void *user)
 {
-    const struct job *j = user;
+    const nm_proof_job *j = user;
     const nm_op *op = ex->op;
     int64_t shift = first * ex->net->values[op->out].size;
     const double *in[NM_OP_MAX_IN];
@@ -243,7 +114,7 @@ static void visit_magnitudes(const nm_exec *ex, int64_t first, void *user)
 /* -- one point's rows ---------------------------------------------------------------------- */
 
 /* y times one entry of a value takes part in the rows' sum. */
-static void seed_entry(struct job *j, int v, int64_t p, int64_t k, double y)
+static void seed_entry(nm_proof_job *j, int v, int64_t p, int64_t k, double y)
 {
     int64_t at = p * j->at->values[v].size + k;
 
@@ -253,7 +124,7 @@ static void seed_entry(struct job *j, int v, int64_t p, int64_t k, double y)
     j->missing += fabs(y) * j->radius->val[v][at];
 }
 
-static void seed_point(struct job *j, const nm_claim_point *point, int64_t p)
+static void seed_point(nm_proof_job *j, const nm_claim_point *point, int64_t p)
 {
     int64_t wanted = j->s->sets[point->set].labels[point->point];
 
@@ -289,7 +160,7 @@ static double gamma_of(double n)
 
 /* |g^ x^ - g x| <= |g^| |x^ - x| + |g^ - g| |x|, and the roundings of the sum: all of it is the
    layer's own parameter adjoint at magnitudes. */
-static void add_error(const nm_exec *ex, const struct job *j, bool bias, double *error)
+static void add_error(const nm_exec *ex, const nm_proof_job *j, bool bias, double *error)
 {
     const nm_op *op = ex->op;
     int in = op->in[0], out = op->out;
@@ -306,7 +177,7 @@ static void add_error(const nm_exec *ex, const struct job *j, bool bias, double 
     op->kind->param_vjp(ex, x, g, bias ? NULL : error, bias ? error : NULL);
 }
 
-static nm_status add_tensors(struct job *j, int64_t n, nm_err *err)
+static nm_status add_tensors(nm_proof_job *j, int64_t n, nm_err *err)
 {
     nm_arena arena = {0};
     nm_status rc = NM_OK;
@@ -331,7 +202,7 @@ static nm_status add_tensors(struct job *j, int64_t n, nm_err *err)
     return rc;
 }
 
-static nm_status add_points(struct job *j, const nm_claim_point *points, int64_t n, nm_err *err)
+static nm_status add_points(nm_proof_job *j, const nm_claim_point *points, int64_t n, nm_err *err)
 {
     nm_ctx *ctx = j->s->ctx;
     int64_t n_in = nm_net_n_in(j->at);
@@ -372,7 +243,7 @@ done:
 
 /* Roundings that one entry of q or of an adjoint can have met: every operator sums at most as many
    products as its output has entries, and makes its coefficients in a few operations. */
-static double count_roundings(const struct job *j)
+static double count_roundings(const nm_proof_job *j)
 {
     double n = (double)j->proof->n_rows + 64;
 
@@ -387,7 +258,7 @@ static double count_roundings(const struct job *j)
     return n;
 }
 
-static int64_t points_at_once(const struct job *j)
+static int64_t points_at_once(const nm_proof_job *j)
 {
     int64_t entries = 1, block = nm_pass_block(j->at), n;
 
@@ -398,17 +269,17 @@ static int64_t points_at_once(const struct job *j)
     return n < j->proof->n_points ? n : j->proof->n_points;
 }
 
-static nm_status open_job(struct job *j, nm_err *err)
+static nm_status open_job(nm_proof_job *j, nm_err *err)
 {
     const nm_net *net = j->at;
     bool *keep = NULL;
     nm_status rc = NM_OK;
 
     NM_TRY(nm_alloc(&j->pinned, (size_t)net->n_ops, sizeof *j->pinned, err));
-    NM_TRY(check_rows(j, err));
+    NM_TRY(nm_proof_check_rows(j, err));
     NM_TRY(nm_reach_make(j->s, j->pinned, &j->reach, err));
-    NM_TRY(check_exact(j, err));
-    NM_TRY(check_tensors(j, err));
+    NM_TRY(nm_proof_check_exact(j, err));
+    NM_TRY(nm_proof_check_tensors(j, err));
     j->roundings = count_roundings(j);
     if (!(gamma_of(j->roundings) < 1e-6))
         NM_THROW(err, NM_E_UNSUPPORTED, "the proof is too long for its rounding to be bounded");
@@ -426,7 +297,7 @@ done:
     return rc;
 }
 
-static void close_job(struct job *j)
+static void close_job(nm_proof_job *j)
 {
     nm_reach_clear(&j->reach);
     nm_free(j->pinned);
@@ -440,7 +311,7 @@ static void close_job(struct job *j)
 /* -- the sum ------------------------------------------------------------------------------- */
 
 /* Entries that are not free count for nothing. */
-static void clear_fixed_entries(const struct job *j)
+static void clear_fixed_entries(const nm_proof_job *j)
 {
     int64_t first = 0;
 
@@ -460,7 +331,7 @@ static void clear_fixed_entries(const struct job *j)
 }
 
 /* h is measured from MODEL: q . d_at comes back. */
-static nm_status move_to_model(struct job *j, nm_err *err)
+static nm_status move_to_model(nm_proof_job *j, nm_err *err)
 {
     double *change = NULL;
     nm_status rc = NM_OK;
@@ -476,7 +347,7 @@ done:
     return rc;
 }
 
-static nm_status sum_rows(struct job *j, nm_err *err)
+static nm_status sum_rows(nm_proof_job *j, nm_err *err)
 {
     nm_status rc = NM_OK;
 
@@ -502,7 +373,7 @@ done:
 nm_status nm_proof_sum_make(const nm_check_state *s, const nm_claim_proof *proof, nm_proof_sum *out,
                             nm_err *err)
 {
-    struct job j = {.s = s, .proof = proof, .out = out, .at = s->model};
+    nm_proof_job j = {.s = s, .proof = proof, .out = out, .at = s->model};
     nm_status rc = NM_OK;
 
     *out = (nm_proof_sum){0};

@@ -1,33 +1,23 @@
 /* Operators as expressions of nodes (vnet.h). */
-#include "verify/vnet_make.h"
+#include "verify/vnet_op.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "net/op/facet.h"
 #include "net/op/pieces.h"
 
 /* Double rounding is at most this times the bound on float32 rounding. */
 #define DOUBLE_PER_FLOAT 0x1p-28
 
-struct op {
-    nm_vmaker *m;
-    const nm_op *op;
-    nm_exec ex;
-    int64_t n_out;
-    const double *zeros[NM_OP_MAX_IN]; /* data inputs 0, constants as they are; NULL = absent */
-    nm_vexpr *in[NM_OP_MAX_IN];        /* NULL = constant or absent */
-};
-
-static bool open_op(nm_vmaker *m, int k, struct op *o)
+static bool open_op(nm_vmaker *m, int k, nm_vop *o)
 {
     const nm_net *net = m->net;
     const nm_op *op = &net->ops[k];
 
-    *o = (struct op){.m = m,
-                     .op = op,
-                     .ex = {.net = net, .op = op, .n = 1, .plain = true, .arena = &m->scratch},
-                     .n_out = net->values[op->out].size};
+    *o = (nm_vop){.m = m,
+                  .op = op,
+                  .ex = {.net = net, .op = op, .n = 1, .plain = true, .arena = &m->scratch},
+                  .n_out = net->values[op->out].size};
     for (int i = 0; i < op->n_in; i++) {
         const nm_value *value = op->in[i] >= 0 ? &net->values[op->in[i]] : NULL;
         double *zeros;
@@ -48,7 +38,7 @@ static bool open_op(nm_vmaker *m, int k, struct op *o)
     return true;
 }
 
-static double *room_of(struct op *o, int64_t n)
+static double *room_of(nm_vop *o, int64_t n)
 {
     double *room = nm_arena_take(&o->m->scratch, (size_t)n, sizeof *room);
 
@@ -60,7 +50,7 @@ static double *room_of(struct op *o, int64_t n)
 /* -- errors ---------------------------------------------------------------------------------- */
 
 /* The bound on float32 errors of the operator for inputs within r of `in`. */
-static bool local_error(struct op *o, const double *const *in, const double *const *r, double *e)
+static bool local_error(nm_vop *o, const double *const *in, const double *const *r, double *e)
 {
     double *out = room_of(o, o->n_out), *spread = room_of(o, o->n_out);
 
@@ -76,7 +66,7 @@ static bool local_error(struct op *o, const double *const *in, const double *con
 }
 
 /* Float32 semantics: what one evaluation adds to the deviation, for all inputs in the box. */
-static bool add_deviation(struct op *o, nm_vexpr *to)
+static bool add_deviation(nm_vop *o, nm_vexpr *to)
 {
     const double *in[NM_OP_MAX_IN], *r[NM_OP_MAX_IN] = {0};
     double *e = room_of(o, o->n_out);
@@ -112,7 +102,7 @@ static bool add_deviation(struct op *o, nm_vexpr *to)
 
 /* -- linear operators ------------------------------------------------------------------------ */
 
-static const nm_sparse *by_fans(struct op *o)
+static const nm_sparse *by_fans(nm_vop *o)
 {
     nm_fan *fans;
     int64_t n_fans = o->op->kind->n_fans(o->ex.net, o->op), n = 0, n_in = o->in[0]->n;
@@ -152,7 +142,7 @@ static const nm_sparse *by_fans(struct op *o)
     return j;
 }
 
-static const nm_sparse *by_links(struct op *o)
+static const nm_sparse *by_links(nm_vop *o)
 {
     int64_t most = o->op->kind->n_links(o->ex.net, o->op), n = 0;
     int64_t *at = nm_arena_take(&o->m->scratch, (size_t)(o->n_out * most) + 1, sizeof *at);
@@ -177,7 +167,7 @@ static const nm_sparse *by_links(struct op *o)
 }
 
 /* Output k depends on element k of input i. */
-static const nm_sparse *by_element(struct op *o, int i)
+static const nm_sparse *by_element(nm_vop *o, int i)
 {
     const double *d[NM_OP_MAX_IN] = {0};
     double *ones = room_of(o, o->n_out), *slope = room_of(o, o->n_out), *out;
@@ -193,7 +183,7 @@ static const nm_sparse *by_element(struct op *o, int i)
 }
 
 /* Row by row, by the adjoint of each output. */
-static const nm_sparse *by_adjoints(struct op *o, int i)
+static const nm_sparse *by_adjoints(nm_vop *o, int i)
 {
     double *unit = room_of(o, o->n_out), *out = room_of(o, o->n_out),
            *row = room_of(o, o->in[i]->n);
@@ -238,7 +228,7 @@ static const nm_sparse *by_adjoints(struct op *o, int i)
     return o->m->scratch.failed ? NULL : j;
 }
 
-static const nm_sparse *jacobian(struct op *o, int i)
+static const nm_sparse *jacobian(nm_vop *o, int i)
 {
     const nm_op_kind *kind = o->op->kind;
     bool alone = true;
@@ -257,7 +247,7 @@ static const nm_sparse *jacobian(struct op *o, int i)
 }
 
 /* f(inputs) = f(0) + sum_i J_i input_i. */
-static nm_vexpr *linear(struct op *o)
+static nm_vexpr *linear(nm_vop *o)
 {
     nm_vexpr *to = nm_vexpr_zero(o->m->arena, o->n_out);
     double *e = room_of(o, o->n_out);
@@ -289,7 +279,7 @@ static nm_vexpr *linear(struct op *o)
 /* -- piecewise linear operators --------------------------------------------------------------- */
 
 /* relu(z - t) of all elements. */
-static nm_vexpr *break_at(struct op *o, const double *t)
+static nm_vexpr *break_at(nm_vop *o, const double *t)
 {
     nm_vexpr shifted = *o->in[0];
 
@@ -314,7 +304,7 @@ struct steps {
     bool any_slope;
 };
 
-static bool list_pieces(struct op *o, struct steps *s)
+static bool list_pieces(nm_vop *o, struct steps *s)
 {
     const nm_pieces_family *family = o->op->kind->family;
 
@@ -340,7 +330,7 @@ static bool list_pieces(struct op *o, struct steps *s)
 }
 
 /* f(z) = K + slope z + sum_b step_b relu(z - t_b), K so that f(0) is right. */
-static nm_vexpr *piecewise(struct op *o)
+static nm_vexpr *piecewise(nm_vop *o)
 {
     struct steps s = {0};
     nm_vexpr *to = nm_vexpr_zero(o->m->arena, o->n_out);
@@ -372,97 +362,9 @@ static nm_vexpr *piecewise(struct op *o)
     return add_deviation(o, to) ? to : NULL;
 }
 
-/* -- pools --------------------------------------------------------------------------------- */
-
-/* to += factor * (rows pick[k] of e). */
-static bool add_picked(nm_vmaker *m, nm_vexpr *to, const int64_t *pick, double factor,
-                       const nm_vexpr *e)
-{
-    nm_sparse *j = nm_sparse_open(m->arena, to->n, e->n, to->n);
-
-    if (!j)
-        return false;
-    for (int64_t k = 0; k < to->n; k++) {
-        j->at[k] = (int32_t)pick[k];
-        j->w[k] = factor;
-        j->start[k + 1] = k + 1;
-    }
-    nm_sparse_close(j);
-    nm_vexpr_add(m->arena, to, j, e, true);
-    return true;
-}
-
-/* max(a, b) = b + relu(a - b), where a and b are rows of e. The computed maximum is exact. */
-static nm_vexpr *larger_of(nm_vmaker *m, const nm_vexpr *e, const int64_t *a, const int64_t *b,
-                           int64_t n)
-{
-    nm_vexpr *difference = nm_vexpr_zero(m->arena, n), *to = nm_vexpr_zero(m->arena, n), *on;
-    nm_sparse *identity = nm_sparse_diagonal(m->arena, n, NULL);
-
-    if (!difference || !to || !identity || !add_picked(m, difference, a, 1, e) ||
-        !add_picked(m, difference, b, -1, e) || !add_picked(m, to, b, 1, e))
-        return NULL;
-    on = nm_vmaker_node(m, NM_VNODE_RELU, difference);
-    if (on)
-        nm_vexpr_add(m->arena, to, identity, on, false);
-    return on ? to : NULL;
-}
-
-/* window[o * n ...] = the elements that output o is the maximum of; what is outside the input is
-   replaced by another. */
-static int64_t *windows(struct op *o, int64_t *n)
-{
-    int64_t n_pins = o->op->kind->n_pins(o->ex.net, o->op);
-    int64_t *window;
-
-    *n = n_pins / o->n_out + 1;
-    window = nm_arena_take(&o->m->scratch, (size_t)(*n * o->n_out), sizeof *window);
-    for (int64_t k = 0; window && k < o->n_out; k++) {
-        if (*n == 1) /* windows of one element have no pins */
-            return NULL;
-        for (int64_t l = 0; l + 1 < *n; l++) {
-            nm_pin pin = o->op->kind->pin(o->ex.net, o->op, o->zeros[0], k * (*n - 1) + l);
-
-            window[k * *n] = pin.plus;
-            window[k * *n + l + 1] = pin.minus;
-        }
-    }
-    return window;
-}
-
-/* A tree: each round halves the elements of every window. */
-static nm_vexpr *max_pool(struct op *o)
-{
-    int64_t n, *window;
-    nm_vexpr *e = o->in[0];
-
-    if (o->op->kind->n_pins(o->ex.net, o->op) == 0)
-        return linear(o);
-    window = e ? windows(o, &n) : NULL;
-    while (window && n > 1) {
-        int64_t half = (n + 1) / 2, n_pairs = half * o->n_out;
-        int64_t *a = nm_arena_take(&o->m->scratch, (size_t)n_pairs, sizeof *a);
-        int64_t *b = nm_arena_take(&o->m->scratch, (size_t)n_pairs, sizeof *b);
-
-        for (int64_t p = 0; a && b && p < n_pairs; p++) {
-            const int64_t *w = window + p / half * n;
-
-            a[p] = w[2 * (p % half)];
-            b[p] = 2 * (p % half) + 1 < n ? w[2 * (p % half) + 1] : a[p];
-        }
-        e = a && b ? larger_of(o->m, e, a, b, n_pairs) : NULL;
-        if (!e)
-            return NULL;
-        for (int64_t p = 0; p < n_pairs; p++)
-            window[p] = p;
-        n = half;
-    }
-    return window ? e : NULL;
-}
-
 /* -- all ------------------------------------------------------------------------------------ */
 
-static nm_vexpr *smooth(struct op *o, nm_vkind kind)
+static nm_vexpr *smooth(nm_vop *o, nm_vkind kind)
 {
     nm_vexpr *to = nm_vmaker_node(o->m, kind, o->in[0]);
 
@@ -471,7 +373,7 @@ static nm_vexpr *smooth(struct op *o, nm_vkind kind)
 
 nm_status nm_vmaker_op(nm_vmaker *m, int k, nm_vexpr **out, nm_err *err)
 {
-    struct op o;
+    nm_vop o;
     const nm_op_kind *kind = m->net->ops[k].kind;
     nm_err scratch_err = {0};
 
@@ -480,7 +382,7 @@ nm_status nm_vmaker_op(nm_vmaker *m, int k, nm_vexpr **out, nm_err *err)
         if (kind->jvp == nm_pieces_jvp && o.in[0])
             *out = piecewise(&o);
         else if (kind == &nm_op_max_pool)
-            *out = max_pool(&o);
+            *out = kind->n_pins(m->net, o.op) > 0 ? nm_vop_max_pool(&o) : linear(&o);
         else if (kind == &nm_op_sigmoid || kind == &nm_op_tanh)
             *out = smooth(&o, kind == &nm_op_tanh ? NM_VNODE_TANH : NM_VNODE_SIGMOID);
         else if (!kind->n_pins && !nm_op_is_smooth(m->net, o.op))

@@ -16,10 +16,18 @@ static void NM_TYPED(average)(const nm_exec *ex, const NM_REAL *x, NM_REAL *y)
 {
     nm_planes s = nm_pool_planes(ex);
 
-    for (int64_t c = 0; s.patches && c < s.n; c++)
+    int64_t *only = nm_scratch(ex, (size_t)s.positions, sizeof *only);
+
+    /* Windows that see one pixel repeat it: an adaptive pool that has more outputs than inputs. */
+    for (int64_t i = 0; s.patches && only && i < s.positions; i++)
+        only[i] = divisor(ex, &s.patches[i]) == 1 && nm_window_volume(s.patches[i].n) == 1
+                      ? s.patches[i].first
+                      : -1;
+    for (int64_t c = 0; s.patches && only && c < s.n; c++)
         for (int64_t i = 0; i < s.positions; i++)
-            y[c * s.positions + i] = NM_TYPED(sum)(&s.patches[i], x + c * s.pixels) /
-                                     (NM_REAL)divisor(ex, &s.patches[i]);
+            y[c * s.positions + i] = only[i] >= 0 ? x[c * s.pixels + only[i]]
+                                                  : NM_TYPED(sum)(&s.patches[i], x + c * s.pixels) /
+                                                        (NM_REAL)divisor(ex, &s.patches[i]);
 }
 
 static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_REAL *out)
@@ -129,6 +137,23 @@ static void links(const nm_exec *ex, const double *const *in, int64_t *at, doubl
     }
 }
 
+/* Windows that see one pixel each: adaptive pools with more outputs than inputs. */
+static bool copies(const nm_net *net, const nm_op *op, int32_t *from)
+{
+    const nm_pool_attr *attr = op->attr;
+    nm_window w = nm_pool_window(net, op);
+    int64_t positions = nm_window_volume(w.out), pixels = nm_window_volume(w.in);
+
+    for (int64_t j = 0; j < net->values[op->out].size; j++) {
+        nm_patch p = nm_window_patch(&w, j % positions);
+
+        if (nm_window_volume(p.n) != 1 || (attr->count_include_pad && p.n_padded != 1))
+            return false;
+        from[j] = (int32_t)(j / positions * pixels + p.first);
+    }
+    return true;
+}
+
 const nm_op_kind nm_op_average_pool = {.name = "AveragePool",
                                        .onnx_names = NM_ONNX("AveragePool", "GlobalAveragePool"),
                                        .min_in = 1,
@@ -138,6 +163,7 @@ const nm_op_kind nm_op_average_pool = {.name = "AveragePool",
                                        .infer = nm_pool_infer,
                                        .forward_f32 = forward_f32,
                                        .forward_f64 = forward_f64,
+                                       .copies = copies,
                                        .jvp = jvp,
                                        .vjp = vjp,
                                        .local_error = local_error,

@@ -58,6 +58,16 @@ static int64_t n_terms(const nm_exec *ex)
 #define NM_SELF "net/op/conv.c"
 #include "tensor/typed.h"
 
+static void forward_single(const nm_exec *ex, const float *const *in, float *out)
+{
+    nm_conv c = conv_of(ex);
+
+    if (ex->plain)
+        forward_f32(ex, in, out);
+    else
+        nm_conv_forward(ex, &c, in[0], in[WEIGHT], ex->op->n_in > BIAS ? in[BIAS] : NULL, out);
+}
+
 static nm_status infer(const nm_net *net, const nm_op *op, nm_shape *out, nm_err *err)
 {
     const nm_conv_attr *attr = op->attr;
@@ -268,7 +278,7 @@ const nm_op_kind nm_op_conv = {.name = "Conv",
                                .attr_bytes = sizeof(nm_conv_attr),
                                .parse = nm_conv_parse,
                                .infer = infer,
-                               .forward_f32 = forward_f32,
+                               .forward_f32 = forward_single,
                                .forward_f64 = forward_f64,
                                .jvp = jvp,
                                .vjp = vjp,

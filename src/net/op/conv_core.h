@@ -32,6 +32,12 @@ typedef struct nm_conv {
     bool absolute;                        /* of the weights' and image's or rows' magnitudes */
 } nm_conv;
 
+/** rows = bias of the channel (NULL: 0) + W col(image), without writing out the columns
+ *  (conv_forward.c): for evaluation, sums in an order of their own, with fused multiplications.
+ * What one image gives does not depend on the others. */
+void nm_conv_forward(const nm_exec *ex, const nm_conv *c, const float *image, const float *weights,
+                     const float *bias, float *rows);
+
 /** rows = bias of the channel (NULL: 0) + W col(image). */
 void nm_conv_correlate_f32(const nm_exec *ex, const nm_conv *c, const float *image,
                            const float *weights, const float *bias, float *rows);

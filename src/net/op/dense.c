@@ -40,6 +40,7 @@ static void NM_TYPED(forward)(const nm_exec *ex, const NM_REAL *const *in, NM_RE
 
 #include "net/op/dense.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "net/op/facet.h"
@@ -67,6 +68,14 @@ static struct dims dims_of(const nm_exec *ex)
 
 #define NM_SELF "net/op/dense.c"
 #include "tensor/typed.h"
+
+static void forward_single(const nm_exec *ex, const float *const *in, float *out)
+{
+    if (ex->plain)
+        forward_f32(ex, in, out);
+    else
+        nm_dense_forward(ex, in[0], out);
+}
 
 static nm_status parse(const nm_node_view *node, void *attr, nm_err *err)
 {
@@ -293,7 +302,8 @@ static void local_error(const nm_exec *ex, const double *const *in, const double
 {
     const nm_dense_attr *attr = ex->op->attr;
     struct dims d = dims_of(ex);
-    double alpha = fabs(attr->alpha), beta = fabs(attr->beta), most_w = largest_weight(ex);
+    double alpha = fabs(attr->alpha), beta = fabs(attr->beta);
+    double most_w = ex->most_weight > 0 ? ex->most_weight : largest_weight(ex);
     nm_folding folded = nm_folding_of(ex);
 
     for (int64_t i = 0; i < d.rows; i++) {
@@ -361,7 +371,7 @@ const nm_op_kind nm_op_dense = {.name = "Gemm",
                                 .attr_bytes = sizeof(nm_dense_attr),
                                 .parse = parse,
                                 .infer = infer,
-                                .forward_f32 = forward_f32,
+                                .forward_f32 = forward_single,
                                 .forward_f64 = forward_f64,
                                 .jvp = jvp,
                                 .vjp = vjp,

@@ -93,7 +93,8 @@ double nm_largest(const double *x, int64_t n);
 double *nm_scratch_abs(const nm_exec *ex, const double *x, int64_t n);
 double *nm_scratch_reach(const nm_exec *ex, const double *x, const double *r, int64_t n);
 
-/** Scratch copy of x >= 0 in float32, rounded up; what is denormal there becomes 2^-126. */
+/** Scratch copy of x >= 0 (of ex->n points) in float32, rounded up; what is denormal there becomes
+ *  2^-126 or, beside elements that drown it, up to 2^-100. */
 float *nm_scratch_f32_up(const nm_exec *ex, const double *x, int64_t n);
 
 /** to[i] = from[i], raised so that it is no less than the exact sum of n_terms products of

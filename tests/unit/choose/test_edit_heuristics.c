@@ -1,6 +1,8 @@
 /* Edit heuristics on nets where the right layer is known by construction. */
 #include "edit_support.h"
 
+#include "confirm_repair.h"
+
 /* -- by place --------------------------------------------------------------------------------- */
 
 static nm_net *small_cnn(void)
@@ -260,8 +262,9 @@ static void predicted_costs_bound_the_repair(void **state)
             w.opts.safe = NM_SAFE_NONE;
             nm_assert_ok(nm_plan_new(w.net, &plan, &err), &err);
             nm_assert_ok(nm_plan_mark(plan, 1, NM_FREE_ALL, &err), &err);
-            nm_assert_ok(nm_repair(w.ctx, w.net, plan, &task, &w.opts, NULL, NULL, &report, &err),
-                         &err);
+            nm_assert_ok(
+                nm_repair_confirmed(w.ctx, w.net, plan, &task, &w.opts, NULL, NULL, &report, &err),
+                &err);
             assert_int_equal(report.outcome, NM_REPAIRED);
             assert_true(-c.scores[1] <= report.objective * (1 + 1e-5));
             if (n == 1)

@@ -268,6 +268,48 @@ static void threads_do_not_change_a_bit(void **state)
     free(v);
 }
 
+/* The same to what float32 sums leave, whatever the vectors' size; small ones stay in double. */
+static void coarse_moments_differ_by_float32_rounding(void **state)
+{
+    static const double sizes[] = {1, 1e-30, 1e25};
+    enum { N = 300, SMALL = 40, COUNT = 400 };
+
+    (void)state;
+    for (int s = 0; s < 3; s++)
+        for (int64_t n = SMALL; n <= N; n += N - SMALL) {
+            double *v = normal(13, n * COUNT), *fine, *coarse[2];
+            double square = sizes[s] * sizes[s];
+
+            for (int64_t i = 0; i < n * COUNT; i++)
+                v[i] *= sizes[s];
+            nm_moment *m = moment_of(n, v, COUNT, 150, COUNT, 0.1 * square);
+
+            fine = solve(m, n, v, 3);
+            nm_moment_free(m);
+            for (int t = 0; t < 2; t++) {
+                nm_err err = {0};
+
+                nm_ctx_set_threads(ctx, t + 1);
+                nm_assert_ok(nm_moment_new(n, COUNT, &m, &err), &err);
+                nm_moment_make_coarse(m);
+                for (int64_t i = 0; i < COUNT; i += 200)
+                    nm_assert_ok(nm_moment_add(ctx, m, v + i * n, 200, &err), &err);
+                nm_assert_ok(nm_moment_finish(ctx, m, COUNT, 0.1 * square, &err), &err);
+                coarse[t] = solve(m, n, v, 3);
+                nm_moment_free(m);
+            }
+            assert_memory_equal(coarse[0], coarse[1], (size_t)(3 * n) * sizeof *fine);
+            nm_assert_close(coarse[0], fine, (size_t)(3 * n), 0,
+                            (n == SMALL ? 1e-11 : 2e-4) / sizes[s]);
+            if (n == N)
+                assert_memory_not_equal(coarse[0], fine, (size_t)(3 * n) * sizeof *fine);
+            free(v);
+            free(fine);
+            free(coarse[0]);
+            free(coarse[1]);
+        }
+}
+
 static void failed_allocations_are_reported(void **state)
 {
     static const int64_t sizes[] = {5, LONG};
@@ -313,6 +355,7 @@ int main(void)
         cmocka_unit_test(the_scale_is_the_mean_diagonal_entry),
         cmocka_unit_test(what_is_not_finite_is_refused),
         cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(coarse_moments_differ_by_float32_rounding),
         cmocka_unit_test(failed_allocations_are_reported),
     };
 

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "confirm_repair.h"
 #include "netmend/netmend.h"
 
 enum { ES_MAX = 64 };
@@ -66,19 +67,42 @@ static inline void es_close(es_world *w)
     nm_ctx_free(w->ctx);
 }
 
-static inline nm_status es_try(es_world *w, const nm_repair_task *task, nm_err *err)
+static inline nm_plan *es_plan(const es_world *w)
 {
     nm_plan *plan = NULL;
-    nm_err ignored = {0};
+    nm_err err = {0};
+
+    nm_assert_ok(nm_plan_new(w->net, &plan, &err), &err);
+    nm_assert_ok(nm_plan_mark_text(plan, w->layer, NM_FREE_ALL, &err), &err);
+    nm_assert_ok(nm_plan_set_bounds(plan, -w->bound, w->bound, &err), &err);
+    return plan;
+}
+
+static inline nm_status es_try(es_world *w, const nm_repair_task *task, nm_err *err)
+{
+    nm_plan *plan = es_plan(w);
     nm_status rc;
 
     es_forget(w);
-    nm_assert_ok(nm_plan_new(w->net, &plan, &ignored), &ignored);
-    nm_assert_ok(nm_plan_mark_text(plan, w->layer, NM_FREE_ALL, &ignored), &ignored);
-    nm_assert_ok(nm_plan_set_bounds(plan, -w->bound, w->bound, &ignored), &ignored);
     rc = nm_repair(w->ctx, w->net, plan, task, &w->opts, w->path, &w->fixed, &w->report, err);
     nm_plan_free(plan);
     return rc;
+}
+
+static inline void es_confirm(const es_world *w, const nm_repair_task *task)
+{
+    nm_plan *plan = es_plan(w);
+    nm_err err = {0};
+
+    nm_assert_ok(nm_confirm_repair(&(nm_repaired){.net = w->net,
+                                                  .fixed = w->fixed,
+                                                  .plan = plan,
+                                                  .task = task,
+                                                  .opts = &w->opts,
+                                                  .report = &w->report},
+                                   &err),
+                 &err);
+    nm_plan_free(plan);
 }
 
 /* What a report says must be consistent and true of the repaired net. */
@@ -138,6 +162,7 @@ static inline void es_check(es_world *w, const nm_repair_task *task)
                         r->keep.right_before < task->keep->n);
     }
     nm_ctx_free(ctx);
+    es_confirm(w, task);
 }
 
 static inline void es_repair(es_world *w, const nm_repair_task *task)

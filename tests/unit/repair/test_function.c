@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "confirm_repair.h"
 #include "make_net.h"
 #include "netmend/netmend.h"
 
@@ -138,9 +139,9 @@ static const char *repair(struct world *w, const char *layers, bool joint)
     nm_err err = {0};
 
     plan_layers(w, layers, joint);
-    nm_assert_ok(
-        nm_repair(w->ctx, w->net, w->plan, &w->task, &w->opts, path, &w->fixed, &w->report, &err),
-        &err);
+    nm_assert_ok(nm_repair_confirmed(w->ctx, w->net, w->plan, &w->task, &w->opts, path, &w->fixed,
+                                     &w->report, &err),
+                 &err);
     if (w->report.outcome != NM_REPAIRED)
         fail_msg("layers %s: %s", layers, w->report.reason);
     print_message("layers %s: objective %g, gap %g, %d linearisations, %d rounds, l2 %g\n", layers,
@@ -266,7 +267,8 @@ static void bounds_hold_in_the_file(void **state)
     forget_result(&w);
     plan_layers(&w, "1", false);
     nm_assert_ok(nm_plan_set_bounds(w.plan, -bound, bound, &err), &err);
-    nm_assert_ok(nm_repair(w.ctx, w.net, w.plan, &w.task, &w.opts, NULL, &w.fixed, &w.report, &err),
+    nm_assert_ok(nm_repair_confirmed(w.ctx, w.net, w.plan, &w.task, &w.opts, NULL, &w.fixed,
+                                     &w.report, &err),
                  &err);
     assert_int_equal(w.report.outcome, NM_REPAIRED);
     nm_assert_ok(nm_net_get_layer(w.net, 1, false, before, &err), &err);

@@ -2,6 +2,7 @@
  * as written, and it costs no more than it has to. */
 #include "tiny_nets.h"
 
+#include "confirm_repair.h"
 #include "test_ctx.h"
 
 enum { N_KEEP = 6, N_NETS = 25 };
@@ -60,8 +61,9 @@ static double repair(const task *k, nm_method method, bool keep, int64_t *broken
     opts.method = method;
     opts.norm = NM_NORM_LINF;
     opts.gap = 1e-4;
-    nm_assert_ok(nm_repair(ctx, k->t.net, k->plan, &what, &opts, NULL, &fixed, &report, &err),
-                 &err);
+    nm_assert_ok(
+        nm_repair_confirmed(ctx, k->t.net, k->plan, &what, &opts, NULL, &fixed, &report, &err),
+        &err);
     *broken = 0;
     *bound = report.lower_bound;
     if (report.outcome == NM_REPAIRED) {

@@ -3,7 +3,7 @@
 
 #include "test_ctx.h"
 
-enum { N_NETS = 200 };
+enum { N_NETS = 80 };
 
 static double repair(nm_ctx *own, const tiny *t, nm_norm norm, uint64_t seed)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "confirm_repair.h"
 #include "netmend/netmend.h"
 #include "oracle/explicit_model.h"
 #include "problem/tail.h"
@@ -146,8 +147,9 @@ static nm_repair_report repair(world *w, const matrix_case *c, nm_norm norm, nm_
     opts.safe = NM_SAFE_NONE;
     opts.gap = 1e-8;
     nm_ctx_set_threads(w->ctx, threads);
-    nm_assert_ok(nm_repair(w->ctx, w->net, w->plan, &task, &opts, NULL, fixed, &report, &err),
-                 &err);
+    nm_assert_ok(
+        nm_repair_confirmed(w->ctx, w->net, w->plan, &task, &opts, NULL, fixed, &report, &err),
+        &err);
     if (report.outcome != NM_REPAIRED)
         fail_msg("%s, %s: %s", c->name, nm_norm_name(norm), report.reason);
     return report;
@@ -278,8 +280,8 @@ static void threads_do_not_change_the_function_norm(void **state)
 
             opts.norm = NM_NORM_FUNCTION;
             nm_ctx_set_threads(w.ctx, threads);
-            nm_assert_ok(nm_repair(w.ctx, w.net, w.plan, &task, &opts, NULL, &fixed[threads - 1],
-                                   &report[threads - 1], &err),
+            nm_assert_ok(nm_repair_confirmed(w.ctx, w.net, w.plan, &task, &opts, NULL,
+                                             &fixed[threads - 1], &report[threads - 1], &err),
                          &err);
             assert_int_equal(report[threads - 1].outcome, NM_REPAIRED);
         }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "confirm_repair.h"
 #include "netmend/netmend.h"
 #include "oracle/explicit_model.h"
 
@@ -47,7 +48,7 @@ static void repair_like_the_full_program(nm_ctx *ctx, const nm_net *net, const n
     opts.margin = how->margin;
     opts.safe = NM_SAFE_NONE;
     opts.gap = 1e-8;
-    nm_assert_ok(nm_repair(ctx, net, plan, &task, &opts, NULL, NULL, report, &err), &err);
+    nm_assert_ok(nm_repair_confirmed(ctx, net, plan, &task, &opts, NULL, NULL, report, &err), &err);
     nm_plan_free(plan);
 }
 

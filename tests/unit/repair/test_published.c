@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "confirm_repair.h"
 #include "netmend/netmend.h"
 
 enum { MAX_POINTS = 300 };
@@ -200,7 +201,8 @@ static void repair_cell(struct world *w, const char *edit, const struct set *set
     opts.safe = NM_SAFE_NONE;
     nm_repair_task task = {.repair = &repair};
 
-    nm_assert_ok(nm_repair(w->ctx, w->net, plan, &task, &opts, NULL, &fixed, &report, &err), &err);
+    nm_assert_ok(
+        nm_repair_confirmed(w->ctx, w->net, plan, &task, &opts, NULL, &fixed, &report, &err), &err);
     assert_int_equal(report.outcome, NM_REPAIRED);
     assert_int_equal(report.repair.right_after, repair.n);
     nm_assert_ok(nm_evaluate(w->ctx, fixed, &w->all, false, NULL, &eval, &err), &err);
@@ -265,7 +267,8 @@ static void one_point_has_the_closed_form_optimum(void **state)
     opts.safe = NM_SAFE_NONE;
     nm_repair_task task = {.repair = &repair};
 
-    nm_assert_ok(nm_repair(w->ctx, w->net, plan, &task, &opts, NULL, NULL, &report, &err), &err);
+    nm_assert_ok(nm_repair_confirmed(w->ctx, w->net, plan, &task, &opts, NULL, NULL, &report, &err),
+                 &err);
     nm_assert_close(&report.objective, &(double){0.0729593334}, 1, 0, 1e-10);
     assert_int_equal(report.n_changed, 42);
     nm_repair_report_free(&report);

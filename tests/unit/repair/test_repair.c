@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "confirm_repair.h"
 #include "netmend/netmend.h"
 
 /* -- material ---------------------------------------------------------------------------- */
@@ -105,9 +106,9 @@ static void run_repair(struct world *w, const nm_repair_task *task, const char *
 {
     nm_err err = {0};
 
-    nm_assert_ok(
-        nm_repair(w->ctx, w->net, w->plan, task, &w->opts, path, &w->fixed, &w->report, &err),
-        &err);
+    nm_assert_ok(nm_repair_confirmed(w->ctx, w->net, w->plan, task, &w->opts, path, &w->fixed,
+                                     &w->report, &err),
+                 &err);
 }
 
 static int64_t count_right(struct world *w, const nm_net *net, const nm_points *points)
@@ -396,6 +397,36 @@ static void no_time_is_a_limit_and_writes_nothing(void **state)
     close_world(&w);
 }
 
+/* Each is a network of which the report is not true. */
+static void the_confirmation_of_repairs_can_fail(void **state)
+{
+    struct world w;
+    nm_err err = {0};
+    nm_points repair, keep;
+    nm_repair_task task = {.repair = &repair, .keep = &keep};
+    nm_plan *other;
+
+    (void)state;
+    open_moons(&w);
+    select_points(&w, false, 5, &repair);
+    select_points(&w, true, 20, &keep);
+    plan_layer(&w, "1");
+    run_repair(&w, &task, NULL);
+    assert_int_equal(w.report.outcome, NM_REPAIRED);
+    nm_assert_ok(nm_plan_new(w.net, &other, &err), &err);
+    nm_assert_ok(nm_plan_mark_text(other, "3", NM_FREE_ALL, &err), &err);
+    nm_repaired wrong_net = {w.net, w.net, w.plan, &task, &w.opts, &w.report};
+    nm_repaired wrong_layer = {w.net, w.fixed, other, &task, &w.opts, &w.report};
+
+    assert_int_not_equal(nm_confirm_repair(&wrong_net, &err), NM_OK);
+    err = (nm_err){0};
+    assert_int_not_equal(nm_confirm_repair(&wrong_layer, &err), NM_OK);
+    nm_plan_free(other);
+    nm_points_free(&repair);
+    nm_points_free(&keep);
+    close_world(&w);
+}
+
 static void cancelling_fails_and_writes_nothing(void **state)
 {
     struct world w;
@@ -472,6 +503,7 @@ int main(void)
         cmocka_unit_test(conflicts_are_irreducible),
         cmocka_unit_test(a_keep_point_equal_to_a_repair_point_conflicts),
         cmocka_unit_test(no_time_is_a_limit_and_writes_nothing),
+        cmocka_unit_test(the_confirmation_of_repairs_can_fail),
         cmocka_unit_test(cancelling_fails_and_writes_nothing),
         cmocka_unit_test(all_pins_need_linear_pieces),
         cmocka_unit_test(threads_do_not_change_a_bit),

@@ -1,6 +1,7 @@
 /* Repairs in passes. */
 #include "make_net.h"
 
+#include "confirm_repair.h"
 #include "netmend/netmend.h"
 
 enum { N_IN = 6, N_OUT = 3, MOST = 24 };
@@ -103,7 +104,8 @@ static void full_is_the_repair_itself(void **state)
     (void)state;
     w.how.strategy = NM_STRATEGY_FULL;
     run(&w);
-    nm_assert_ok(nm_repair(w.ctx, w.net, w.plan, &task, &w.opts, NULL, NULL, &report, &err), &err);
+    nm_assert_ok(
+        nm_repair_confirmed(w.ctx, w.net, w.plan, &task, &w.opts, NULL, NULL, &report, &err), &err);
     assert_int_equal(w.report.outcome, NM_REPAIRED);
     assert_true(report.objective == w.report.objective && report.change_l2 == w.report.change_l2);
     assert_int_equal(w.passes.n_passes, 0);

@@ -34,6 +34,39 @@ static nm_net *edited(const nm_net *net, int layer, double by)
     return copy;
 }
 
+/* Every third point is skipped: its margin is that of the net, its bounds wait for the rest. */
+static void check_parts(nm_deploy_session *session, const nm_net *net, const nm_net *next,
+                        const float *x, const int64_t *target, int64_t n)
+{
+    double *enough = calloc((size_t)n, sizeof *enough);
+    nm_deploy fresh = check(next, x, target, n), old, again;
+    nm_err err = {0};
+
+    for (int64_t p = 0; p < n; p++)
+        enough[p] = p % 3 == 0 ? (double)-INFINITY : (double)INFINITY;
+    nm_assert_ok(nm_deploy_run(session, net, &old, &err), &err);
+    nm_assert_ok(nm_deploy_run(session, net, &again, &err), &err);
+    assert_false(nm_deploy_any_stale(&again));
+    nm_assert_ok(nm_deploy_run_again(session, next, enough, &again, &err), &err);
+    assert_true(nm_deploy_any_stale(&again));
+    assert_memory_equal(again.margin, fresh.margin, (size_t)n * sizeof(double));
+    for (int64_t p = 0; p < n; p++) {
+        const nm_deploy *like = p % 3 == 0 ? &old : &fresh;
+
+        assert_int_equal(again.stale[p], p % 3 == 0);
+        assert_true(again.rigorous[p] == like->rigorous[p]);
+        assert_true(again.probable[p] == like->probable[p]);
+        assert_int_equal(again.safe[p], like->safe[p]);
+    }
+    nm_assert_ok(nm_deploy_run_rest(session, next, &again, &err), &err);
+    assert_false(nm_deploy_any_stale(&again));
+    assert_same(&fresh, &again);
+    nm_deploy_clear(&fresh);
+    nm_deploy_clear(&old);
+    nm_deploy_clear(&again);
+    free(enough);
+}
+
 static void check_sessions(const nm_net *net, const float *x, const int64_t *target, int64_t n)
 {
     nm_err err = {0};
@@ -41,9 +74,9 @@ static void check_sessions(const nm_net *net, const float *x, const int64_t *tar
     for (int layer = 0; layer < net->n_layers; layer++) {
         nm_deploy_session *session;
 
-        nm_assert_ok(
-            nm_deploy_open(ctx, net, x, target, n, net->layers[layer].op, true, &session, &err),
-            &err);
+        nm_assert_ok(nm_deploy_open(ctx, net, x, target, n, net->layers[layer].op, true,
+                                    layer % 2 == 0 ? 0 : NM_DEPLOY_MEMORY, &session, &err),
+                     &err);
         for (int round = 0; round < 3; round++) { /* the second again: nothing is used up */
             nm_net *copy = edited(net, layer, round == 0 ? 1 : 1.01);
             nm_deploy fresh = check(copy, x, target, n), again;
@@ -52,6 +85,8 @@ static void check_sessions(const nm_net *net, const float *x, const int64_t *tar
             assert_same(&fresh, &again);
             nm_deploy_clear(&fresh);
             nm_deploy_clear(&again);
+            if (round == 2)
+                check_parts(session, net, copy, x, target, n);
             nm_net_free(copy);
         }
         nm_deploy_close(session);

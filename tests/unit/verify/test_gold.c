@@ -3,12 +3,29 @@
 
 #include <math.h>
 
+enum { OPEN_LIMIT_S = 1 };
+
 typedef struct run {
     double limit_s;
+    const char *const *open; /* instances that no run decides, "net property", NULL at the end */
     bool attack;
     nm_semantics semantics;
     int n, n_decided;
 } run;
+
+/* Whether an instance is listed as open: what it takes would only be the whole limit. */
+static bool is_open(const run *r, const instance *one)
+{
+    char net[512], property[512], name[1030];
+
+    stem(one->net, net, sizeof net);
+    stem(one->property, property, sizeof property);
+    (void)snprintf(name, sizeof name, "%s %s", net, property);
+    for (int i = 0; r->open && r->open[i]; i++)
+        if (strcmp(r->open[i], name) == 0)
+            return true;
+    return false;
+}
 
 static void decide(const instance *one, void *user)
 {
@@ -23,7 +40,7 @@ static void decide(const instance *one, void *user)
     nm_assert_ok(nm_ctx_new(&ctx, &err), &err);
     nm_assert_ok(nm_net_load(ctx, one->net, &net, &err), &err);
     nm_assert_ok(nm_property_load(ctx, one->property, &property, &err), &err);
-    nm_ctx_set_time_limit(ctx, r->limit_s);
+    nm_ctx_set_time_limit(ctx, is_open(r, one) ? OPEN_LIMIT_S : r->limit_s);
     opts.attack = r->attack;
     opts.semantics = r->semantics;
     nm_assert_ok(nm_verify(ctx, net, property, &opts, &report, &err), &err);
@@ -64,11 +81,17 @@ static void acas_xu_without_attacks(void **state)
 
 static void acas_xu_in_float32(void **state)
 {
-    run r = {.limit_s = 10, .attack = true, .semantics = NM_SEMANTICS_FLOAT32};
+    static const char *const open[] = {
+        "ACASXU_run2a_1_1_batch_2000 prop_2",  "ACASXU_run2a_1_9_batch_2000 prop_2",
+        "ACASXU_run2a_3_3_batch_2000 prop_2",  "ACASXU_run2a_1_1_batch_2000 prop_5",
+        "ACASXU_run2a_1_1_batch_2000 prop_6",  "ACASXU_run2a_3_3_batch_2000 prop_9",
+        "ACASXU_run2a_4_5_batch_2000 prop_10", NULL,
+    };
+    run r = {.limit_s = 60, .open = open, .attack = true, .semantics = NM_SEMANTICS_FLOAT32};
 
     (void)state;
     check("acasxu", &r);
-    assert_true(r.n_decided >= 35);
+    assert_true(r.n_decided >= 39); /* all the others */
 }
 
 static void mnist_fully_connected(void **state)
