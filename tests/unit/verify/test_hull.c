@@ -64,7 +64,7 @@ static double row_value(const rig *r, int64_t k, const double *y)
 /* A random point of the hull; some of them on its edges, and the first ones its vertices. */
 static void draw(rig *r, int64_t sample, double *x)
 {
-    double share[MOST_VERTICES], sum = 0;
+    double share[MOST_VERTICES] = {0}, sum = 0;
 
     for (int64_t v = 0; v < r->n; v++) {
         share[v] = -log(nm_rng_uniform(&r->rng) + 1e-12);
