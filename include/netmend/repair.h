@@ -87,7 +87,7 @@ typedef struct nm_repair_opts {
                                          mean diagonal entry, > 0; damping_in = NAN: as much as
                                          float32 evaluation blurs the outputs (docs/numerics.md) */
     nm_refining refine;
-    nm_shifting shift; /**< function norm, with reference or keep data */
+    nm_shifting shift;  /**< function norm, with reference or keep data */
     double label_share; /**< refining: weight of the labels of the reference data (where they are
                              known) against what the network said before, 0 .. 1 */
     int copies; /**< refining: shifted and mirrored copies of each reference image, colour images
