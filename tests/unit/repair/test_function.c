@@ -474,7 +474,8 @@ static void a_reference_set_of_another_size_is_refused(void **state)
     close_world(&w);
 }
 
-/* Where labels of reference data count, they have to be classes; where not, they may be anything. */
+/* Where labels of reference data count, they have to be classes; where not, they may be anything.
+ */
 static void reference_labels_that_are_no_classes_are_refused(void **state)
 {
     static const int64_t wrong[] = {-1, 2, INT64_MAX};
@@ -493,8 +494,8 @@ static void reference_labels_that_are_no_classes_are_refused(void **state)
             NM_E_SHAPE);
         assert_non_null(strstr(err.text, "reference set: point 9 has label"));
         w.opts.label_share = 0;
-        nm_assert_ok(
-            nm_repair(w.ctx, w.net, w.plan, &w.task, &w.opts, NULL, NULL, &w.report, &err), &err);
+        nm_assert_ok(nm_repair(w.ctx, w.net, w.plan, &w.task, &w.opts, NULL, NULL, &w.report, &err),
+                     &err);
         close_world(&w);
     }
 }
