@@ -22,6 +22,7 @@ nm_repair_opts nm_repair_args_opts(const nm_repair_args *args)
     opts.max_rounds = (int)args->max_rounds;
     opts.certify = args->claim != NULL;
     opts.refine = (nm_refining)args->refine;
+    opts.shift = (nm_shifting)args->shift;
     opts.label_share = args->label_share;
     opts.copies = (int)args->copies;
     opts.label_share = args->label_share;

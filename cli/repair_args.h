@@ -14,7 +14,7 @@ typedef struct nm_repair_args {
     const char *layer, *edit, *mask, *curve;
     int free_kind;
     nm_opt_bounds bound;
-    int method, norm, norm_counts, refine, safe, pins, solver;
+    int method, norm, norm_counts, refine, shift, safe, pins, solver;
     bool norm_includes_outputs, joint, elastic;
     double margin, gap, damping, label_share;
     int64_t max_rounds, copies;

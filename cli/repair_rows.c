@@ -198,6 +198,7 @@ static const char *const later_methods[] = {"prdnn",    "vere",  "inner", "head"
                                             "finetune", "cegis", NULL};
 static const char *const norm_names[] = {"linf+l1n", "linf", "l1", "l2", "function", NULL};
 static const char *const refine_names[] = {"auto", "on", "off", NULL};
+static const char *const shift_names[] = {"auto", "on", "off", NULL};
 static const char *const count_names[] = {"free", "marked", NULL};
 static const char *const safe_names[] = {"any-order", "probable", "none", NULL};
 static const char *const pins_names[] = {"lazy", "all", "none", NULL};
@@ -275,6 +276,15 @@ static const nm_opt problem_rows[] = {
          "refining: shifted and mirrored copies of each reference image; colour images only "
          "(auto: 3 where the repair set is a tenth of the reference data and the edited layers are "
          "not the last)"},
+    {.name = "shift",
+     .kind = NM_OPT_CHOICE,
+     AT(shift),
+     .choices = shift_names,
+     .arg = "WHEN",
+     .initial = "auto",
+     .help = "function norm: start from the change that reads the points like reference data, "
+             "found from moments without labels: auto (where that makes many of them right and "
+             "leaves the reference data alone), on (the second is enough), off"},
     {.name = "norm-includes-outputs",
      .kind = NM_OPT_FLAG,
      AT(norm_includes_outputs),

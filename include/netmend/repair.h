@@ -58,6 +58,15 @@ typedef enum nm_refining {
     NM_REFINE_OFF
 } nm_refining;
 
+/** Whether a repair starts from the change that reads the repair points like reference data, found
+ *  from second moments without their labels (docs/numerics.md). */
+typedef enum nm_shifting {
+    NM_SHIFT_AUTO, /**< where it makes many of the points right and leaves the reference data alone
+                    */
+    NM_SHIFT_ON,   /**< wherever it leaves the reference data alone */
+    NM_SHIFT_OFF
+} nm_shifting;
+
 /** Options; start from NM_REPAIR_OPTS_INIT. */
 typedef struct nm_repair_opts {
     size_t size;
@@ -78,6 +87,7 @@ typedef struct nm_repair_opts {
                                          mean diagonal entry, > 0; damping_in = NAN: as much as
                                          float32 evaluation blurs the outputs (docs/numerics.md) */
     nm_refining refine;
+    nm_shifting shift;  /**< function norm, with reference or keep data */
     double label_share; /**< refining: weight of the labels of the reference data (where they are
                              known) against what the network said before, 0 .. 1 */
     int copies; /**< refining: shifted and mirrored copies of each reference image, colour images
@@ -170,6 +180,14 @@ typedef struct nm_refine_report {
     double drift_before, drift_after;
 } nm_refine_report;
 
+/** The change a repair started from (nm_shifting). */
+typedef struct nm_shift_report {
+    double weight; /**< of a reference point against a repair point in it; 0 = there was none */
+    int64_t wrong_before, wrong_after; /**< points of the repair set; after: each half
+                                           changed by the moments of the other, without labels */
+    double moved;                      /**< share of the reference data whose class it changes */
+} nm_shift_report;
+
 /** How points are known to exclude each other. */
 typedef enum nm_conflict_kind {
     NM_CONFLICT_TWINS, /**< two points of different classes that every edit gives the same scores */
@@ -219,6 +237,7 @@ typedef struct nm_repair_report {
     int linearisations;       /**< 1 if the original one was enough */
     int judge_rounds;
     nm_refine_report refined;
+    nm_shift_report shifted;
     const char *solver;      /**< name of the solver that found the result; static */
     int64_t n_conflict;      /**< when infeasible: points that cannot be satisfied together ... */
     int64_t *conflict;       /**< ... as indices into the repair set */

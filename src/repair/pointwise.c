@@ -9,6 +9,7 @@
 #include "repair/certificate.h"
 #include "repair/refine.h"
 #include "repair/search_program.h"
+#include "repair/shifted.h"
 
 enum { MAX_FIRST_TRIES = 40, MAX_FINAL_TRIES = 40 };
 
@@ -150,12 +151,41 @@ static bool pins_are_cheap(const nm_search *s)
     return cheap;
 }
 
+/* Steps from the change that reads the points like reference data. There is no program whose
+   optimum they could end with: its smallest change would undo that one. */
+static nm_status from_shift(nm_search *s, nm_answer *verdict, nm_err *err)
+{
+    double *before = NULL;
+    size_t n = (size_t)s->params->n;
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_search_find_shift(s, err));
+    if (!s->shift)
+        goto done;
+    NM_TRY(nm_memdup(&before, s->delta, n, sizeof *before, err));
+    memcpy(s->delta, s->shift, n * sizeof *s->delta);
+    NM_TRY(nm_search_accumulate(s, verdict, err));
+    nm_search_claim_no_optimum(s);
+    if (*verdict != NM_ANSWER_ACCEPTED) {
+        memcpy(s->delta, before, n * sizeof *s->delta);
+        nm_free(s->shift);
+        s->shift = NULL;
+        s->shifted = (nm_shift_report){0};
+    }
+done:
+    nm_free(before);
+    return rc;
+}
+
 /* Steps to a network that is right, then the smallest change in its pieces. Where that fails: the
    original network's pieces, held where they matter. */
 static nm_status beyond_original(nm_search *s, nm_answer *verdict, nm_err *err)
 {
     nm_status rc = NM_OK;
 
+    NM_TRY(from_shift(s, verdict, err));
+    if (*verdict == NM_ANSWER_ACCEPTED)
+        goto done;
     NM_TRY(nm_search_accumulate(s, verdict, err));
     if (*verdict == NM_ANSWER_ACCEPTED && pins_are_cheap(s))
         NM_TRY(final_stage(s, err));
@@ -229,7 +259,8 @@ static nm_status find_answer(nm_search *s, nm_answer *verdict, nm_err *err)
         NM_TRY(at_original(s, false, verdict, err));
     if (*verdict != NM_ANSWER_ACCEPTED && !nm_search_is_exact(s))
         NM_TRY(beyond_original(s, verdict, err));
-    if (*verdict == NM_ANSWER_ACCEPTED && s->metric && s->opts->refine != NM_REFINE_OFF)
+    if (*verdict == NM_ANSWER_ACCEPTED && s->metric && s->opts->refine != NM_REFINE_OFF &&
+        (!s->shift || s->opts->refine == NM_REFINE_ON))
         NM_TRY(refine(s, err));
 done:
     return rc;

@@ -6,6 +6,8 @@
  *     is affine or all pins are asked for (APRNN, PLDI 2023);
  *  2. accumulated steps: smallest step at the current weights, linearise there, repeat, until the
  *     forward evaluation accepts;
+ *     They start where the points are read like reference data, if that helps
+ *     (repair/shifted.h), and end there then; else at no change;
  *  3. the program linearised at the repaired network, measured from the original one: feasible by
  *     construction, and smaller than the accumulated change;
  *  4. where the steps fail and pins may be used: the original network again, with the neurons
@@ -46,8 +48,12 @@ typedef struct nm_search {
     double damping_in;               /* share of the mean, as asked for or found */
     double typical_gap;              /* median distance between the two best scores there; else 0 */
     nm_refine_report refined;        /* what became of the last answer */
-    bool answered;                   /* delta is an answer, for margins that were lower perhaps */
-    nm_forms *forms;                 /* engine `least` only */
+    bool own_reference;              /* reference data that are not the repair points */
+    bool shift_sought;
+    double *shift; /* [params->n] where steps start (repair/shifted.h); NULL: at no change */
+    nm_shift_report shifted;
+    bool answered;   /* delta is an answer, for margins that were lower perhaps */
+    nm_forms *forms; /* engine `least` only */
     const nm_engine *engine;
     double *original_scores; /* [n_repair x n_scores] */
     nm_row_id *seed_rows;    /* rows of the last program at the original network */
@@ -80,6 +86,7 @@ typedef struct nm_search_data {
     const float *reference_x; /* function norm only; may be keep_x or x */
     const int64_t *reference_labels; /* [n_reference] classes; NULL: unknown */
     int64_t n_reference;
+    bool own_reference; /* they are not the repair points, whose classes are wanted as they are */
 } nm_search_data;
 
 /** Prepares a search. Margins are set by the caller through search->demand (0 at first).

@@ -106,8 +106,9 @@ static nm_status open_search(struct nm_job *j, nm_err *err)
                            .keep_target = t->keep ? t->keep->labels : NULL,
                            .n_keep = t->keep ? t->keep->n : 0,
                            .reference_x = reference->x,
-                           .reference_labels = reference == t->repair ? NULL : reference->labels,
-                           .n_reference = reference->n};
+                           .n_reference = reference->n,
+                           .own_reference = reference != t->repair && !j->opts.elastic,
+                           .reference_labels = reference == t->repair ? NULL : reference->labels};
     double start;
     nm_status rc = NM_OK;
 

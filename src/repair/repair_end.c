@@ -67,6 +67,7 @@ static nm_status fill_report(struct nm_job *j, nm_err *err)
     r->rows_total = f->n_total;
     r->solver = f->solver ? f->solver : "none";
     r->refined = j->search->refined;
+    r->shifted = j->search->shifted;
     if (f->solver && !j->off_path && (r->outcome == NM_REPAIRED || r->outcome == NM_PARTLY)) {
         r->objective = f->objective;
         r->lower_bound = f->lower_bound;

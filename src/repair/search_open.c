@@ -127,7 +127,8 @@ nm_status nm_search_open(const nm_ctx *ctx, const nm_net *net, const nm_plan *pl
                      .n_repair = data->n,
                      .keep_x = data->keep_x,
                      .n_keep = data->n_keep,
-                     .keep_target = data->keep_target};
+                     .keep_target = data->keep_target,
+                     .own_reference = data->own_reference};
     NM_TRY(nm_alloc(&s->delta, (size_t)params->n, sizeof *s->delta, err));
     NM_TRY(nm_tail_new(ctx, net, params, data->x, data->n, false, &s->active, err));
     NM_TRY(nm_search_grow_demand(s, data->n, err));
@@ -172,6 +173,7 @@ void nm_search_close(nm_search *s)
     nm_free(s->reference_rows);
     nm_free(s->delta);
     nm_free(s->closest);
+    nm_free(s->shift);
     nm_free(s->conflict);
     nm_certificate_clear(&s->certificate);
     nm_free(s);

@@ -98,6 +98,17 @@ static json_t *refined(const nm_refine_report *r)
     return o;
 }
 
+static json_t *shifted(const nm_shift_report *r)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "weight", nm_json_real(r->weight));
+    json_object_set_new(o, "wrong_before", json_integer(r->wrong_before));
+    json_object_set_new(o, "wrong_after", json_integer(r->wrong_after));
+    json_object_set_new(o, "moved", nm_json_real(r->moved));
+    return o;
+}
+
 static json_t *conflicts(const nm_repair_report *r)
 {
     json_t *list = json_array();
@@ -204,6 +215,8 @@ char *nm_repair_report_json(const nm_repair_report *r)
         json_object_set_new(o, "similar", held_out(&r->similar, "generalization_points", 1));
     json_object_set_new(o, "change", change(r));
     json_object_set_new(o, "lp", lp(r));
+    if (r->shifted.weight > 0)
+        json_object_set_new(o, "shifted", shifted(&r->shifted));
     if (r->refined.evaluations > 0)
         json_object_set_new(o, "refined", refined(&r->refined));
     if (r->outcome == NM_INFEASIBLE) {

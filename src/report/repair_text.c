@@ -124,6 +124,14 @@ static void say_change(nm_text *t, const nm_repair_report *r)
         nm_say(t, "%s %d", i ? "," : r->n_layers > 1 ? "s" : "", r->layers[i]);
     nm_say(t, "; linf %.6g, l1 %.6g, l2 %.6g\n", r->change_linf, r->change_l1, r->change_l2);
     say_margins(t, &r->repair);
+    if (r->shifted.weight > 0)
+        nm_say(
+            t,
+            "  start      read like reference data, %lld of %lld wrong points are right without "
+            "their labels;\n             with these data weighing %gfold, %.2f %% of them change "
+            "class\n",
+            (long long)(r->shifted.wrong_before - r->shifted.wrong_after),
+            (long long)r->shifted.wrong_before, r->shifted.weight, 100 * r->shifted.moved);
     if (isfinite(r->objective))
         nm_say(t, "  optimum    %.9g, proven bound %.9g (gap %.1e)\n", r->objective, r->lower_bound,
                r->gap);
