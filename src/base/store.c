@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -69,7 +70,22 @@ static int open_unlinked(void)
     return fd;
 }
 
-/* Space is reserved first: a page that the disk has no room for would end the process. */
+/* Space is reserved first: a page that the disk has no room for would end the process, as would a
+   file beyond the limit of the process. What a reservation that failed took is given back. */
+static bool reserve(nm_store *store, size_t n_bytes)
+{
+    struct rlimit limit;
+    size_t end = store->in_file + n_bytes;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        end > limit.rlim_cur)
+        return false;
+    if (posix_fallocate(store->fd, (off_t)store->in_file, (off_t)n_bytes) == 0)
+        return true;
+    (void)!ftruncate(store->fd, (off_t)store->in_file);
+    return false;
+}
+
 static void *take_in_file(nm_store *store, size_t n_bytes, struct room *room)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -77,8 +93,7 @@ static void *take_in_file(nm_store *store, size_t n_bytes, struct room *room)
 
     if (store->fd < 0 && !store->full)
         store->fd = open_unlinked();
-    store->full = store->full || store->fd < 0 || n < n_bytes ||
-                  posix_fallocate(store->fd, (off_t)store->in_file, (off_t)n) != 0;
+    store->full = store->full || store->fd < 0 || n < n_bytes || !reserve(store, n);
     if (store->full)
         return NULL;
     room->at = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, store->fd, (off_t)store->in_file);

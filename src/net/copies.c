@@ -13,6 +13,14 @@ static bool is_inner(const nm_partial *p, int value)
            !p->given[value];
 }
 
+/* Whether a dense layer takes all numbers of its input for one row. */
+static bool takes_one_row(const nm_net *net, const nm_op *op)
+{
+    const nm_dense_attr *attr = op->attr;
+
+    return nm_op_shape(net, op, 1)->dim[attr->trans_b ? 1 : 0] == net->values[op->in[0]].size;
+}
+
 /* The operator behind whose views the layer stands, -1 if it does not copy. */
 static int find_copying(const nm_partial *p, int k)
 {
@@ -35,7 +43,6 @@ nm_status nm_copies_find(const nm_partial *partial, int k, nm_copies *out, nm_er
 {
     const nm_net *net = partial->net;
     const nm_op *op = &net->ops[k], *copying;
-    const nm_shape *w = nm_op_shape(net, op, 1);
     int at = op->kind == &nm_op_dense ? find_copying(partial, k) : -1;
     int32_t *from = NULL;
     int64_t size;
@@ -47,8 +54,7 @@ nm_status nm_copies_find(const nm_partial *partial, int k, nm_copies *out, nm_er
     copying = &net->ops[at];
     size = net->values[copying->out].size;
     out->n = net->values[copying->in[0]].size;
-    if (2 * out->n > size || (w->dim[0] != size && w->dim[1] != size) ||
-        net->values[op->in[0]].size != size)
+    if (2 * out->n > size || net->values[op->in[0]].size != size || !takes_one_row(net, op))
         return NM_OK;
     NM_TRY(nm_alloc(&from, (size_t)size, sizeof *from, err));
     NM_TRY(nm_alloc(&out->folded, (size_t)(net->values[op->out].size * out->n), sizeof *out->folded,

@@ -20,21 +20,39 @@ static nm_status check_inputs(const struct nm_job *j, const nm_points *points, c
     return NM_OK;
 }
 
+static nm_status check_labels(const struct nm_job *j, const int64_t *labels, int64_t n,
+                              const char *what, nm_err *err)
+{
+    int64_t n_classes = j->net->values[j->net->scores].size;
+
+    for (int64_t p = 0; p < n; p++)
+        if (labels[p] < 0 || labels[p] >= n_classes)
+            return nm_fail(err, NM_E_SHAPE, "%s: point %lld has label %lld, expected 0 to %lld",
+                           what, (long long)p, (long long)labels[p], (long long)n_classes - 1);
+    return NM_OK;
+}
+
 static nm_status check_points(const struct nm_job *j, const nm_points *points,
                               const int64_t *labels, const char *what, nm_err *err)
 {
-    int64_t n_classes = j->net->values[j->net->scores].size;
     nm_status rc = points ? check_inputs(j, points, what, err) : NM_OK;
 
     if (!points || rc != NM_OK)
         return rc;
     if (!labels)
         return nm_fail(err, NM_E_SHAPE, "the %s has no labels, expected one per point", what);
-    for (int64_t p = 0; p < points->n; p++)
-        if (labels[p] < 0 || labels[p] >= n_classes)
-            return nm_fail(err, NM_E_SHAPE, "%s: point %lld has label %lld, expected 0 to %lld",
-                           what, (long long)p, (long long)labels[p], (long long)n_classes - 1);
-    return NM_OK;
+    return check_labels(j, labels, points->n, what, err);
+}
+
+/* Labels are optional, and looked at by refining only. */
+static nm_status check_reference(const struct nm_job *j, const nm_points *reference, nm_err *err)
+{
+    bool counts = j->opts.norm == NM_NORM_FUNCTION && j->opts.label_share > 0;
+    nm_status rc = reference ? check_inputs(j, reference, "reference set", err) : NM_OK;
+
+    if (!reference || rc != NM_OK || !reference->labels || !counts)
+        return rc;
+    return check_labels(j, reference->labels, reference->n, "reference set", err);
 }
 
 nm_status nm_job_check_task(const struct nm_job *j, nm_err *err)
@@ -47,8 +65,7 @@ nm_status nm_job_check_task(const struct nm_job *j, nm_err *err)
                        "the network has one output, expected a score for each of several classes");
     NM_TRY(check_points(j, t->repair, j->target, "repair set", err));
     NM_TRY(check_points(j, t->keep, t->keep ? t->keep->labels : NULL, "keep set", err));
-    if (t->reference)
-        NM_TRY(check_inputs(j, t->reference, "reference set", err));
+    NM_TRY(check_reference(j, t->reference, err));
     NM_TRY(check_points(j, t->test, t->test ? t->test->labels : NULL, "test set", err));
     NM_TRY(check_points(j, t->similar, t->similar ? t->similar->labels : NULL, "similar set", err));
 done:

@@ -148,17 +148,18 @@ static nm_status repair_batch(struct passes *s, const int64_t *batch, int64_t n,
     const nm_repair_task *t = s->task;
     nm_repair_opts opts = *s->opts;
     nm_repair_task task = {0};
-    nm_points points = {0}, keep = {0};
+    nm_points points = {0}, keep = {0}, all = *t->repair;
     nm_plan *plan = NULL;
     nm_status rc = NM_OK;
 
+    all.labels = NULL; /* as in a single repair: what is asked may be something else */
     opts.elastic = elastic;
     opts.certify = false;
     NM_TRY(nm_plan_move(s->plan, from, s->how->bounds_from_pass ? NULL : s->net, &plan, err));
     NM_TRY(make_repair(s, batch, n, &points, err));
     task.repair = &points;
     task.keep = t->keep;
-    task.reference = t->reference ? t->reference : t->keep ? t->keep : t->repair;
+    task.reference = t->reference ? t->reference : t->keep ? t->keep : &all;
     if (s->how->strategy == NM_STRATEGY_ACCUMULATED) {
         NM_TRY(make_keep(s, &keep, err));
         task.keep = keep.n > 0 ? &keep : NULL;

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "base/store.h"
 
@@ -62,11 +63,33 @@ static void without_a_file_there_is_memory_only(void **state)
     nm_store_close(NULL);
 }
 
+/* Beyond `ulimit -f` a signal would end the process. */
+static void files_stay_within_the_limit_of_the_process(void **state)
+{
+    enum { LIMIT = 1 << 20 };
+    struct rlimit before, less;
+    nm_store *store;
+    nm_err err = {0};
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    less = before;
+    less.rlim_cur = LIMIT;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+    nm_assert_ok(nm_store_open(0, &store, &err), &err);
+    assert_non_null(nm_store_take(store, LIMIT / 2));
+    assert_null(nm_store_take(store, LIMIT));
+    assert_in_range(nm_store_in_file(store), LIMIT / 2, LIMIT);
+    nm_store_close(store);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rooms_keep_what_they_hold),
         cmocka_unit_test(without_a_file_there_is_memory_only),
+        cmocka_unit_test(files_stay_within_the_limit_of_the_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

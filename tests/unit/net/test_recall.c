@@ -271,6 +271,40 @@ static void layers_behind_repeated_pixels_give_what_all_their_inputs_do(void **s
     }
 }
 
+/* Rows of what a pool repeats pass a matrix that is as wide as they are long together. */
+static void rows_of_repeated_pixels_keep_their_weights(void **state)
+{
+    const nm_attr_value attrs[] = {
+        {.name = "kernel_shape", .type = NM_ATTR_INTS, .ints = (int64_t[]){2, 2}, .n = 2},
+        {.name = "pads", .type = NM_ATTR_INTS, .ints = (int64_t[]){1, 1, 1, 1}, .n = 4}};
+    net_maker m = make_net(12, MAKE_SHAPE(1, 2, 1, 1));
+    double x[] = {0.3, -0.7}, want[16];
+    float single[] = {0.3F, -0.7F}, *got;
+    nm_net *net;
+    nm_err err = {0};
+    int shape;
+
+    (void)state;
+    make_conv(&m, 2, 1, 1);
+    make_op(&m, "AveragePool", &m.at, 1, attrs, 2);
+    shape = make_constant(&m, MAKE_SHAPE(3), 0, 0);
+    for (int i = 0; i < 3; i++)
+        m.net->values[shape].constant->f64[i] = i == 0 ? 1 : 2 * i; /* 1 x 2 x 4 */
+    make_op(&m, "Reshape", (int[]){m.at, shape}, 2, NULL, 0);
+    make_op(&m, "MatMul", (int[]){m.at, make_constant(&m, MAKE_SHAPE(4, 8), 0, 1)}, 2, NULL, 0);
+    make_unary(&m, "Flatten");
+    net = make_done(&m);
+    nm_assert_ok(nm_net_forward_f64(ctx, net, x, 1, want, &err), &err);
+    got = scores_in(ctx, net, single, 1);
+    for (int i = 0; i < 16; i++) {
+        double value = (double)got[i];
+
+        nm_assert_close(&value, &want[i], 1, 1e-5, 1e-5);
+    }
+    free(got);
+    nm_net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +313,7 @@ int main(void)
         cmocka_unit_test(points_beyond_the_budget_are_evaluated_all_the_same),
         cmocka_unit_test(another_net_takes_the_place_of_the_first),
         cmocka_unit_test(a_point_twice_in_a_set_is_kept_once),
+        cmocka_unit_test(rows_of_repeated_pixels_keep_their_weights),
         cmocka_unit_test(layers_behind_repeated_pixels_give_what_all_their_inputs_do),
         cmocka_unit_test(running_out_of_memory_is_reported_or_does_without),
     };

@@ -474,9 +474,36 @@ static void a_reference_set_of_another_size_is_refused(void **state)
     close_world(&w);
 }
 
+/* Where labels of reference data count, they have to be classes; where not, they may be anything.
+ */
+static void reference_labels_that_are_no_classes_are_refused(void **state)
+{
+    static const int64_t wrong[] = {-1, 2, INT64_MAX};
+    struct world w;
+    nm_err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        open_moons(&w, 3, 10);
+        plan_layers(&w, "1", false);
+        w.task.reference = &w.keep;
+        w.keep.labels[w.keep.n - 1] = wrong[i];
+        w.opts.refine = NM_REFINE_ON;
+        assert_int_equal(
+            nm_repair(w.ctx, w.net, w.plan, &w.task, &w.opts, NULL, NULL, &w.report, &err),
+            NM_E_SHAPE);
+        assert_non_null(strstr(err.text, "reference set: point 9 has label"));
+        w.opts.label_share = 0;
+        nm_assert_ok(nm_repair(w.ctx, w.net, w.plan, &w.task, &w.opts, NULL, NULL, &w.report, &err),
+                     &err);
+        close_world(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reference_labels_that_are_no_classes_are_refused),
         cmocka_unit_test(every_layer_of_moons_is_repaired),
         cmocka_unit_test(mnist_layers_are_repaired),
         cmocka_unit_test(joint_plans_are_repaired),

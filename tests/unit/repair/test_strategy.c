@@ -127,6 +127,28 @@ static void points_that_are_right_need_no_pass(void **state)
     close_world(&w);
 }
 
+/* Where other classes are wanted, labels may be anything: passes do not take them for reference. */
+static void labels_beside_targets_do_not_count(void **state)
+{
+    struct world w = open_world(6);
+    int64_t targets[6];
+    nm_repair_task task = {.repair = &w.repair, .targets = targets};
+    nm_err err = {0};
+
+    (void)state;
+    for (int64_t p = 0; p < 6; p++) {
+        targets[p] = w.repair.labels[p];
+        w.repair.labels[p] = INT32_MAX;
+    }
+    w.opts.norm = NM_NORM_FUNCTION;
+    w.opts.refine = NM_REFINE_ON;
+    nm_assert_ok(nm_strategy_run(w.ctx, w.net, w.plan, &task, &w.opts, &w.how, NULL, &w.fixed,
+                                 &w.report, &w.passes, &err),
+                 &err);
+    assert_int_equal(w.report.outcome, NM_REPAIRED);
+    close_world(&w);
+}
+
 /* Each pass makes its batch right; accumulated passes lose nothing that they had. */
 static void accumulated_passes_only_gain(void **state)
 {
@@ -382,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_is_the_repair_itself),
         cmocka_unit_test(points_that_are_right_need_no_pass),
+        cmocka_unit_test(labels_beside_targets_do_not_count),
         cmocka_unit_test(accumulated_passes_only_gain),
         cmocka_unit_test(passes_are_judged_on_points_set_aside),
         cmocka_unit_test(the_test_set_does_not_decide),
