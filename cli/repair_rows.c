@@ -370,7 +370,7 @@ const nm_opt nm_strategy_rows[] = {
      .word_value = INFINITY,
      .unit = "points of accuracy",
      .help = "a pass after which more is lost on the points that passes are judged on "
-             "(--validation) is undone, and, without --patience, the last"},
+             "(--validation), or on the test set, is undone, and, without --patience, the last"},
     {.name = "patience",
      .kind = NM_OPT_INT,
      AT(patience),

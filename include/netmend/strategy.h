@@ -26,12 +26,12 @@ typedef enum nm_on_infeasible {
 typedef struct nm_strategy_opts {
     size_t size;
     nm_strategy strategy;
-    int64_t batch; /**< points of a pass, >= 1 */
-    int passes;    /**< at most; 0 = each point once */
-    double
-        max_drawdown; /**< a pass that leaves more of the accuracy lost on the points that passes
-                           are judged on (nm_strategy_judge()) is undone, points; INFINITY = any */
-    int patience;     /**< so many passes without a better network end it; 0 = never */
+    int64_t batch;       /**< points of a pass, >= 1 */
+    int passes;          /**< at most; 0 = each point once */
+    double max_drawdown; /**< a pass that leaves more of the accuracy lost on the points that passes
+                              are judged on (nm_strategy_judge()), or on the test set, is undone,
+                              points; INFINITY = any */
+    int patience;        /**< so many passes without a better network end it; 0 = never */
     nm_on_infeasible on_infeasible;
     bool bounds_from_pass; /**< bounds count from the network of the pass, not from the original */
     uint64_t seed;         /**< of the order of the points */
