@@ -136,7 +136,7 @@ static nm_status draw_keys(nm_recall *r, nm_err *err)
     return NM_OK;
 }
 
-static nm_status open(nm_recall *r, const nm_net *net, nm_err *err)
+static nm_status open_for(nm_recall *r, const nm_net *net, nm_err *err)
 {
     nm_status rc = NM_OK;
 
@@ -178,7 +178,7 @@ nm_recall *nm_recall_for(const nm_ctx *ctx, const nm_net *net, int *n_same)
         nm_ctx_keep(ctx, r, end);
     }
     r->most_bytes = most;
-    if ((!r->net || !same_structure(r->net, net)) && open(r, net, &ignored) != NM_OK)
+    if ((!r->net || !same_structure(r->net, net)) && open_for(r, net, &ignored) != NM_OK)
         return NULL;
     *n_same = nm_first_difference(r->net, net);
     return *n_same > 0 ? r : NULL;

@@ -228,7 +228,7 @@ static nm_status score_chunk(nm_drift *d, int64_t first, int64_t n, bool backwar
 
         value->drift += each * drift;
         value->loss += each * (1 - share) * drift;
-        if (share > 0)
+        if (labels && share > 0)
             value->loss +=
                 each * share * surprise(d, after, labels[first + p], each * share, scratch, seed);
     }

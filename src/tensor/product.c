@@ -6,7 +6,8 @@
 #include "tensor/lanes.h"
 
 /* out (first: =, else +=) A B for ROWS rows and two or three vectors of columns: a [k x ROWS], b [k
- * x columns]. */
+ * x columns]. TARGET is an attribute, which takes no parentheses:
+ * NOLINTBEGIN(bugprone-macro-parentheses) */
 #define TILE(name, TARGET, BYTES, ROWS, VECTORS)                                                   \
     typedef float name##_vector __attribute__((vector_size(BYTES)));                               \
     TARGET static void name(int64_t k, const float *a, const float *b, bool first, float *out)     \
@@ -30,6 +31,7 @@
             out += WIDTH;                                                                          \
         }                                                                                          \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
