@@ -20,11 +20,13 @@ static nm_status open_folder(folder *f, nm_err *err)
     static const char *const names[N_FILES] = {"model.onnx", "fixed.onnx", "claim.json", "x.npy",
                                                "y.npy",      "keep_x.npy", "keep_y.npy"};
 
-    (void)snprintf(f->path, sizeof f->path, "/tmp/nm-confirm-XXXXXX");
-    if (!mkdtemp(f->path))
-        return nm_fail(err, NM_E_IO, "%s: cannot make this folder: %s", f->path, strerror(errno));
+    char path[sizeof f->path] = "/tmp/nm-confirm-XXXXXX";
+
+    if (!mkdtemp(path))
+        return nm_fail(err, NM_E_IO, "%s: cannot make this folder: %s", path, strerror(errno));
+    memcpy(f->path, path, sizeof path);
     for (int i = 0; i < N_FILES; i++)
-        (void)snprintf(f->file[i], sizeof f->file[i], "%s/%s", f->path, names[i]);
+        (void)snprintf(f->file[i], sizeof f->file[i], "%s/%s", path, names[i]);
     return NM_OK;
 }
 
