@@ -43,17 +43,6 @@ static double divergence(const float *a, const float *b, int64_t n)
     return fmax(sum, 0);
 }
 
-/* The first of the largest. */
-static int64_t best_class(const float *score, int64_t n)
-{
-    int64_t best = 0;
-
-    for (int64_t j = 1; j < n; j++)
-        if (score[j] > score[best])
-            best = j;
-    return best;
-}
-
 nm_score_change nm_scores_compare(const float *before, const float *after, const int64_t *labels,
                                   int64_t n, int64_t n_scores, int8_t *fate)
 {
@@ -61,7 +50,7 @@ nm_score_change nm_scores_compare(const float *before, const float *after, const
 
     for (int64_t p = 0; p < n; p++) {
         const float *a = before + p * n_scores, *b = after + p * n_scores;
-        int64_t was = best_class(a, n_scores), is = best_class(b, n_scores);
+        int64_t was = nm_best_class_f32(a, n_scores), is = nm_best_class_f32(b, n_scores);
         bool lost = was != is && (!labels || was == labels[p]);
         bool gained = was != is && labels && is == labels[p];
 
@@ -79,7 +68,7 @@ double nm_scores_typical_gap(const float *score, int64_t n, int64_t n_scores, do
     for (int64_t p = 0; p < n; p++) {
         const float *s = score + p * n_scores;
 
-        gaps[p] = nm_smallest_gap_f32(s, n_scores, best_class(s, n_scores));
+        gaps[p] = nm_smallest_gap_f32(s, n_scores, nm_best_class_f32(s, n_scores));
     }
     return nm_median(gaps, n);
 }

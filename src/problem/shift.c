@@ -6,28 +6,37 @@
 #include "base/mem.h"
 #include "tensor/dense.h"
 
-/* One layer. M is the damped moment S + e I of the metric; V has the points' v as rows. */
+/* What the reference data and the network say of one layer. M is the damped moment S + e I of the
+ * metric. */
+typedef struct basis {
+    int b;              /* index among the edits */
+    int64_t width, out; /* columns and rows of D */
+    double damping;     /* e */
+    double *weights;    /* [out x width] W */
+    double *solved_w;   /* [out x width] W M^-1 */
+    double *mean;       /* [width] m */
+    double *at_mean;    /* [out] W m */
+} basis;
+
+/* What the points say of it; V has their v as rows. */
 typedef struct layer {
-    int b;                 /* index among the edits */
-    int64_t n, width, out; /* points, columns and rows of D */
-    double damping;        /* e */
-    double *points;        /* [n x width] V */
-    double *solved;        /* [n x width] V M^-1 */
-    double *gram;          /* [n x n] V M^-1 V' */
-    double *weights;       /* [out x width] W */
-    double *solved_w;      /* [out x width] W M^-1 */
-    double *at_points;     /* [out x n] W V' */
-    double *at_solved;     /* [out x n] W M^-1 V' */
-    double *mean;          /* [width] m */
-    double *at_mean;       /* [out] W m */
-    double *offset;        /* [width] f = E v - m */
-    double *solved_f;      /* [width] f M^-1 */
-    double *f_at_points;   /* [n] f M^-1 V' */
+    const basis *basis;
+    int64_t n;           /* points */
+    double *points;      /* [n x width] V */
+    double *solved;      /* [n x width] V M^-1 */
+    double *gram;        /* [n x n] V M^-1 V' */
+    double *at_points;   /* [out x n] W V' */
+    double *at_solved;   /* [out x n] W M^-1 V' */
+    double *offset;      /* [width] f = E v - m */
+    double *solved_f;    /* [width] f M^-1 */
+    double *f_at_points; /* [n] f M^-1 V' */
 } layer;
 
 struct nm_shift {
     const nm_edits *edits;
-    layer *at;
+    basis *own;         /* [n]; NULL: another's */
+    const basis *bases; /* [n] */
+    layer *at;          /* [n] */
     int n;
 };
 
@@ -54,24 +63,18 @@ static bool is_possible(const nm_edit *e)
     return e->form.places == 1 && e->weight >= 0 && e->fixed_input && e->width <= NM_MOMENT_DENSE;
 }
 
-static nm_status open_layer(layer *l, const nm_edit *e, int b, int64_t n, nm_err *err)
+static nm_status open_layer(layer *l, const basis *of, int64_t n, nm_err *err)
 {
-    size_t points = (size_t)n, width = (size_t)e->width, out = (size_t)e->form.n_out;
+    size_t points = (size_t)n, width = (size_t)of->width, out = (size_t)of->out;
     nm_status rc = NM_OK;
 
-    l->b = b;
+    l->basis = of;
     l->n = n;
-    l->width = e->width;
-    l->out = e->form.n_out;
     NM_TRY(nm_alloc(&l->points, points, width * sizeof(double), err));
     NM_TRY(nm_alloc(&l->solved, points, width * sizeof(double), err));
     NM_TRY(nm_alloc(&l->gram, points, points * sizeof(double), err));
-    NM_TRY(nm_alloc(&l->weights, out, width * sizeof(double), err));
-    NM_TRY(nm_alloc(&l->solved_w, out, width * sizeof(double), err));
     NM_TRY(nm_alloc(&l->at_points, out, points * sizeof(double), err));
     NM_TRY(nm_alloc(&l->at_solved, out, points * sizeof(double), err));
-    NM_TRY(nm_alloc(&l->mean, width, sizeof(double), err));
-    NM_TRY(nm_alloc(&l->at_mean, out, sizeof(double), err));
     NM_TRY(nm_alloc(&l->offset, width, sizeof(double), err));
     NM_TRY(nm_alloc(&l->solved_f, width, sizeof(double), err));
     NM_TRY(nm_alloc(&l->f_at_points, points, sizeof(double), err));
@@ -86,14 +89,14 @@ static nm_status see_points(const nm_ctx *ctx, const nm_edits *edits, const nm_t
     nm_status rc = NM_OK;
 
     for (int64_t i = 0; rc == NM_OK && i < l->n; i++)
-        rc = nm_edit_see(ctx, edits, l->b, tail->at, first + step * (i * n / l->n), 1,
-                         l->points + i * l->width, err);
+        rc = nm_edit_see(ctx, edits, l->basis->b, tail->at, first + step * (i * n / l->n), 1,
+                         l->points + i * l->basis->width, err);
     return rc;
 }
 
 /* m: the mean over the reference data. */
 static nm_status see_reference(const nm_ctx *ctx, const nm_edits *edits, const nm_crowd *reference,
-                               layer *l, nm_err *err)
+                               basis *of, nm_err *err)
 {
     int64_t chunk = 4 * nm_pass_block(edits->net);
     nm_tape *tape = NULL;
@@ -101,14 +104,15 @@ static nm_status see_reference(const nm_ctx *ctx, const nm_edits *edits, const n
     nm_status rc = NM_OK;
 
     NM_TRY(nm_tape_new(edits->net, chunk, reference->marks.frontier, &tape, err));
-    NM_TRY(nm_alloc(&u, (size_t)chunk, (size_t)l->width * sizeof *u, err));
+    NM_TRY(nm_alloc(&u, (size_t)chunk, (size_t)of->width * sizeof *u, err));
     for (int64_t first = 0; first < reference->n; first += chunk) {
         int64_t n = reference->n - first < chunk ? reference->n - first : chunk;
 
         nm_crowd_load(reference, first, n, tape);
-        NM_TRY(nm_edit_see(ctx, edits, l->b, tape, 0, n, u, err));
+        NM_TRY(nm_edit_see(ctx, edits, of->b, tape, 0, n, u, err));
         for (int64_t i = 0; i < n; i++)
-            cblas_daxpy((int)l->width, 1 / (double)reference->n, u + i * l->width, 1, l->mean, 1);
+            cblas_daxpy((int)of->width, 1 / (double)reference->n, u + i * of->width, 1, of->mean,
+                        1);
     }
 done:
     nm_tape_free(tape);
@@ -116,7 +120,7 @@ done:
     return rc;
 }
 
-static nm_status get_weights(const nm_edits *edits, layer *l, nm_err *err)
+static nm_status get_weights(const nm_edits *edits, basis *of, nm_err *err)
 {
     const nm_params *params = edits->params;
     double *tensor = NULL, *now = NULL;
@@ -126,7 +130,7 @@ static nm_status get_weights(const nm_edits *edits, layer *l, nm_err *err)
     for (int i = 0; i < params->n_blocks; i++) {
         const nm_param_block *block = &params->blocks[i];
 
-        if (block->layer != edits->at[l->b].layer)
+        if (block->layer != edits->at[of->b].layer)
             continue;
         nm_free(tensor);
         tensor = NULL;
@@ -135,38 +139,76 @@ static nm_status get_weights(const nm_edits *edits, layer *l, nm_err *err)
         NM_TRY(nm_net_get_layer(edits->net, block->layer, block->bias, tensor, err));
         nm_block_gather(edits->net, block, tensor, now);
     }
-    nm_edit_from_params(edits, l->b, now, l->weights);
+    nm_edit_from_params(edits, of->b, now, of->weights);
 done:
     nm_free(tensor);
     nm_free(now);
     return rc;
 }
 
-/* Everything that does not depend on c. */
-static nm_status multiply(const nm_ctx *ctx, const nm_metric *metric, layer *l, nm_err *err)
+static nm_status open_basis(const nm_ctx *ctx, const nm_edits *edits, int b,
+                            const nm_metric *metric, const nm_crowd *reference, basis *of,
+                            nm_err *err)
 {
-    const nm_moment *moment = metric->seen[l->b];
+    const nm_edit *e = &edits->at[b];
+    size_t width = (size_t)e->width, out = (size_t)e->form.n_out;
     nm_status rc = NM_OK;
 
-    l->damping = metric->damping_in[l->b];
+    of->b = b;
+    of->width = e->width;
+    of->out = e->form.n_out;
+    of->damping = metric->damping_in[b];
+    NM_TRY(nm_alloc(&of->weights, out, width * sizeof(double), err));
+    NM_TRY(nm_alloc(&of->solved_w, out, width * sizeof(double), err));
+    NM_TRY(nm_alloc(&of->mean, width, sizeof(double), err));
+    NM_TRY(nm_alloc(&of->at_mean, out, sizeof(double), err));
+    NM_TRY(see_reference(ctx, edits, reference, of, err));
+    NM_TRY(get_weights(edits, of, err));
+    NM_TRY(nm_moment_solve(ctx, metric->seen[b], of->weights, of->out, of->solved_w, err));
+    times_transposed(of->out, 1, of->width, 1, of->weights, of->mean, 0, of->at_mean);
+done:
+    return rc;
+}
+
+/* One for each layer where that is possible. */
+static nm_status open_bases(const nm_ctx *ctx, const nm_metric *metric, const nm_crowd *reference,
+                            nm_shift *s, nm_err *err)
+{
+    nm_status rc = NM_OK;
+
+    NM_TRY(nm_alloc(&s->own, (size_t)s->edits->n, sizeof *s->own, err));
+    s->bases = s->own;
+    for (int b = 0; b < s->edits->n; b++)
+        if (is_possible(&s->edits->at[b]))
+            NM_TRY(open_basis(ctx, s->edits, b, metric, reference, &s->own[s->n++], err));
+done:
+    return rc;
+}
+
+/* Everything else that does not depend on c. */
+static nm_status multiply(const nm_ctx *ctx, const nm_metric *metric, layer *l, nm_err *err)
+{
+    const basis *of = l->basis;
+    const nm_moment *moment = metric->seen[of->b];
+    int64_t width = of->width;
+    nm_status rc = NM_OK;
+
     for (int64_t i = 0; i < l->n; i++)
-        cblas_daxpy((int)l->width, 1 / (double)l->n, l->points + i * l->width, 1, l->offset, 1);
-    cblas_daxpy((int)l->width, -1, l->mean, 1, l->offset, 1);
+        cblas_daxpy((int)width, 1 / (double)l->n, l->points + i * width, 1, l->offset, 1);
+    cblas_daxpy((int)width, -1, of->mean, 1, l->offset, 1);
     NM_TRY(nm_moment_solve(ctx, moment, l->points, l->n, l->solved, err));
-    NM_TRY(nm_moment_solve(ctx, moment, l->weights, l->out, l->solved_w, err));
     NM_TRY(nm_moment_solve(ctx, moment, l->offset, 1, l->solved_f, err));
-    times_transposed(l->n, l->n, l->width, 1, l->solved, l->points, 0, l->gram);
-    times_transposed(l->out, l->n, l->width, 1, l->weights, l->points, 0, l->at_points);
-    times_transposed(l->out, l->n, l->width, 1, l->solved_w, l->points, 0, l->at_solved);
-    times_transposed(l->out, 1, l->width, 1, l->weights, l->mean, 0, l->at_mean);
-    times_transposed(1, l->n, l->width, 1, l->solved_f, l->points, 0, l->f_at_points);
+    times_transposed(l->n, l->n, width, 1, l->solved, l->points, 0, l->gram);
+    times_transposed(of->out, l->n, width, 1, of->weights, l->points, 0, l->at_points);
+    times_transposed(of->out, l->n, width, 1, of->solved_w, l->points, 0, l->at_solved);
+    times_transposed(1, l->n, width, 1, l->solved_f, l->points, 0, l->f_at_points);
 done:
     return rc;
 }
 
 nm_status nm_shift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric,
-                       const nm_crowd *reference, const nm_tail *points, int64_t first,
-                       int64_t step, int64_t n, nm_shift **out, nm_err *err)
+                       const nm_crowd *reference, const nm_shift *like, const nm_tail *points,
+                       int64_t first, int64_t step, int64_t n, nm_shift **out, nm_err *err)
 {
     int64_t count = first < n ? (n - first + step - 1) / step : 0;
     int64_t taken = count < NM_MOMENT_SAMPLE ? count : NM_MOMENT_SAMPLE;
@@ -174,19 +216,22 @@ nm_status nm_shift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_metric
     nm_status rc = NM_OK;
 
     *out = NULL;
+    if (count == 0)
+        return NM_OK;
     NM_TRY(nm_alloc(&s, 1, sizeof *s, err));
     s->edits = edits;
     NM_TRY(nm_alloc(&s->at, (size_t)edits->n, sizeof *s->at, err));
-    for (int b = 0; b < edits->n && count > 0; b++) {
-        layer *l = &s->at[s->n];
+    if (like) {
+        s->bases = like->bases;
+        s->n = like->n;
+    } else {
+        NM_TRY(open_bases(ctx, metric, reference, s, err));
+    }
+    for (int i = 0; i < s->n; i++) {
+        layer *l = &s->at[i];
 
-        if (!is_possible(&edits->at[b]))
-            continue;
-        s->n++;
-        NM_TRY(open_layer(l, &edits->at[b], b, taken, err));
+        NM_TRY(open_layer(l, &s->bases[i], taken, err));
         NM_TRY(see_points(ctx, edits, points, first, step, count, l, err));
-        NM_TRY(see_reference(ctx, edits, reference, l, err));
-        NM_TRY(get_weights(edits, l, err));
         NM_TRY(multiply(ctx, metric, l, err));
     }
     if (s->n > 0) {
@@ -198,27 +243,38 @@ done:
     return rc;
 }
 
+static void close_basis(basis *of)
+{
+    nm_free(of->weights);
+    nm_free(of->solved_w);
+    nm_free(of->mean);
+    nm_free(of->at_mean);
+}
+
+static void close_layer(layer *l)
+{
+    nm_free(l->points);
+    nm_free(l->solved);
+    nm_free(l->gram);
+    nm_free(l->at_points);
+    nm_free(l->at_solved);
+    nm_free(l->offset);
+    nm_free(l->solved_f);
+    nm_free(l->f_at_points);
+}
+
 void nm_shift_free(nm_shift *s)
 {
     if (!s)
         return;
-    for (int i = 0; s->at && i < s->n; i++) {
-        layer *l = &s->at[i];
-
-        nm_free(l->points);
-        nm_free(l->solved);
-        nm_free(l->gram);
-        nm_free(l->weights);
-        nm_free(l->solved_w);
-        nm_free(l->at_points);
-        nm_free(l->at_solved);
-        nm_free(l->mean);
-        nm_free(l->at_mean);
-        nm_free(l->offset);
-        nm_free(l->solved_f);
-        nm_free(l->f_at_points);
+    for (int i = 0; i < s->n; i++) {
+        if (s->at)
+            close_layer(&s->at[i]);
+        if (s->own)
+            close_basis(&s->own[i]);
     }
     nm_free(s->at);
+    nm_free(s->own);
     nm_free(s);
 }
 
@@ -234,7 +290,8 @@ void nm_shift_free(nm_shift *s)
  *     R = (1 + 1/c) W V' - (e/c) W M^-1 V' + W m (f M^-1 V') / c. */
 static nm_status change_of(const nm_ctx *ctx, const layer *l, double c, double *d, nm_err *err)
 {
-    size_t n = (size_t)l->n, out = (size_t)l->out;
+    const basis *of = l->basis;
+    size_t n = (size_t)l->n, out = (size_t)of->out;
     double *b = NULL, *r = NULL;
     nm_status rc = NM_OK;
 
@@ -247,15 +304,16 @@ static nm_status change_of(const nm_ctx *ctx, const layer *l, double c, double *
                  "the repair set gives second moments that are not finite; expected moderate "
                  "values");
     cblas_dscal((int)(out * n), 1 + 1 / c, r, 1);
-    cblas_daxpy((int)(out * n), -l->damping / c, l->at_solved, 1, r, 1);
-    cblas_dger(CblasRowMajor, (int)out, (int)n, 1 / c, l->at_mean, 1, l->f_at_points, 1, r, (int)n);
+    cblas_daxpy((int)(out * n), -of->damping / c, l->at_solved, 1, r, 1);
+    cblas_dger(CblasRowMajor, (int)out, (int)n, 1 / c, of->at_mean, 1, l->f_at_points, 1, r,
+               (int)n);
     for (size_t i = 0; i < out; i++)
         nm_dense_cholesky_solve(l->n, b, l->n, r + i * n);
-    memcpy(d, l->weights, out * (size_t)l->width * sizeof *d);
-    cblas_daxpy((int)(l->out * l->width), -l->damping, l->solved_w, 1, d, 1);
-    cblas_dger(CblasRowMajor, (int)out, (int)l->width, 1, l->at_mean, 1, l->solved_f, 1, d,
-               (int)l->width);
-    times(l->out, l->width, l->n, -1, r, l->solved, 1 / c, d);
+    memcpy(d, of->weights, out * (size_t)of->width * sizeof *d);
+    cblas_daxpy((int)(of->out * of->width), -of->damping, of->solved_w, 1, d, 1);
+    cblas_dger(CblasRowMajor, (int)out, (int)of->width, 1, of->at_mean, 1, l->solved_f, 1, d,
+               (int)of->width);
+    times(of->out, of->width, l->n, -1, r, l->solved, 1 / c, d);
 done:
     nm_free(b);
     nm_free(r);
@@ -273,9 +331,9 @@ nm_status nm_shift_at(const nm_ctx *ctx, const nm_shift *s, double c, double *de
 
         nm_free(d);
         d = NULL;
-        NM_TRY(nm_alloc(&d, (size_t)l->out, (size_t)l->width * sizeof *d, err));
+        NM_TRY(nm_alloc(&d, (size_t)l->basis->out, (size_t)l->basis->width * sizeof *d, err));
         NM_TRY(change_of(ctx, l, c, d, err));
-        nm_edit_to_params(s->edits, l->b, d, delta);
+        nm_edit_to_params(s->edits, l->basis->b, d, delta);
     }
 done:
     nm_free(d);

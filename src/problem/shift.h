@@ -28,10 +28,12 @@ typedef struct nm_shift nm_shift;
  *  edit, with at most NM_MOMENT_DENSE columns.
  *  Costs two products with the metric's factors, one pass over the frontier of the reference data.
  *  @param metric  of the same edits and reference data; lent, as are the edits
+ *  @param like    another of the same edits and reference data, for other points: what these data
+ *                 say is taken from there, and lent. NULL: none
  *  @param out     NULL if there is no such layer. Free with nm_shift_free(). */
 nm_status nm_shift_new(const nm_ctx *ctx, const nm_edits *edits, const nm_metric *metric,
-                       const nm_crowd *reference, const nm_tail *points, int64_t first,
-                       int64_t step, int64_t n, nm_shift **out, nm_err *err);
+                       const nm_crowd *reference, const nm_shift *like, const nm_tail *points,
+                       int64_t first, int64_t step, int64_t n, nm_shift **out, nm_err *err);
 void nm_shift_free(nm_shift *shift);
 
 /** The change for the weight c > 0. @param delta  out, [params->n], 0 in all other layers */

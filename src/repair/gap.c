@@ -26,6 +26,15 @@ double NM_TYPED(nm_decision_gap)(const NM_REAL *score, int64_t n, int64_t target
 
 #include <math.h>
 
+int64_t nm_best_class_f32(const float *score, int64_t n)
+{
+    int64_t best = 0;
+
+    for (int64_t j = 1; j < n; j++)
+        best = score[j] > score[best] ? j : best;
+    return best;
+}
+
 #define NM_SELF "repair/gap.c"
 #include "tensor/typed.h"
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/order.h"
 #include "repair/certificate.h"
+#include "repair/gap.h"
 #include "repair/search.h"
 
 nm_status nm_search_grow_demand(nm_search *s, int64_t n, nm_err *err)
@@ -41,11 +42,8 @@ static nm_status find_typical_gap(nm_search *s, nm_err *err)
     NM_TRY(nm_crowd_scores(s->ctx, s->crowd, s->delta, scores, err));
     for (int64_t p = 0; p < s->crowd->n; p++) {
         const float *score = scores + p * n;
-        int64_t best = 0;
 
-        for (int64_t j = 1; j < n; j++)
-            best = score[j] > score[best] ? j : best;
-        gaps[p] = nm_smallest_gap_f32(score, n, best);
+        gaps[p] = nm_smallest_gap_f32(score, n, nm_best_class_f32(score, n));
     }
     s->typical_gap = nm_median(gaps, s->crowd->n);
     if (!(s->typical_gap > 0 && s->typical_gap < INFINITY))

@@ -67,15 +67,6 @@ done:
     return rc;
 }
 
-static int64_t best_class(const float *score, int64_t n)
-{
-    int64_t best = 0;
-
-    for (int64_t j = 1; j < n; j++)
-        best = score[j] > score[best] ? j : best;
-    return best;
-}
-
 static nm_status open_finder(finder *f, nm_search *s, nm_err *err)
 {
     size_t n = (size_t)s->net->values[s->net->scores].size, points = (size_t)s->crowd->n;
@@ -84,11 +75,11 @@ static nm_status open_finder(finder *f, nm_search *s, nm_err *err)
     *f = (finder){.s = s};
     NM_TRY(nm_alloc(&f->delta, (size_t)s->params->n, sizeof *f->delta, err));
     NM_TRY(nm_alloc(&f->scores, (size_t)s->active->at->n, n * sizeof *f->scores, err));
-    NM_TRY(nm_shift_new(s->ctx, s->edits, s->metric, s->crowd, s->active, 0, 1, s->n_repair,
+    NM_TRY(nm_shift_new(s->ctx, s->edits, s->metric, s->crowd, NULL, s->active, 0, 1, s->n_repair,
                         &f->shift, err));
-    for (int h = 0; h < 2; h++)
-        NM_TRY(nm_shift_new(s->ctx, s->edits, s->metric, s->crowd, s->active, h, 2, s->n_repair,
-                            &f->half[h], err));
+    for (int h = 0; f->shift && h < 2; h++)
+        NM_TRY(nm_shift_new(s->ctx, s->edits, s->metric, s->crowd, f->shift, s->active, h, 2,
+                            s->n_repair, &f->half[h], err));
     NM_TRY(nm_alloc(&f->crowd_scores, points, n * sizeof *f->crowd_scores, err));
     NM_TRY(nm_alloc(&f->class, points, sizeof *f->class, err));
     NM_TRY(count_wrong(f, f->delta, 0, 1, &f->wrong, err)); /* delta = 0 */
@@ -117,7 +108,7 @@ static nm_status note_classes(finder *f, nm_err *err)
     if (rc == NM_OK)
         rc = nm_crowd_scores(s->ctx, s->crowd, zero, f->crowd_scores, err);
     for (int64_t p = 0; rc == NM_OK && p < s->crowd->n; p++)
-        f->class[p] = best_class(f->crowd_scores + p * n, n);
+        f->class[p] = nm_best_class_f32(f->crowd_scores + p * n, n);
     nm_free(zero);
     return rc;
 }
@@ -132,7 +123,7 @@ static nm_status look_at(finder *f, double weight, double *moved, nm_err *err)
     NM_TRY(nm_shift_at(s->ctx, f->shift, weight, f->delta, err));
     NM_TRY(nm_crowd_scores(s->ctx, s->crowd, f->delta, f->crowd_scores, err));
     for (int64_t p = 0; p < s->crowd->n; p++)
-        count += best_class(f->crowd_scores + p * n, n) != f->class[p];
+        count += nm_best_class_f32(f->crowd_scores + p * n, n) != f->class[p];
     *moved = (double)count / (double)s->crowd->n;
     nm_log(s->ctx, NM_LOG_DEBUG, "reference weighing %g: %.2f %% of it moved", weight,
            100 * *moved);

@@ -201,13 +201,12 @@ static void fill_standing(nm_pass_report *entry, const nm_standing *at, const nm
 /* Points of accuracy lost where passes are judged or, if that is more, on the test set: the limit
  * is a promise about what the report measures. Which network is best is decided without the test
  * set. */
-static double most_lost(const struct passes *s, const nm_standing *now, const char **where)
+static double most_lost(const struct passes *s, const nm_pass_report *entry, const char **where)
 {
-    double judged = nm_standing_drawdown(&s->original, now);
-    double test = 100 * (s->original.accuracy - now->accuracy);
+    double test = 100 * (s->original.accuracy - entry->accuracy);
 
-    *where = test > judged ? " on the test set" : "";
-    return fmax(judged, test);
+    *where = test > entry->drawdown_points ? " on the test set" : "";
+    return fmax(entry->drawdown_points, test);
 }
 
 /* The network goes on from `fixed` (taken over), unless it lost too much. */
@@ -223,7 +222,7 @@ static nm_status consider(struct passes *s, nm_net *fixed, nm_pass_report *entry
         return rc;
     }
     fill_standing(entry, &now, &s->original);
-    lost = most_lost(s, &now, &where);
+    lost = most_lost(s, entry, &where);
     if (lost > s->how->max_drawdown) {
         s->undone = true;
         (void)snprintf(entry->reason, sizeof entry->reason,

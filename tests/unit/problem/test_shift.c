@@ -34,7 +34,7 @@ static setup open_setup(double offset, int64_t first, int64_t step)
     nm_assert_ok(nm_metric_new(ctx, s.edits, s.crowd, &opts, &s.metric, &err), &err);
     nm_assert_ok(nm_tail_new(ctx, s.p.net, s.p.params, s.shifted, N, false, &s.tail, &err), &err);
     nm_assert_ok(
-        nm_shift_new(ctx, s.edits, s.metric, s.crowd, s.tail, first, step, N, &s.shift, &err),
+        nm_shift_new(ctx, s.edits, s.metric, s.crowd, NULL, s.tail, first, step, N, &s.shift, &err),
         &err);
     assert_non_null(s.shift);
     return s;
@@ -112,6 +112,29 @@ static void the_change_solves_its_equation(void **state)
     close_setup(&odd);
 }
 
+/* What the reference data say may come from another: to the last bit. */
+static void others_lend_what_the_reference_data_say(void **state)
+{
+    setup all = open_setup(0.7, 0, 1), odd = open_setup(0.7, 1, 2);
+    size_t bytes = (size_t)all.p.params->n * sizeof(double);
+    double *own = malloc(bytes), *lent = malloc(bytes);
+    nm_shift *like = NULL;
+    nm_err err = {0};
+
+    (void)state;
+    nm_assert_ok(nm_shift_new(ctx, all.edits, all.metric, all.crowd, all.shift, all.tail, 1, 2, N,
+                              &like, &err),
+                 &err);
+    nm_assert_ok(nm_shift_at(ctx, odd.shift, 3, own, &err), &err);
+    nm_assert_ok(nm_shift_at(ctx, like, 3, lent, &err), &err);
+    assert_memory_equal(own, lent, bytes);
+    nm_shift_free(like);
+    free(own);
+    free(lent);
+    close_setup(&all);
+    close_setup(&odd);
+}
+
 static void points_that_are_not_shifted_change_nothing(void **state)
 {
     setup s = open_setup(0, 0, 1);
@@ -140,7 +163,7 @@ static void failed_allocations_are_reported(void **state)
 
         err = (nm_err){0};
         nm_mem_fail_at(++n);
-        rc = nm_shift_new(ctx, s.edits, s.metric, s.crowd, s.tail, 0, 1, N, &shift, &err);
+        rc = nm_shift_new(ctx, s.edits, s.metric, s.crowd, NULL, s.tail, 0, 1, N, &shift, &err);
         nm_mem_fail_at(0);
         assert_true(rc == NM_OK || rc == NM_E_NOMEM);
         assert_true((rc == NM_OK) == (shift != NULL));
@@ -154,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_change_solves_its_equation),
+        cmocka_unit_test(others_lend_what_the_reference_data_say),
         cmocka_unit_test(points_that_are_not_shifted_change_nothing),
         cmocka_unit_test(failed_allocations_are_reported),
     };
