@@ -58,12 +58,7 @@ static const nm_opt recipe_rows[] = {
 
 static const nm_opt_group groups[] = {
     {"Arguments", model_rows, 0},
-    {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},
-    {"Data", nm_keep_rows, offsetof(nm_repair_args, keep)},
-    {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},
-    {"Data", nm_validation_rows, offsetof(nm_repair_args, validation)},
-    {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
-    {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
+    NM_REPAIR_SETS,
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
     {"What is repaired", task_rows, 0},
     {"How", recipe_rows, 0},

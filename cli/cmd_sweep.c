@@ -27,12 +27,7 @@ static const nm_opt model_rows[] = {
 static const nm_opt_group groups[] = {
     {"Arguments", config_rows, 0},
     {"Arguments", model_rows, 0},
-    {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},
-    {"Data", nm_keep_rows, offsetof(nm_repair_args, keep)},
-    {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},
-    {"Data", nm_validation_rows, offsetof(nm_repair_args, validation)},
-    {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
-    {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
+    NM_REPAIR_SETS,
     {"Output", nm_sweep_output_rows, offsetof(sweep_args, to)},
     NM_COMMON_GROUP,
     {0}};

@@ -68,4 +68,15 @@ bool nm_repair_args_can_choose(const nm_repair_args *args);
 /** NM_E_ARG for combinations that make no sense. */
 nm_status nm_repair_args_check(const nm_repair_args *args, nm_err *err);
 
+/** The sets of points of a nm_repair_args, for arrays of groups. */
+#define NM_REPAIR_SETS                                                                             \
+    {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},                                    \
+        {"Data", nm_keep_rows, offsetof(nm_repair_args, keep)},                                    \
+        {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},                          \
+        {"Data", nm_validation_rows, offsetof(nm_repair_args, validation)},                        \
+        {"Data", nm_test_rows, offsetof(nm_repair_args, test)},                                    \
+    {                                                                                              \
+        "Data", nm_similar_rows, offsetof(nm_repair_args, similar)                                 \
+    }
+
 #endif

@@ -459,12 +459,7 @@ const nm_opt nm_advise_rows[] = {
 
 const nm_opt_group nm_repair_groups[] = {
     {"Arguments", model_rows, 0},
-    {"Data", nm_inputs_rows, offsetof(nm_repair_args, inputs)},
-    {"Data", nm_keep_rows, offsetof(nm_repair_args, keep)},
-    {"Data", nm_reference_rows, offsetof(nm_repair_args, reference)},
-    {"Data", nm_validation_rows, offsetof(nm_repair_args, validation)},
-    {"Data", nm_test_rows, offsetof(nm_repair_args, test)},
-    {"Data", nm_similar_rows, offsetof(nm_repair_args, similar)},
+    NM_REPAIR_SETS,
     {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
     {"What must become right", nm_repair_set_rows, 0},
     {"Properties", property_rows, 0},
