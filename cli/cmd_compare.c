@@ -56,15 +56,14 @@ static const nm_opt recipe_rows[] = {
          "or without=keep; can be given again and again"},
     {0}};
 
-static const nm_opt_group groups[] = {
-    {"Arguments", model_rows, 0},
-    NM_REPAIR_SETS,
-    {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
-    {"What is repaired", task_rows, 0},
-    {"How", recipe_rows, 0},
-    {"Output", nm_sweep_output_rows, offsetof(compare_args, to)},
-    NM_COMMON_GROUP,
-    {0}};
+static const nm_opt_group groups[] = {{"Arguments", model_rows, 0},
+                                      NM_REPAIR_SETS,
+                                      {"Data", nm_data_prep_rows, offsetof(nm_repair_args, prep)},
+                                      {"What is repaired", task_rows, 0},
+                                      {"How", recipe_rows, 0},
+                                      {"Output", nm_sweep_output_rows, offsetof(compare_args, to)},
+                                      NM_COMMON_GROUP,
+                                      {0}};
 
 static const char *const usual[] = {"function=norm=function",
                                     "l2=norm=l2",

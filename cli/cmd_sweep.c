@@ -24,13 +24,12 @@ static const nm_opt model_rows[] = {
      .help = "network, instead of the configuration's; data arguments likewise"},
     {0}};
 
-static const nm_opt_group groups[] = {
-    {"Arguments", config_rows, 0},
-    {"Arguments", model_rows, 0},
-    NM_REPAIR_SETS,
-    {"Output", nm_sweep_output_rows, offsetof(sweep_args, to)},
-    NM_COMMON_GROUP,
-    {0}};
+static const nm_opt_group groups[] = {{"Arguments", config_rows, 0},
+                                      {"Arguments", model_rows, 0},
+                                      NM_REPAIR_SETS,
+                                      {"Output", nm_sweep_output_rows, offsetof(sweep_args, to)},
+                                      NM_COMMON_GROUP,
+                                      {0}};
 
 /* -- the verb -------------------------------------------------------------------------------- */
 

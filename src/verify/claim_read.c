@@ -131,14 +131,11 @@ static nm_status check_rows(const nm_claim_set *s, nm_err *err)
 
 static nm_status read_rows(const json_t *o, nm_claim_set *s, nm_err *err)
 {
-    const json_t *list = json_object_get(o, "rows");
     nm_status rc;
 
-    if (json_is_null(list))
+    if (json_is_null(json_object_get(o, "rows")))
         return NM_OK;
-    rc = nm_json_array(o, "rows", &list, err);
-    if (rc == NM_OK)
-        rc = nm_json_ints(list, "rows", 1, &s->rows, &s->n_rows, err);
+    rc = nm_json_ints(o, "rows", 1, &s->rows, &s->n_rows, err);
     return rc == NM_OK ? check_rows(s, err) : rc;
 }
 
@@ -198,8 +195,7 @@ static nm_status read_tensor(const json_t *o, nm_claim_tensor *t, nm_err *err)
     t->bias = word == 1;
     if (json_is_null(list))
         return NM_OK;
-    NM_TRY(nm_json_array(o, "free", &list, err));
-    NM_TRY(nm_json_ints(list, "free", 2, &t->runs, &t->n_runs, err));
+    NM_TRY(nm_json_ints(o, "free", 2, &t->runs, &t->n_runs, err));
     for (int64_t i = 0; i < t->n_runs; i++) {
         const int64_t *run = t->runs + 2 * i;
 

@@ -115,13 +115,9 @@ done:
 
 static nm_status read_points(const json_t *o, nm_claim_statement *s, nm_err *err)
 {
-    const json_t *list = json_object_get(o, "points");
-    nm_status rc;
-
-    if (json_is_null(list))
+    if (json_is_null(json_object_get(o, "points")))
         return NM_OK;
-    rc = nm_json_array(o, "points", &list, err);
-    return rc == NM_OK ? nm_json_ints(list, "points", 1, &s->points, &s->n_points, err) : rc;
+    return nm_json_ints(o, "points", 1, &s->points, &s->n_points, err);
 }
 
 static nm_status read_repair_set(const json_t *o, nm_claim_statement *s, nm_err *err)
@@ -176,12 +172,10 @@ static nm_status read_infeasible(const json_t *o, nm_claim_statement *s, nm_err 
 
 static nm_status read_twins(const json_t *o, nm_claim_statement *s, nm_err *err)
 {
-    const json_t *list;
     int64_t *pair = NULL, n = 0;
     nm_status rc = NM_OK;
 
-    NM_TRY(nm_json_array(o, "points", &list, err));
-    NM_TRY(nm_json_ints(list, "points", 1, &pair, &n, err));
+    NM_TRY(nm_json_ints(o, "points", 1, &pair, &n, err));
     if (n != 2)
         NM_THROW(err, NM_E_FORMAT, "'points' has %lld entries, expected 2", (long long)n);
     memcpy(s->twins, pair, sizeof s->twins);
@@ -241,13 +235,11 @@ static nm_status read_bytes(const json_t *o, nm_region_proof *out, nm_err *err)
 
 static nm_status read_streams(const json_t *o, nm_region_proof *out, nm_err *err)
 {
-    const json_t *list;
     double *floats = NULL;
     int64_t *ints = NULL, n;
     nm_status rc = NM_OK;
 
-    NM_TRY(nm_json_array(o, "ints", &list, err));
-    NM_TRY(nm_json_ints(list, "ints", 1, &ints, &n, err));
+    NM_TRY(nm_json_ints(o, "ints", 1, &ints, &n, err));
     NM_TRY(nm_alloc(&out->ints, (size_t)n, sizeof *out->ints, err));
     for (int64_t i = 0; i < n; i++) {
         if (ints[i] < -2 || ints[i] > INT32_MAX)

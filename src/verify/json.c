@@ -109,11 +109,14 @@ static nm_status ints_of_entry(const json_t *entry, const char *key, int64_t wid
     return NM_OK;
 }
 
-nm_status nm_json_ints(const json_t *array, const char *key, int64_t width, int64_t **out,
-                       int64_t *n, nm_err *err)
+nm_status nm_json_ints(const json_t *o, const char *key, int64_t width, int64_t **out, int64_t *n,
+                       nm_err *err)
 {
-    nm_status rc;
+    const json_t *array;
+    nm_status rc = nm_json_array(o, key, &array, err);
 
+    if (rc != NM_OK)
+        return rc;
     *n = (int64_t)json_array_size(array);
     rc = nm_alloc(out, (size_t)*n, (size_t)width * sizeof **out, err);
     for (int64_t i = 0; rc == NM_OK && i < *n; i++)

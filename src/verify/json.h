@@ -23,8 +23,8 @@ nm_status nm_json_word(const json_t *o, const char *key, const char *const *word
                        nm_err *err);
 
 /** Arrays of numbers; *out is allocated. `width` numbers an entry where entries are arrays. */
-nm_status nm_json_ints(const json_t *array, const char *key, int64_t width, int64_t **out,
-                       int64_t *n, nm_err *err);
+nm_status nm_json_ints(const json_t *o, const char *key, int64_t width, int64_t **out, int64_t *n,
+                       nm_err *err);
 nm_status nm_json_numbers(const json_t *o, const char *key, double **out, int64_t *n, nm_err *err);
 
 #endif
